@@ -1,0 +1,1 @@
+"""Training and evaluation: pools of unpaired items, heads, and the figures they reach."""

@@ -1,0 +1,1 @@
+"""Path or bytes -> decoded media, with every limit in one place."""

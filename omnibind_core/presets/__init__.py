@@ -1,0 +1,1 @@
+"""Everything a preset is, by name: one JSON each."""

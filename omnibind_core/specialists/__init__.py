@@ -1,0 +1,1 @@
+"""Frozen pretrained towers: one module for each family."""
