@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,15 +162,25 @@ class Hit:
         Our own words about it.
     score : float
         The operator's score; for a single term the cosine in -1..1.
+    z : float
+        How far the score stands out: standard deviations above the mean score of the gallery's items of that
+        modality for this query. Comparable between modalities, which raw cosines are not.
+    terms : tuple of float
+        Cosine of the item with each term of the query, -1..1, in the order of the terms.
     file : str or None
         Path of the real thing on disk; None for a sentence.
-    details : dict
-        creator, licence, source, concept, thumbnail.
+    thumbnail : str or None
+        Path of a small picture of it; None for a sentence.
+    details : dict of str to str
+        concept, creator, licence, source.
     """
 
     id: str
     modality: Modality
     caption: str
     score: float
-    file: str | None
-    details: dict[str, Any] = field(default_factory=dict)
+    z: float = 0.0
+    terms: tuple[float, ...] = ()
+    file: str | None = None
+    thumbnail: str | None = None
+    details: dict[str, str] = field(default_factory=dict)

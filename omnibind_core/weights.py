@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -15,25 +16,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from omnibind_core.errors import WeightsError
 
 __all__ = [
     "HubFile",
     "Progress",
+    "Tensors",
     "WeightSource",
     "WheelMember",
     "cache_directory",
     "is_cached",
     "is_offline",
     "local_files",
+    "read_tensors",
+    "take",
 ]
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
 Progress: TypeAlias = Callable[[str, float], None]
 """Called with (what is being fetched, share done in 0..1)."""
+
+Tensors: TypeAlias = "Mapping[str, torch.Tensor]"
+"""A state dict."""
 
 _CHUNK = 1 << 20
 _OFFLINE_NAMES = ("OMNIBIND_OFFLINE", "HF_HUB_OFFLINE")
@@ -271,3 +281,54 @@ def _check(path: Path, sha256: str, label: str) -> None:
             f"sha256 {sha256}",
             "fetch it again; if it stays wrong, the publisher's file has changed: do not use it",
         )
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict from safetensors or from a torch file that holds tensors only; never unpickles objects.
+
+    Parameters
+    ----------
+    path : Path
+        ``.safetensors``, or anything that ``torch.load(weights_only=True)`` reads.
+
+    Raises
+    ------
+    WeightsError
+        The file is damaged, or holds something other than named tensors.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        found: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, OSError, ValueError, pickle.UnpicklingError, EOFError) as error:
+        raise WeightsError(
+            f"{path.name} cannot be read ({type(error).__name__}: {str(error)[:200]})",
+            "safetensors, or a torch file of tensors only",
+            "delete it and fetch it again",
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise WeightsError(
+            f"{path.name} holds {type(found).__name__}, not a state dict", "named tensors", "use the published file"
+        )
+    return found
+
+
+def take(tensors: Tensors, name: str, shape: tuple[int, ...] | None = None) -> torch.Tensor:
+    """Get a tensor that must be there, in the shape it must have.
+
+    Raises
+    ------
+    WeightsError
+        It is missing, or its shape is another.
+    """
+    if name not in tensors:
+        near = [key for key in tensors if key.split(".")[0] == name.split(".")[0]][:3] or list(tensors)[:3]
+        raise WeightsError(
+            f"a state dict without '{name}'", f"the preset's names (it has e.g. {near})", "use the preset's own file"
+        )
+    found = tuple(tensors[name].shape)
+    if shape is not None and found != tuple(shape):
+        raise WeightsError(f"'{name}' of shape {found}", f"shape {tuple(shape)}", "use the preset's own file")
+    return tensors[name]

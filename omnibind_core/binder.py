@@ -1,0 +1,280 @@
+"""OmniBind: decode -> specialists -> projectors -> router -> one unit vector."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omnibind_core import media
+from omnibind_core.checkpoint import load_files
+from omnibind_core.config import MemberSpec, Preset, load_preset
+from omnibind_core.errors import QueryError
+from omnibind_core.projectors import Projectors
+from omnibind_core.routers import Routers
+from omnibind_core.runtime import choose_device, choose_dtype
+from omnibind_core.specialists.base import Specialist, unit
+from omnibind_core.specialists.registry import find, required
+from omnibind_core.types import Bound, FloatArray, Modality
+from omnibind_core.weights import Progress, local_files
+
+__all__ = ["OmniBind", "bind"]
+
+log = logging.getLogger(__name__)
+
+
+class OmniBind:
+    """Many frozen specialists bound into one space.
+
+    Use :meth:`from_pretrained`. The five lines of :meth:`embed` are the whole method.
+
+    Attributes
+    ----------
+    preset : Preset
+        What it was made of.
+    device : torch.device
+        Where it computes.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        towers: Mapping[str, Specialist],
+        projectors: Projectors,
+        routers: Routers,
+        device: torch.device,
+    ) -> None:
+        self.preset = preset
+        self.device = device
+        self._towers = towers
+        self._projectors = projectors
+        self._routers = routers
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path = "mini",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        offline: bool | None = None,
+        modalities: Iterable[Modality] | None = None,
+        progress: Progress | None = None,
+    ) -> OmniBind:
+        """Load a preset; weights that are not cached are fetched first.
+
+        Parameters
+        ----------
+        name : str or Path
+            Preset name, or a JSON of the same form.
+        device : str
+            "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", "cuda:1".
+        dtype : str
+            Type in which the towers compute: "auto" (measured: whichever is faster here), "float32", "bfloat16".
+        offline : bool, optional
+            True never touches the network; None reads ``OMNIBIND_OFFLINE``.
+        modalities : iterable of Modality, optional
+            Load only what these need; None loads all.
+        progress : callable, optional
+            Called with (what is loaded, share done in 0..1).
+
+        Raises
+        ------
+        PresetError, WeightsError
+            With what was given, what is allowed and what to do.
+
+        Examples
+        --------
+        >>> model = OmniBind.from_pretrained("mini")  # doctest: +SKIP
+        >>> model.embed_texts(["a dog barks"]).shape  # doctest: +SKIP
+        (1, 896)
+        """
+        preset = load_preset(name)
+        wanted = list(modalities) if modalities is not None else list(preset.members)
+        chosen_device = choose_device(device)
+        report = progress or (lambda _label, _share: None)
+        files = load_files(preset, offline=offline, progress=report)
+        projectors = Projectors(preset, files, chosen_device)
+        routers = Routers(preset, files, chosen_device)
+        chosen_dtype = choose_dtype(dtype, chosen_device)
+        towers: dict[str, Specialist] = {}
+        names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
+        for i, tower in enumerate(names):
+            spec, build = find(tower)
+            report(spec.title, i / len(names))
+            paths = local_files(spec.weights, offline=offline, progress=report)
+            towers[tower] = build(spec, paths, {s: towers[s] for s in spec.shares}, chosen_device, chosen_dtype)
+        report("ready", 1.0)
+        return cls(preset, towers, projectors, routers, chosen_device)
+
+    @property
+    def width(self) -> int:
+        """Width D of the shared space."""
+        return self.preset.width
+
+    def is_routed(self, modality: Modality) -> bool:
+        """Whether a trained router weighs the specialists of `modality`, or all inputs get the same weights."""
+        return self._routers.is_trained(modality)
+
+    @torch.inference_mode()
+    def embed(
+        self, modality: Modality, items: Sequence[Any], *, weights: Mapping[str, float] | None = None, **options: Any
+    ) -> Bound:
+        """Embed items of one modality.
+
+        Parameters
+        ----------
+        modality : Modality
+            What the items are.
+        items : sequence
+            Files, bytes, sentences or decoded media; see :func:`omnibind_core.media.load`.
+        weights : mapping of str to float, optional
+            Weights by member name that replace the router's, for trying by hand; scaled to sum to 1.
+        **options
+            For the decoder, e.g. ``up="z"`` for shapes.
+
+        Returns
+        -------
+        Bound
+            Unit vectors (n, D), router weights (n, members) and timings.
+
+        Raises
+        ------
+        MediaError
+            An item cannot be decoded.
+        QueryError
+            No items, a modality that the preset lacks, or weights that are not usable.
+        """
+        if modality not in self.preset.members:
+            allowed = ", ".join(self.preset.members)
+            raise QueryError(f"modality '{modality}'", f"one of {allowed}", "choose one of these")
+        if isinstance(items, (str, bytes, Path)) or not len(items):
+            raise QueryError("no list of items", "a list of at least one item", "pass a list")
+        clock = _Clock()
+        with clock("decode"):
+            decoded = [media.load(item, modality, **options) for item in items]
+        vectors = self._specialists(modality, decoded, clock)
+        with clock("project"):
+            projected = self._projectors(modality, vectors)
+        with clock("route"):
+            shares = self._routers(modality, vectors, len(items))
+            shares = shares if weights is None else self._by_hand(modality, weights).expand(len(items), -1)
+        with clock("bind"):
+            bound, shares = bind(self.preset.members[modality], projected, shares)
+        members = tuple(member.name for member in self.preset.members[modality])
+        return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds)
+
+    def _specialists(self, modality: Modality, items: Sequence[Any], clock: _Clock) -> dict[str, Tensor]:
+        """Run each tower once, whoever shares it, and name the vectors by space."""
+        by_tower: dict[str, Tensor] = {}
+        for tower in self.preset.towers_of(modality):
+            with clock(self._towers[tower].spec.title):
+                by_tower[tower] = self._towers[tower].embed(modality, items)
+        return {space: by_tower[self.preset.tower(modality, space)] for space in self.preset.spaces_of(modality)}
+
+    def _by_hand(self, modality: Modality, weights: Mapping[str, float]) -> Tensor:
+        names = [member.name for member in self.preset.members[modality]]
+        row = np.array([float(weights.get(name, 0.0)) for name in names], dtype=np.float32)
+        if set(weights) - set(names) or not np.isfinite(row).all() or (row < 0).any() or row.sum() <= 0:
+            raise QueryError(
+                f"weights {dict(weights)}",
+                f"numbers of at least 0, not all 0, for {', '.join(names)}",
+                "correct the weights",
+            )
+        return torch.from_numpy(row / row.sum()).to(self.device)
+
+    @overload
+    def embed_images(self, items: Sequence[Any], *, explain: Literal[False] = False) -> FloatArray: ...
+    @overload
+    def embed_images(self, items: Sequence[Any], *, explain: Literal[True]) -> Bound: ...
+    def embed_images(self, items: Sequence[Any], *, explain: bool = False) -> FloatArray | Bound:
+        """Embed pictures: files, bytes, PIL images or (h, w, 3) uint8 arrays -> (n, D) float32 unit rows.
+
+        ``explain=True`` gives the :class:`Bound` with router weights and timings. Raises :class:`MediaError`.
+        """
+        bound = self.embed("image", items)
+        return bound if explain else bound.vectors
+
+    @overload
+    def embed_audio(self, items: Sequence[Any], *, explain: Literal[False] = False) -> FloatArray: ...
+    @overload
+    def embed_audio(self, items: Sequence[Any], *, explain: Literal[True]) -> Bound: ...
+    def embed_audio(self, items: Sequence[Any], *, explain: bool = False) -> FloatArray | Bound:
+        """Embed sounds: files, bytes or (rate, samples) pairs -> (n, D) float32 unit rows.
+
+        ``explain=True`` gives the :class:`Bound` with router weights and timings. Raises :class:`MediaError`.
+        """
+        bound = self.embed("audio", items)
+        return bound if explain else bound.vectors
+
+    @overload
+    def embed_points(self, items: Sequence[Any], *, up: str = "y", explain: Literal[False] = False) -> FloatArray: ...
+    @overload
+    def embed_points(self, items: Sequence[Any], *, up: str = "y", explain: Literal[True]) -> Bound: ...
+    def embed_points(self, items: Sequence[Any], *, up: str = "y", explain: bool = False) -> FloatArray | Bound:
+        """Embed shapes: mesh or point files, or (n, 3) / (n, 6) arrays -> (n, D) float32 unit rows.
+
+        `up` names the axis that points up in the files. ``explain=True`` gives the :class:`Bound` with router
+        weights and timings. Raises :class:`MediaError`.
+        """
+        bound = self.embed("point", items, up=up)
+        return bound if explain else bound.vectors
+
+    @overload
+    def embed_texts(self, items: Sequence[Any], *, explain: Literal[False] = False) -> FloatArray: ...
+    @overload
+    def embed_texts(self, items: Sequence[Any], *, explain: Literal[True]) -> Bound: ...
+    def embed_texts(self, items: Sequence[Any], *, explain: bool = False) -> FloatArray | Bound:
+        """Embed sentences -> (n, D) float32 unit rows.
+
+        ``explain=True`` gives the :class:`Bound` with router weights and timings. Raises :class:`MediaError`.
+        """
+        bound = self.embed("text", items)
+        return bound if explain else bound.vectors
+
+
+def bind(members: Sequence[MemberSpec], projected: Mapping[str, Tensor], weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weigh the members' vectors and add them up.
+
+    Parameters
+    ----------
+    members : sequence of MemberSpec
+        Which spaces each column of `weights` stands for.
+    projected : mapping of str to Tensor, shape (n, D)
+        By space.
+    weights : Tensor, shape (n, members)
+        Rows sum to 1.
+
+    Returns
+    -------
+    bound : Tensor, shape (n, D), float32
+        Unit rows.
+    weights : Tensor, shape (n, members)
+        As given.
+    """
+    columns = []
+    for member in members:
+        vector = sum((share * projected[space] for space, share in member.parts.items()), start=torch.zeros(()))
+        columns.append(unit(vector) if member.normalise else vector)
+    stacked = torch.stack(columns, dim=1)  # (n, members, D)
+    return unit(torch.einsum("nm,nmd->nd", weights.to(stacked.dtype), stacked)), weights
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

@@ -1,0 +1,88 @@
+"""The weight files of a preset's projectors and routers: fetched, read, and held to their names strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from omnibind_core.config import Asset, Preset
+from omnibind_core.errors import WeightsError
+from omnibind_core.weights import Progress, Tensors, local_files, read_tensors
+
+__all__ = ["check_names", "expected_names", "load_files"]
+
+_LINEAR = ("weight", "bias")
+_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_HEAD_TENSORS = {
+    "mlp": [f"0.{n}" for n in _LINEAR]
+    + [f"1.{n}" for n in _NORM]
+    + [f"3.{n}" for n in _LINEAR]
+    + [f"4.{n}" for n in _NORM],
+    "linear": ["W", "b"],
+    "anchors": ["A", "a", "B", "m"],
+    "identity": [],
+}
+_ROUTER_TENSORS = [*_HEAD_TENSORS["mlp"], *(f"6.{name}" for name in _LINEAR)]
+
+
+def expected_names(preset: Preset, file: str) -> set[str]:
+    """Tensor names that `preset` wants in one of its files: no more, no fewer."""
+    return set(_names(preset, file))
+
+
+def _names(preset: Preset, file: str) -> Iterator[str]:
+    for space in preset.spaces.values():
+        for head in space.heads.values():
+            if head.file == file:
+                yield from (prefix + name for prefix in head.prefixes() for name in _HEAD_TENSORS[head.kind])
+    for router in preset.routers.values():
+        if router.file == file:
+            yield from (router.prefix + name for name in _ROUTER_TENSORS)
+
+
+def check_names(preset: Preset, file: str, tensors: Tensors) -> None:
+    """Hold a state dict to the preset's names.
+
+    Raises
+    ------
+    WeightsError
+        Names the tensors that are missing or unknown.
+    """
+    expected = expected_names(preset, file)
+    missing, unknown = sorted(expected - set(tensors)), sorted(set(tensors) - expected)
+    if missing or unknown:
+        raise WeightsError(
+            f"file '{file}' of preset '{preset.name}' with {len(missing)} missing tensors {missing[:3]} "
+            f"and {len(unknown)} unknown {unknown[:3]}",
+            f"exactly the {len(expected)} tensors that the preset names",
+            "use the file published for this preset",
+        )
+
+
+def load_files(
+    preset: Preset, *, offline: bool | None = None, progress: Progress | None = None
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Read all weight files of a preset's projectors and routers.
+
+    Returns
+    -------
+    dict of str to dict of str to Tensor
+        State dicts by the preset's file names.
+
+    Raises
+    ------
+    WeightsError
+        A file is missing, damaged, or holds other names.
+    """
+    loaded = {}
+    for name, source in preset.files.items():
+        if isinstance(source, Asset):
+            path = source.local()
+        else:
+            path = local_files({name: source}, offline=offline, progress=progress)[name]
+        if not path.is_file():
+            raise WeightsError(f"no file {path}", "the committed weights", "restore it from version control")
+        loaded[name] = read_tensors(path)
+        check_names(preset, name, loaded[name])
+    return loaded

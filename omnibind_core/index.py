@@ -1,0 +1,52 @@
+"""Vectors + search, behind one small class. Another back end is another class with the same two members."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from omnibind_core.types import FloatArray
+
+__all__ = ["FlatIndex"]
+
+_SMALL = 50_000
+
+
+class FlatIndex:
+    """Exact search by inner product (FAISS ``IndexFlatIP``).
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (n, D), float32
+        Unit rows, so that inner products are cosines.
+    """
+
+    def __init__(self, vectors: FloatArray) -> None:
+        self._index = faiss.IndexFlatIP(vectors.shape[1])
+        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Find the k nearest rows for each query.
+
+        Parameters
+        ----------
+        queries : ndarray, shape (m, D), float32
+            Unit rows.
+        k : int
+            At least 1; more than there are is cut.
+
+        Returns
+        -------
+        scores : ndarray, shape (m, min(k, n)), float32
+            Cosines, best first.
+        rows : ndarray, shape (m, min(k, n)), int64
+            Row numbers.
+        """
+        if len(self) < _SMALL:
+            faiss.omp_set_num_threads(1)  # more threads cost more than they save on a small index
+        scores, rows = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), min(k, len(self)))
+        return scores, rows
