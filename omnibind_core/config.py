@@ -322,7 +322,7 @@ def _contradictions(preset: Preset) -> Iterator[str]:
             yield f"the flat weights of {modality} are not {len(members)} numbers that sum to 1"
         if router.kind == "mlp" and not router.inputs:
             yield f"the router of {modality} has no inputs"
-    for space in preset.spaces.values():
-        for modality, head in space.heads.items():
+    for spec in preset.spaces.values():
+        for modality, head in spec.heads.items():
             if head.kind != "identity" and head.file not in preset.files:
-                yield f"the heads of '{space.name}' for {modality} name the file '{head.file}', which is not listed"
+                yield f"the heads of '{spec.name}' for {modality} name the file '{head.file}', which is not listed"

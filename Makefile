@@ -1,0 +1,60 @@
+# make app | make test | make lint | make bench | make eval | make gallery
+# Everything happens in .venv; no root and no GPU are needed.
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+# The newest of the supported interpreters that is on this machine; PYTHON=... overrides it.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: app setup test test-fast lint format bench eval gallery train-mini clean
+.DEFAULT_GOAL := app
+
+app: setup
+	@$(PY) app.py
+
+setup: $(VENV)/.weights
+
+$(VENV)/.installed: requirements.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 found: install one, or say make PYTHON=/path/to/python"; exit 2; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the requirements into $(VENV); about 2 GB, once"
+	@$(PY) -m pip install --quiet --disable-pip-version-check "pip==26.3"
+	$(PY) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/.weights: $(VENV)/.installed omnibind_core/presets/mini.json
+	$(PY) -m omnibind_core doctor --fetch
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
+	$(PY) -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+test: setup lint
+	$(PY) -m pytest
+
+test-fast: setup $(VENV)/.dev
+	$(PY) -m pytest -m "not browser and not slow"
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(VENV)/.dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+gallery: setup
+	$(PY) -m omnibind_core gallery --build
+
+eval: setup
+	$(PY) -m omnibind_core.binding.evaluate
+
+bench: setup
+	$(PY) tools/bench.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

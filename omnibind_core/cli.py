@@ -1,0 +1,278 @@
+"""Command line: embed | similarity | search | classify | gallery | doctor. An ITEM is a file or ``text:a sentence``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omnibind_core.config import preset_names
+from omnibind_core.errors import MediaError, OmniBindError
+from omnibind_core.types import MODALITIES, Modality
+
+if TYPE_CHECKING:
+    from omnibind_core.binder import OmniBind
+    from omnibind_core.types import Bound
+
+__all__ = ["main"]
+
+EXIT_BAD_INPUT = 2
+_TEXT = "text:"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; None takes the process's.
+
+    Returns
+    -------
+    int
+        0, or 2 for bad input (the message goes to standard error).
+    """
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
+    try:
+        result: dict[str, Any] = arguments.run(arguments)
+    except OmniBindError as error:
+        if arguments.json:
+            body = {"given": error.given, "allowed": error.allowed, "action": error.action}
+            print(json.dumps({"error": body}), file=sys.stderr)
+        else:
+            print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    if arguments.json:
+        print(json.dumps(result))
+    else:
+        for line in arguments.show(result):
+            print(line)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--preset", default="mini", help=f"one of {', '.join(preset_names())} (default: mini)")
+    common.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
+    common.add_argument("--json", action="store_true", help="print JSON instead of text")
+    common.add_argument("-v", "--verbose", action="store_true", help="say what is loaded and measured")
+    parser = argparse.ArgumentParser(
+        prog="python -m omnibind_core",
+        description="One space for 3D shapes, sounds, images and sentences. ITEM is a file, or text:a sentence.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[..., Any], show: Callable[..., Any], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, parents=[common], help=text, description=text)
+        sub.set_defaults(run=run, show=show)
+        return sub
+
+    one = command("embed", _embed, _show_embed, "embed items: unit vectors and the specialists' weights")
+    one.add_argument("items", nargs="+", metavar="ITEM")
+    one = command("similarity", _similarity, _show_similarity, "cosine of every item with every other")
+    one.add_argument("items", nargs="+", metavar="ITEM")
+    one = command("search", _search, _show_search, "find the gallery's items that answer the sum of the items")
+    one.add_argument("items", nargs="+", metavar="ITEM")
+    one.add_argument("--minus", action="append", default=[], metavar="ITEM", help="subtract this item; may be repeated")
+    one.add_argument("-k", type=int, default=5, help="answers for each modality (default: 5)")
+    one.add_argument(
+        "--in", dest="modalities", default=",".join(MODALITIES), help="where to look: image,audio,point,text"
+    )
+    one.add_argument("--operator", default="sum", help="sum, slerp, product or projection (default: sum)")
+    one.add_argument("--match", default="media", help="media, or media+caption (default: media)")
+    one.add_argument("--centred", action="store_true", help="subtract each modality's mean first")
+    one = command("classify", _classify, _show_classify, "which of these labels fits the item best")
+    one.add_argument("item", metavar="ITEM")
+    one.add_argument("--labels", required=True, help="labels, separated by commas")
+    one = command("gallery", _gallery, _show_gallery, "list the gallery; --build embeds it anew")
+    one.add_argument("--build", action="store_true", help="embed every item and write the vectors")
+    one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
+    one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
+    one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
+    return parser
+
+
+def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = None, **options: Any) -> OmniBind:
+    from omnibind_core.binder import OmniBind
+    from omnibind_core.runtime import tune_threads
+
+    tune_threads()
+    return OmniBind.from_pretrained(
+        arguments.preset, device=arguments.device, modalities=modalities, progress=_progress, **options
+    )
+
+
+_fetched: set[str] = set()
+
+
+def _progress(label: str, share: float) -> None:
+    """Show downloads on a terminal's standard error."""
+    if 0 < share < 1 and sys.stderr.isatty():
+        print(f"\r{label}: {share:4.0%} ", end="", file=sys.stderr)
+        _fetched.add(label)
+    elif share == 1 and label in _fetched:
+        print(f"\r{label}: fetched", file=sys.stderr)
+        _fetched.discard(label)
+
+
+def _source(item: str) -> tuple[Modality, str | Path]:
+    """Tell what an ITEM is: a sentence only where it says so."""
+    from omnibind_core import media
+
+    if item.startswith(_TEXT):
+        return "text", item[len(_TEXT) :]
+    path = Path(item)
+    if not path.exists():
+        raise MediaError(
+            f"'{item}', which does not exist",
+            "a file, or text:a sentence",
+            f"write text:{item} to mean it as a sentence",
+        )
+    return media.modality_of(path), path
+
+
+def _embed_items(arguments: argparse.Namespace, items: Sequence[str]) -> tuple[OmniBind, list[Bound]]:
+    sources = [_source(item) for item in items]
+    model = _model(arguments, {modality for modality, _ in sources} | {"text"})
+    bounds = []
+    for modality, source in sources:
+        options = {"up": arguments.up} if modality == "point" else {}
+        bounds.append(model.embed(modality, [source], **options))
+    return model, bounds
+
+
+def _rows(items: Sequence[str], bounds: Sequence[Bound]) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": item,
+            "modality": bound.modality,
+            "vector": [float(x) for x in bound.vectors[0]],
+            "weights": bound.weights_by_name(),
+        }
+        for item, bound in zip(items, bounds, strict=True)
+    ]
+
+
+def _embed(arguments: argparse.Namespace) -> dict[str, Any]:
+    _, bounds = _embed_items(arguments, arguments.items)
+    return {"preset": arguments.preset, "items": _rows(arguments.items, bounds)}
+
+
+def _show_embed(result: dict[str, Any]) -> list[str]:
+    lines = []
+    for item in result["items"]:
+        vector = " ".join(f"{x:+.3f}" for x in item["vector"][:6])
+        weights = ", ".join(f"{name} {w:.2f}" for name, w in item["weights"].items())
+        lines.append(f"{item['source']} ({item['modality']}, {len(item['vector'])} wide): {vector} ...  [{weights}]")
+    return lines
+
+
+def _similarity(arguments: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+
+    _, bounds = _embed_items(arguments, arguments.items)
+    vectors = np.vstack([bound.vectors for bound in bounds])
+    rows = _rows(arguments.items, bounds)
+    return {"preset": arguments.preset, "items": rows, "matrix": (vectors @ vectors.T).tolist()}
+
+
+def _show_similarity(result: dict[str, Any]) -> list[str]:
+    names = [Path(item["source"]).name if item["modality"] != "text" else item["source"] for item in result["items"]]
+    width = max(len(name) for name in names)
+    return [
+        f"{name:<{width}}  " + " ".join(f"{value:+.2f}" for value in row)
+        for name, row in zip(names, result["matrix"], strict=True)
+    ]
+
+
+def _search(arguments: argparse.Namespace) -> dict[str, Any]:
+    from omnibind_core.compose import Term
+    from omnibind_core.gallery import Gallery
+
+    modalities = [name.strip() for name in arguments.modalities.split(",") if name.strip()]
+    signed = [(item, 1.0) for item in arguments.items] + [(item, -1.0) for item in arguments.minus]
+    model, bounds = _embed_items(arguments, [item for item, _ in signed])
+    terms = [
+        Term(bound.vectors[0], weight, bound.modality, item)
+        for (item, weight), bound in zip(signed, bounds, strict=True)
+    ]
+    hits = Gallery.load(model).search(
+        terms,
+        arguments.k,
+        modalities=modalities,  # type: ignore[arg-type]
+        operator=arguments.operator,
+        match=arguments.match,
+        centred=arguments.centred,
+    )
+    return {
+        "preset": arguments.preset,
+        "hits": {
+            modality: [{"id": h.id, "caption": h.caption, "score": round(h.score, 6), "file": h.file} for h in found]
+            for modality, found in hits.items()
+        },
+    }
+
+
+def _show_search(result: dict[str, Any]) -> list[str]:
+    lines = []
+    for modality, hits in result["hits"].items():
+        lines.append(f"{modality}:")
+        lines += [f"  {hit['score']:+.3f}  {hit['id']:<28} {hit['caption']}" for hit in hits]
+    return lines
+
+
+def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
+    from omnibind_core.classify import classify
+
+    model, bounds = _embed_items(arguments, [arguments.item])
+    scores = classify(model, bounds[0].vectors[0], arguments.labels.split(","))
+    rows = [{"label": s.label, "probability": s.probability, "cosine": s.cosine} for s in scores]
+    return {"preset": arguments.preset, "scores": rows}
+
+
+def _show_classify(result: dict[str, Any]) -> list[str]:
+    return [f"{row['probability']:6.1%}  {row['cosine']:+.3f}  {row['label']}" for row in result["scores"]]
+
+
+def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
+    from omnibind_core.config import assets_directory, load_preset
+    from omnibind_core.gallery import build, read_catalogue
+
+    folder = arguments.folder or assets_directory() / "gallery"
+    items = read_catalogue(folder)
+    built = None
+    if arguments.build:
+        from tqdm import tqdm
+
+        model = _model(arguments, None, dtype="float32")
+        with tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty()) as bar:
+            built = str(build(model, folder, lambda _done, _total: bar.update()))
+    load_preset(arguments.preset)
+    rows = [{"id": i.id, "modality": i.modality, "caption": i.caption, "licence": i.licence} for i in items]
+    return {"preset": arguments.preset, "built": built, "items": rows}
+
+
+def _show_gallery(result: dict[str, Any]) -> list[str]:
+    counts = {m: sum(row["modality"] == m for row in result["items"]) for m in MODALITIES}
+    lines = [f"{row['id']:<28} {row['caption']}" for row in result["items"]] if not result["built"] else []
+    lines.append(", ".join(f"{count} {modality}" for modality, count in counts.items()))
+    return lines + ([f"vectors written to {result['built']}"] if result["built"] else [])
+
+
+def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
+    from omnibind_core.doctor import examine
+
+    return examine(arguments.preset, fetch=arguments.fetch, progress=_progress)
+
+
+def _show_doctor(result: dict[str, Any]) -> list[str]:
+    from omnibind_core.doctor import describe
+
+    return describe(result)
