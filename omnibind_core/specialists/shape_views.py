@@ -1,0 +1,101 @@
+"""Shapes seen by the picture tower: a few drawn views of each, their features pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from omnibind_core.errors import OmniBindError
+from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.types import Image, Modality, PointCloud
+
+if TYPE_CHECKING:
+    from omnibind_core.specialists.efficientnet_lite import EfficientNetLite
+
+__all__ = ["SPECS", "VIEWS", "ShapeViews", "build"]
+
+VIEWS: tuple[tuple[float, float], ...] = ((0.0, 15.0), (45.0, 15.0), (90.0, 15.0), (-45.0, 15.0))
+"""Azimuth and elevation of each view, degrees."""
+
+_SIZE = 256  # pixels: what the tower sees without another scaling
+
+SPECS: tuple[SpecialistSpec, ...] = (
+    SpecialistSpec(
+        name="shape_views",
+        title="Shape views",
+        widths={"point": 1280},
+        weights={},
+        licence="Apache-2.0",
+        paper="Su et al., Multi-view CNNs for 3D shape recognition, arXiv 1505.00880; EfficientNet, arXiv 1905.11946",
+        source="our own renderer, then EfficientNet-Lite2",
+        parameters=0,
+        shares=("efficientnet_lite2",),
+    ),
+)
+
+
+class ShapeViews:
+    """Shapes -> unit rows of width 1280: the mean of the picture tower's features over the views."""
+
+    spec: SpecialistSpec
+
+    def __init__(self, spec: SpecialistSpec, tower: EfficientNetLite) -> None:
+        self.spec = spec
+        self._tower = tower
+
+    def views(self, cloud: PointCloud) -> list[NDArray[np.uint8]]:
+        """Draw the views that the tower sees: each (256, 256, 3) uint8 on white, in the order of :data:`VIEWS`."""
+        # Importing numba takes a second: only who draws pays.
+        from omnibind_core.specialists import _raster
+
+        scene = _raster.prepare(cloud)
+        return [_raster.render_scene(scene, azimuth, elevation, _SIZE) for azimuth, elevation in VIEWS]
+
+    def warm(self) -> None:
+        """Compile the renderer ahead of the first request (seconds once on a machine)."""
+        from omnibind_core.specialists import _raster
+
+        _raster.warm()
+
+    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+        """Embed shapes.
+
+        Parameters
+        ----------
+        modality : Modality
+            ``"point"``.
+        items : sequence of PointCloud
+            At least one; surfaces are drawn where there are any, else the points.
+
+        Returns
+        -------
+        Tensor, shape (n, 1280), float32
+            Unit rows.
+
+        Raises
+        ------
+        OmniBindError
+            For another modality.
+        """
+        if modality != "point":
+            raise OmniBindError(f"modality '{modality}' for {self.spec.title}", "'point'", "use one that knows it")
+        rows = [self._tower.features([Image(view) for view in self.views(cloud)]).mean(0) for cloud in items]
+        return unit(torch.stack(rows))
+
+
+def build(
+    spec: SpecialistSpec,
+    files: Mapping[str, Path],
+    shared: Mapping[str, Specialist],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Specialist:
+    """Put the renderer before the shared picture tower ``efficientnet_lite2``."""
+    tower: Any = shared["efficientnet_lite2"]
+    return ShapeViews(spec, tower)
