@@ -1,0 +1,107 @@
+"""The decoding process: reads requests from standard input, answers on standard output, until its parent goes.
+
+Everything a stranger uploads is decoded here, so that a file which crashes, hangs or swells its decoder
+costs one answer and not the server. Started by `omnibind_core.media.pool` only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+from omnibind_core.errors import MediaError
+from omnibind_core.media import audio, image, limits, points
+from omnibind_core.media.source import Blob, undecodable
+from omnibind_core.media.wire import pack, read_frame, write_frame
+from omnibind_core.types import Media
+
+__all__ = ["main"]
+
+_DECODERS: Mapping[str, Callable[..., Media]] = {
+    "image": image.decode,
+    "audio": audio.decode,
+    "point": points.decode,
+}
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    _limit_memory()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes us
+    warnings.simplefilter("ignore")  # nobody reads them here, and a warning is no reason to refuse a file
+    logging.disable(logging.CRITICAL)
+    answers = os.fdopen(os.dup(1), "wb")
+    if "--preload" in sys.argv:
+        points.preload()
+        audio.preload()
+    write_frame(answers, {"ready": True}, [])
+    # From here on, what a C library prints must neither mix with the answers nor fill the server's log.
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    while (request := read_frame(sys.stdin.buffer)) is not None:
+        _answer(answers, *request)
+
+
+def _answer(answers: IO[bytes], header: dict[str, Any], body: bytearray) -> None:
+    """Decode one file and send the medium, or the three parts of a MediaError."""
+    blob = Blob(bytes(body), str(header["name"]), str(header["extension"]))
+    _alarm(limits.DEADLINE_SECONDS + 5)
+    reply: dict[str, Any]
+    try:
+        reply, arrays = pack(_DECODERS[header["modality"]](blob, **header["options"]))
+    except MediaError as error:
+        reply, arrays = {"error": [error.given, error.allowed, error.action]}, []
+    except MemoryError:
+        reply, arrays = {"error": list(too_big(blob.name))}, []
+    except Exception as error:  # decoders raise anything at all on damaged files: UnboundLocalError, IndexError, ...
+        refusal = undecodable(blob.name, blob.extension, error)
+        reply, arrays = {"error": [refusal.given, refusal.allowed, refusal.action]}, []
+    _alarm(0)
+    reply["tired"] = _peak_bytes() > limits.WORKER_TIRED_BYTES
+    write_frame(answers, reply, arrays)
+
+
+def too_big(name: str) -> tuple[str, str, str]:
+    """Give the parts of the error for a file whose content outgrows the process."""
+    return (
+        f"{name}, which needs more memory than decoding may take",
+        f"files that decode within {limits.WORKER_BYTES / limits.MB:,.0f} MB",
+        "simplify it or save it smaller",
+    )
+
+
+def _limit_memory() -> None:
+    """Bound the address space, where the platform can."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limits.WORKER_BYTES, limits.WORKER_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):  # Windows has no such limit, macOS refuses it
+        return
+
+
+def _alarm(seconds: float) -> None:
+    """End this process after so many seconds, even if the parent that should do it is gone; 0 calls it off."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _peak_bytes() -> int:
+    """Most memory this process ever held, 0 where the platform cannot tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()

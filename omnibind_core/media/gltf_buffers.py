@@ -1,0 +1,152 @@
+"""The bytes of a glTF file: buffers, views and accessors, every bound checked before it is used."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnibind_core.errors import MediaError
+from omnibind_core.media import limits
+from omnibind_core.media.source import Blob, shown, undecodable
+
+__all__ = ["Buffers", "Json", "data_uri", "item", "items", "whole"]
+
+Json: TypeAlias = dict[str, Any]
+
+_DTYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
+
+
+def items(tree: Json, key: str) -> list[Json]:
+    """Get a list of objects; empty where it is missing."""
+    found = tree.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ValueError(f"{key} is not a list of objects")
+    return found
+
+
+def item(tree: Json, key: str, index: Any) -> Json:
+    """Get one object of a list, by an index that the file gives."""
+    found = tree.get(key, [])
+    if not isinstance(index, int) or not isinstance(found, list) or not 0 <= index < len(found):
+        raise ValueError(f"there is no {key}[{index}]")
+    if not isinstance(found[index], dict):
+        raise ValueError(f"{key}[{index}] is not an object")
+    return dict(found[index])
+
+
+def whole(tree: Json, key: str, default: int | None = None) -> int:
+    """Get a count, offset or index: a whole number from 0 up."""
+    value = tree.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{key} is {value!r:.40}, not a whole number")
+    return value
+
+
+def data_uri(uri: str) -> bytes:
+    """Content of a data: address."""
+    head, _, body = uri.partition(",")
+    return base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
+
+
+class Buffers:
+    """Reads accessors and views of one file.
+
+    Parameters
+    ----------
+    tree : dict
+        The file's JSON.
+    binary : bytes or None
+        The BIN chunk of a GLB: the first buffer, where that has no address.
+    blob : Blob
+        The file, for messages.
+    """
+
+    def __init__(self, tree: Json, binary: bytes | None, blob: Blob) -> None:
+        self._tree = tree
+        self._blob = blob
+        self._buffers = [self._load(buffer, binary) for buffer in items(tree, "buffers")]
+
+    def _load(self, buffer: Json, binary: bytes | None) -> bytes:
+        uri = buffer.get("uri")
+        if uri is None:
+            data = binary or b""
+        elif isinstance(uri, str) and uri.startswith("data:"):
+            data = data_uri(uri)
+        else:
+            raise MediaError(
+                f"{self._blob.name}, which keeps its data in another file, {shown(str(uri))!r}",
+                "glTF with everything embedded",
+                "export it as GLB",
+            )
+        length = whole(buffer, "byteLength")
+        if len(data) < length:
+            raise undecodable(self._blob.name, self._blob.extension, f"{len(data):,} of a buffer's {length:,} bytes")
+        return data
+
+    def view(self, index: Any) -> bytes:
+        """Bytes of a buffer view."""
+        view = item(self._tree, "bufferViews", index)
+        start, length = whole(view, "byteOffset", 0), whole(view, "byteLength")
+        buffer = whole(view, "buffer")
+        if buffer >= len(self._buffers) or start + length > len(self._buffers[buffer]):
+            raise ValueError(f"bufferViews[{index}] reaches beyond its buffer")
+        return self._buffers[buffer][start : start + length]
+
+    def accessor(self, index: Any, width: int | None) -> NDArray[Any]:
+        """Values of an accessor.
+
+        Parameters
+        ----------
+        index : int
+            Which one.
+        width : int or None
+            Columns it must have; None takes any.
+
+        Returns
+        -------
+        ndarray, shape (count, columns)
+            Integers that are marked as normalised come as float32 in 0..1 or -1..1, others as stored.
+        """
+        accessor = item(self._tree, "accessors", index)
+        count, columns = whole(accessor, "count"), _WIDTHS[accessor["type"]]
+        if count > 3 * limits.MAX_FACES + 3 or width not in (None, columns):
+            raise ValueError(f"accessors[{index}] has {count:,} rows of {columns}")
+        dtype = np.dtype(_DTYPES[accessor["componentType"]])
+        if "bufferView" in accessor:
+            stride = whole(item(self._tree, "bufferViews", accessor["bufferView"]), "byteStride", 0)
+            values = self._array(
+                accessor["bufferView"], whole(accessor, "byteOffset", 0), dtype, count, columns, stride
+            )
+        else:
+            values = np.zeros((count, columns), dtype)
+        if "sparse" in accessor:
+            values = self._sparse(values, accessor["sparse"])
+        if accessor.get("normalized") and dtype.kind in "iu":
+            return np.maximum(values.astype(np.float32) / np.iinfo(dtype).max, -1.0)
+        return values
+
+    def _array(
+        self, view: Any, offset: int, dtype: np.dtype[Any], count: int, columns: int, stride: int = 0
+    ) -> NDArray[Any]:
+        """Rows of a view, packed or `stride` bytes apart; numpy refuses what does not fit."""
+        row = dtype.itemsize * columns
+        data = self.view(view)
+        if not count:
+            return np.zeros((0, columns), dtype)
+        return np.ndarray((count, columns), dtype, data, offset, (stride or row, dtype.itemsize))
+
+    def _sparse(self, values: NDArray[Any], sparse: Json) -> NDArray[Any]:
+        """Values with some rows replaced."""
+        count = whole(sparse, "count")
+        where, what = sparse["indices"], sparse["values"]
+        index_type = np.dtype(_DTYPES[where["componentType"]])
+        rows = self._array(where["bufferView"], whole(where, "byteOffset", 0), index_type, count, 1)
+        fresh = self._array(what["bufferView"], whole(what, "byteOffset", 0), values.dtype, count, values.shape[1])
+        values = values.copy()
+        values[rows.ravel()] = fresh
+        return values

@@ -1,0 +1,90 @@
+"""Shapes: from a mesh, a scene or a file of points to coloured points on the unit sphere.
+
+trimesh is imported in the decoding process only, and no reader opens a file besides the upload: an OBJ that
+names a material file has no colour, a glTF that names a buffer outside itself is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnibind_core.errors import MediaError
+from omnibind_core.media import clouds, gltf, meshes
+from omnibind_core.media.pool import decode as decode_apart
+from omnibind_core.media.shapes import Part, Points, Up, cloud_of_parts, cloud_of_points
+from omnibind_core.media.source import Blob, open_blob
+from omnibind_core.types import PointCloud
+
+__all__ = ["FORMATS", "PointSource", "Up", "decode", "load_points", "preload"]
+
+PointSource: TypeAlias = str | Path | bytes | NDArray[Any] | PointCloud
+
+
+def load_points(source: PointSource | Any, up: Up = "y", extension: str | None = None) -> PointCloud:
+    """Decode a shape.
+
+    Parameters
+    ----------
+    source : str, Path, bytes, ndarray, PointCloud, or a trimesh object
+        Files and bytes: one of `FORMATS`, decoded in a process apart. Arrays: (n, 3), or (n, 6) with colour in 0..1
+        or 0..255. A PointCloud is returned as it is, whatever `up` says.
+    up : {"y", "z", "x"}
+        The axis that points up in the file; the shape is turned so that Y does.
+    extension : str, optional
+        For bytes: the extension they came under. Without it the content decides, where it can.
+
+    Returns
+    -------
+    PointCloud
+        `limits.POINTS` points of a surface, sampled by area with a fixed seed; at most as many of a file of points.
+        Vertices of its surfaces may lie outside the unit sphere by what sampling missed.
+
+    Raises
+    ------
+    MediaError
+        Unreadable, damaged, of another format, without faces or area, not finite, or beyond a limit.
+    """
+    if up not in ("x", "y", "z"):
+        raise MediaError(f"{up!r} as the axis that points up", "x, y or z", "choose one of these")
+    if isinstance(source, PointCloud):
+        return source
+    if isinstance(source, np.ndarray):
+        return cloud_of_points(clouds.from_array(source, "the array"), "the array", up)
+    if type(source).__module__.partition(".")[0] == "trimesh":
+        scene: Any = source
+        source, extension = scene.export(file_type="glb"), "glb"
+    cloud = decode_apart(open_blob(source, "point", FORMATS, extension), "point", up=up)
+    if not isinstance(cloud, PointCloud):
+        raise TypeError(f"decoded a shape into {type(cloud).__name__}")
+    return cloud
+
+
+def decode(blob: Blob, up: Up) -> PointCloud:
+    """Decode a file's content in this process; raises MediaError, or whatever a reader raises on damaged files."""
+    shape = FORMATS[blob.extension](blob)
+    if isinstance(shape, Points):
+        return cloud_of_points(shape, blob.name, up)
+    return cloud_of_parts(shape, blob.name, up)
+
+
+def preload() -> None:
+    """Import what reading needs, ahead of the first file."""
+    meshes.preload()
+
+
+# A shape format: one row. Extension -> what reads it into parts of a mesh, or into points.
+FORMATS: dict[str, Callable[[Blob], Sequence[Part] | Points]] = {
+    "glb": gltf.read_glb,
+    "gltf": gltf.read_gltf,
+    "obj": meshes.read_obj,
+    "stl": meshes.read_stl,
+    "ply": meshes.read_ply,
+    "off": meshes.read_off,
+    "npy": clouds.read_npy,
+    "xyz": clouds.read_xyz,
+}

@@ -1,0 +1,108 @@
+"""What a file holds, told from its first bytes: the name it was uploaded under proves nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+__all__ = ["HEAD_BYTES", "sniff"]
+
+HEAD_BYTES = 4_096
+"""How much of a file `sniff` wants to see."""
+
+# label for people, extensions the content may travel under (none: we do not read it), offset, signature
+_SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
+    ("PNG", ("png",), 0, b"\x89PNG\r\n\x1a\n"),
+    ("JPEG", ("jpg", "jpeg"), 0, b"\xff\xd8\xff"),
+    ("GIF", ("gif",), 0, b"GIF8"),
+    ("WebP", ("webp",), 8, b"WEBP"),
+    ("BMP", ("bmp",), 0, b"BM"),
+    ("WAV", ("wav",), 8, b"WAVE"),
+    ("FLAC", ("flac",), 0, b"fLaC"),
+    ("Ogg", ("ogg", "opus"), 0, b"OggS"),
+    ("WebM", ("webm",), 0, b"\x1aE\xdf\xa3"),
+    ("HEIC", (), 4, b"ftyphei"),
+    ("HEIC", (), 4, b"ftyphev"),
+    ("HEIF", (), 4, b"ftypmif1"),
+    ("HEIF", (), 4, b"ftypmsf1"),
+    ("AVIF", (), 4, b"ftypavi"),
+    ("MP4", ("m4a", "mp4"), 4, b"ftyp"),
+    ("MP3", ("mp3",), 0, b"ID3"),
+    ("binary glTF", ("glb",), 0, b"glTF"),
+    ("NumPy", ("npy",), 0, b"\x93NUMPY"),
+    ("PLY", ("ply",), 0, b"ply"),
+    ("TIFF", (), 0, b"II*\0"),
+    ("TIFF", (), 0, b"MM\0*"),
+    ("Photoshop", (), 0, b"8BPS"),
+    ("JPEG 2000", (), 0, b"\0\0\0\x0cjP"),
+    ("JPEG XL", (), 0, b"\0\0\0\x0cJXL"),
+    ("JPEG XL", (), 0, b"\xff\x0a"),
+    ("AIFF", (), 8, b"AIF"),
+    ("AVI video", (), 8, b"AVI "),
+    ("MIDI", (), 0, b"MThd"),
+    ("ASF", (), 0, b"\x30\x26\xb2\x75"),
+    ("FBX", (), 0, b"Kaydara FBX"),
+    ("Blender", (), 0, b"BLENDER"),
+    ("ZIP archive", (), 0, b"PK\x03\x04"),
+    ("ZIP archive", (), 0, b"PK\x05\x06"),
+    ("gzip archive", (), 0, b"\x1f\x8b"),
+    ("bzip2 archive", (), 0, b"BZh"),
+    ("xz archive", (), 0, b"\xfd7zXZ\0"),
+    ("7-Zip archive", (), 0, b"7z\xbc\xaf\x27\x1c"),
+    ("RAR archive", (), 0, b"Rar!"),
+    ("Zstandard archive", (), 0, b"(\xb5/\xfd"),
+    ("tar archive", (), 257, b"ustar"),
+    ("PDF", (), 0, b"%PDF"),
+    ("HDF5", (), 0, b"\x89HDF"),
+    ("pickle", (), 0, b"\x80\x04\x95"),
+    ("executable", (), 0, b"\x7fELF"),
+    ("executable", (), 0, b"MZ"),
+)
+
+
+def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
+    """Tell a file's format from its beginning.
+
+    Parameters
+    ----------
+    head : bytes
+        At least the first `HEAD_BYTES` bytes, or the whole file.
+    size : int
+        Length of the whole file in bytes.
+
+    Returns
+    -------
+    label : str
+        The format for people, ``"unknown"`` where no signature fits.
+    extensions : collection of str
+        Extensions this content may travel under; empty where we do not read it.
+    """
+    # A binary STL has no signature, but its length follows from its count of triangles.
+    triangles = int.from_bytes(head[80:84], "little") if len(head) >= 84 else -1
+    if triangles > 0 and size == 84 + 50 * triangles:
+        return "binary STL", ("stl",)
+    for label, extensions, offset, signature in _SIGNATURES:
+        if head.startswith(signature, offset):
+            return label, extensions
+    if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4, 0xE6):  # MPEG audio, layers 1 to 3
+        return "MP3", ("mp3",)
+    if triangles == 0 and size == 84:
+        return "empty STL", ("stl",)
+    if b"\0" in head[:HEAD_BYTES]:
+        return "unknown", ()
+    return _sniff_text(head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip())
+
+
+def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
+    """Tell the formats that people can read, as far as their beginning allows."""
+    lower = head[:512].lower()
+    if re.match(rb"(?:st)?c?n?4?n?off\b", lower):
+        return "OFF", ("off",)
+    if lower.startswith(b"solid"):
+        return "text STL", ("stl",)
+    if lower.startswith(b"{"):
+        return "JSON", ("gltf",)
+    if lower.startswith((b"<svg", b"<?xml", b"<!doctype", b"<html", b"<")):
+        return "XML or HTML", ()
+    # Comments and statements of OBJ and XYZ look alike from afar, and so may an OFF behind a comment.
+    return "text", ("obj", "xyz", "off", "stl")

@@ -1,0 +1,17 @@
+"""Real media for all tests: those that gradio's wheel brings, used where they lie."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Folder with images/, audio/ and models3d/ of the installed gradio."""
+    spec = find_spec("gradio")
+    if spec is None or spec.origin is None:
+        pytest.skip("gradio is not installed")
+    return Path(spec.origin).parent / "media_assets"
