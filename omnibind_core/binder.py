@@ -167,7 +167,7 @@ class OmniBind:
             shares = self._routers(modality, vectors, len(items))
             shares = shares if weights is None else self._by_hand(modality, weights).expand(len(items), -1)
         with clock("bind"):
-            bound, shares = bind(self.preset.members[modality], projected, shares)
+            bound = bind(self.preset.members[modality], projected, shares)
         members = tuple(member.name for member in self.preset.members[modality])
         return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds)
 
@@ -240,7 +240,7 @@ class OmniBind:
         return bound if explain else bound.vectors
 
 
-def bind(members: Sequence[MemberSpec], projected: Mapping[str, Tensor], weights: Tensor) -> tuple[Tensor, Tensor]:
+def bind(members: Sequence[MemberSpec], projected: Mapping[str, Tensor], weights: Tensor) -> Tensor:
     """Weigh the members' vectors and add them up.
 
     Parameters
@@ -254,17 +254,14 @@ def bind(members: Sequence[MemberSpec], projected: Mapping[str, Tensor], weights
 
     Returns
     -------
-    bound : Tensor, shape (n, D), float32
+    Tensor, shape (n, D), float32
         Unit rows.
-    weights : Tensor, shape (n, members)
-        As given.
     """
     columns = []
     for member in members:
-        vector = sum((share * projected[space] for space, share in member.parts.items()), start=torch.zeros(()))
+        vector = torch.stack([share * projected[space] for space, share in member.parts.items()]).sum(dim=0)
         columns.append(unit(vector) if member.normalise else vector)
-    stacked = torch.stack(columns, dim=1)  # (n, members, D)
-    return unit(torch.einsum("nm,nmd->nd", weights.to(stacked.dtype), stacked)), weights
+    return unit(torch.einsum("nm,nmd->nd", weights, torch.stack(columns, dim=1)))
 
 
 class _Clock:
