@@ -1,0 +1,131 @@
+"""Two small archive formats that games keep sounds in: Qt's binary resources (.rcc) and OpenTTD's sound sets (.cat)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from omnibind_core.errors import MediaError
+
+__all__ = ["READERS", "read_cat", "read_rcc"]
+
+_MAX_MEMBER = 64 << 20  # No sound in a package is near this; a lying header is.
+_ZLIB, _DIRECTORY, _ZSTD = 1, 2, 4  # Flags of a node in a .rcc tree
+
+
+def read_rcc(path: Path) -> dict[str, bytes]:
+    """Read all files of a Qt resource archive.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.rcc`` file of format 1 to 3 (Qt 5 and 6), big-endian; members stored or deflated.
+
+    Returns
+    -------
+    dict of str to bytes
+        Content by path inside the archive, without a leading slash. Members packed with zstd are left out.
+
+    Raises
+    ------
+    MediaError
+        The file is no such archive, or is damaged.
+
+    Notes
+    -----
+    Format: qtbase, ``src/corelib/io/qresource.cpp``.
+    """
+    return _guarded(_rcc, path)
+
+
+def read_cat(path: Path) -> dict[str, bytes]:
+    """Read all sounds of an OpenTTD sound set.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.cat`` file, little-endian: a table of (offset, size), then for each sound its name and a RIFF/WAVE file.
+
+    Returns
+    -------
+    dict of str to bytes
+        WAVE files by ``"<number>-<name>"``: two digits from 00 (the game's effect number) and the author's name for it.
+
+    Raises
+    ------
+    MediaError
+        The file is no such set, or is damaged.
+
+    Notes
+    -----
+    Format: OpenTTD, ``src/sound.cpp`` and ``src/random_access_file.cpp``.
+    """
+    return _guarded(_cat, path)
+
+
+def _guarded(parse: Callable[[bytes], dict[str, bytes]], path: Path) -> dict[str, bytes]:
+    try:
+        return parse(path.read_bytes())
+    except (struct.error, zlib.error, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise MediaError(
+            f"{path.name} cannot be read ({type(error).__name__}: {error})",
+            f"a sound {path.suffix} archive",
+            "unpack its package again",
+        ) from error
+
+
+def _rcc(data: bytes) -> dict[str, bytes]:
+    if data[:4] != b"qres":
+        raise ValueError("no 'qres' at its start")
+    version, tree, payload, names = struct.unpack_from(">4I", data, 4)
+    node_size = 14 if version == 1 else 22  # From format 2 each node ends in a date of 8 bytes
+
+    def name_of(offset: int) -> str:
+        (length,) = struct.unpack_from(">H", data, names + offset)
+        start = names + offset + 6  # 2 bytes of length, 4 of hash
+        return data[start : start + 2 * length].decode("utf-16-be")
+
+    def walk(node: int, prefix: str) -> Iterator[tuple[str, bytes]]:
+        name_offset, flags = struct.unpack_from(">IH", data, tree + node * node_size)
+        first, second = struct.unpack_from(">II", data, tree + node * node_size + 6)
+        path = prefix + name_of(name_offset) if node else ""
+        if flags & _DIRECTORY:
+            if second <= node:
+                raise ValueError("its tree turns back on itself")
+            for child in range(second, second + first):
+                yield from walk(child, path + "/" if node else "")
+        elif not flags & _ZSTD:
+            # A file's first word is its locale, the second the place of its content.
+            (length,) = struct.unpack_from(">I", data, payload + second)
+            content = data[payload + second + 4 : payload + second + 4 + length]
+            if flags & _ZLIB:
+                content = zlib.decompressobj().decompress(content[4:], _MAX_MEMBER)
+            yield path, content
+
+    return dict(walk(0, ""))
+
+
+def _cat(data: bytes) -> dict[str, bytes]:
+    (first,) = struct.unpack_from("<I", data)
+    offset_mask = 0x7FFFFFFF  # The top bit only marks the newer form of the table
+    count = (first & offset_mask) // 8
+    if not 0 < count < 1000:
+        raise ValueError(f"it claims {count} sounds")
+    sounds: dict[str, bytes] = {}
+    for number in range(count):
+        offset, size = struct.unpack_from("<II", data, number * 8)
+        offset &= offset_mask
+        length = data[offset]
+        name = data[offset + 1 : offset + 1 + length].split(b"\0")[0].decode("utf-8", "replace")
+        start = data.index(b"RIFF", offset + 1 + length, offset + length + 64)
+        if size > _MAX_MEMBER:
+            raise ValueError(f"sound {number} claims {size} bytes")
+        (riff,) = struct.unpack_from("<I", data, start + 4)
+        sounds[f"{number:02d}-{name}"] = data[start : start + 8 + riff]
+    return sounds
+
+
+READERS: dict[str, Callable[[Path], dict[str, bytes]]] = {".rcc": read_rcc, ".cat": read_cat}
+"""Reader of each archive format by suffix."""
