@@ -206,7 +206,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, Any]:
     hits = Gallery.load(model).search(
         terms,
         arguments.k,
-        modalities=modalities,  # type: ignore[arg-type]
+        modalities=modalities,
         operator=arguments.operator,
         match=arguments.match,
         centred=arguments.centred,

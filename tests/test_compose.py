@@ -31,8 +31,9 @@ def test_every_operator_keeps_the_order_of_a_single_term(name):
 def test_a_negative_term_pushes_its_like_down(name):
     with_it, without = (E[0] + E[1]) / np.sqrt(2), (E[0] + E[2]) / np.sqrt(2)
     wanted = (E[0] + 0.5 * E[1]) / np.sqrt(1.25)  # has something of what is subtracted
+    alone = score(name, [wanted], [1], [with_it, without])
     scores = score(name, [wanted, E[1]], [1, -0.7], [with_it, without])
-    assert scores[1] > scores[0]
+    assert scores[1] - scores[0] > alone[1] - alone[0]
 
 
 @pytest.mark.parametrize("name", OPERATORS)
