@@ -8,18 +8,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from omnibind_core.binder import OmniBind
 from omnibind_core.compose import OPERATORS, Operator, Term, centre, check_terms
 from omnibind_core.config import assets_directory
 from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.index import FlatIndex
 from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
+
+if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
+    from omnibind_core.binder import OmniBind
 
 __all__ = ["Gallery", "Item", "Match", "build", "read_catalogue"]
 
