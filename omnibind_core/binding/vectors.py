@@ -1,0 +1,118 @@
+"""Specialists' vectors of the picture and shape pools, embedded once and kept in the cache directory."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+import os
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omnibind_core.binding import pools_images, pools_shapes
+from omnibind_core.binding.pools_images import load_picture, tux_paint
+from omnibind_core.binding.pools_shapes import NamedMesh, load_mesh, sweet_home
+from omnibind_core.specialists import registry
+from omnibind_core.specialists.base import Specialist
+from omnibind_core.types import FloatArray, Modality
+from omnibind_core.weights import cache_directory, local_files
+
+__all__ = ["feature_means", "in_development", "named_shapes", "picture_vectors", "shape_vectors", "tower"]
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 32
+_RENDERER = ("_raster.py", "_raster_kernels.py")  # imported only where something is drawn: numba takes a second
+
+
+def in_development(key: str) -> bool:
+    """Whether an item belongs to the half that choices may be made on; the other half is only reported.
+
+    Parameters
+    ----------
+    key : str
+        The item's stable identifier (the name for pictures, so that one name lies in one half).
+    """
+    return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 2 == 0
+
+
+@cache
+def tower(name: str) -> Specialist:
+    """Load a specialist (and those it shares) on the CPU in float32."""
+    shared: dict[str, Specialist] = {}
+    for part in registry.required([name]):
+        spec, build = registry.find(part)
+        shared[part] = build(spec, local_files(spec.weights), shared, torch.device("cpu"), torch.float32)
+    return shared[name]
+
+
+@cache
+def picture_vectors() -> FloatArray:
+    """Lite2's unit rows of all Tux Paint pictures: (538, 1280), in the pool's order."""
+    pool = tux_paint()
+    return _kept("tux_paint", "efficientnet_lite2", "image", [p.key for p in pool], lambda i: load_picture(pool[i]))
+
+
+@cache
+def shape_vectors() -> FloatArray:
+    """Give the pooled views' unit rows of all Sweet Home meshes that have a class: (n, 1280), in the pool's order."""
+    pool = named_shapes()
+    return _kept("sweet_home", "shape_views", "point", [m.key for m in pool], lambda i: load_mesh(pool[i]))
+
+
+def named_shapes() -> list[NamedMesh]:
+    """Sweet Home's meshes but for those labelled ``"-"``."""
+    return [mesh for mesh in sweet_home() if mesh.label != "-"]
+
+
+@cache
+def feature_means() -> Tensor:
+    """Mean unit feature row over the development halves, (1280,) float32: half pictures, half drawn shapes.
+
+    No label is used. A common mean, so that a picture and a drawn shape of one thing land at one place.
+    """
+    pictures = picture_vectors()[[in_development(p.name) for p in tux_paint()]]
+    shapes = shape_vectors()[[in_development(m.key) for m in named_shapes()]]
+    return torch.from_numpy((pictures.mean(0) + shapes.mean(0)) / 2)
+
+
+def _kept(pool: str, name: str, modality: Modality, keys: Sequence[str], load: Callable[[int], Any]) -> FloatArray:
+    """Embed what `load` gives for each index, or read what an earlier run kept."""
+    path = cache_directory() / "vectors" / f"{pool}-{name}-{_fingerprint(name)}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as kept:
+            if kept["keys"].tolist() == list(keys):
+                rows: FloatArray = kept["rows"]
+                return rows
+    specialist = tower(name)
+    parts: list[FloatArray] = []
+    for start in range(0, len(keys), _CHUNK):
+        items = [load(i) for i in range(start, min(start + _CHUNK, len(keys)))]
+        parts.append(specialist.embed(modality, items).cpu().numpy())
+        log.info("%s: %d of %d", pool, start + len(items), len(keys))
+    rows = np.concatenate(parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as stream:
+        np.savez(stream, keys=np.array(keys), rows=rows)
+    part.replace(path)
+    return rows
+
+
+def _fingerprint(name: str) -> str:
+    """Change whenever the weights or the code that leads to the vectors do."""
+    digest = hashlib.sha256()
+    for part in registry.required([name]):
+        spec, build = registry.find(part)
+        digest.update(repr(sorted(spec.weights.items())).encode())
+        digest.update(Path(inspect.getfile(build)).read_bytes())
+    sources = [Path(registry.__file__).parent / file for file in _RENDERER]
+    for source in [*sources, Path(pools_images.__file__), Path(pools_shapes.__file__)]:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
