@@ -6,6 +6,7 @@ costs one answer and not the server. Started by `omnibind_core.media.pool` only.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -13,6 +14,8 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import IO, Any
+
+import PIL.Image
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import audio, image, limits, points
@@ -34,18 +37,22 @@ def main() -> None:
     _limit_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes us
     warnings.simplefilter("ignore")  # nobody reads them here, and a warning is no reason to refuse a file
+    PIL.Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, comes first and says more
     logging.disable(logging.CRITICAL)
     answers = os.fdopen(os.dup(1), "wb")
     if "--preload" in sys.argv:
         points.preload()
         audio.preload()
     write_frame(answers, {"ready": True}, [])
+    gc.disable()  # collecting while JSON or a mesh is built costs more than it frees; done between requests instead
     # From here on, what a C library prints must neither mix with the answers nor fill the server's log.
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     while (request := read_frame(sys.stdin.buffer)) is not None:
         _answer(answers, *request)
+        request = None
+        gc.collect()
 
 
 def _answer(answers: IO[bytes], header: dict[str, Any], body: bytearray) -> None:
@@ -60,7 +67,9 @@ def _answer(answers: IO[bytes], header: dict[str, Any], body: bytearray) -> None
     except MemoryError:
         reply, arrays = {"error": list(too_big(blob.name))}, []
     except Exception as error:  # decoders raise anything at all on damaged files: UnboundLocalError, IndexError, ...
-        refusal = undecodable(blob.name, blob.extension, error)
+        # An IndexError and its like name our reader's variables; only what speaks of the file is worth showing.
+        telling = isinstance(error, (OSError, ValueError, SyntaxError, RuntimeError))
+        refusal = undecodable(blob.name, blob.extension, error if telling else "")
         reply, arrays = {"error": [refusal.given, refusal.allowed, refusal.action]}, []
     _alarm(0)
     reply["tired"] = _peak_bytes() > limits.WORKER_TIRED_BYTES

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import limits
 from omnibind_core.media.pool import decode as decode_apart
-from omnibind_core.media.source import Blob, open_blob
+from omnibind_core.media.samples import check_header, collect, from_samples
+from omnibind_core.media.source import Blob, open_blob, undecodable
 from omnibind_core.types import Audio, FloatArray
 
 __all__ = ["FORMATS", "AudioSource", "decode", "load_audio", "preload", "resample", "windows"]
@@ -52,9 +53,11 @@ def load_audio(source: AudioSource, extension: str | None = None) -> Audio:
         Unreadable, damaged, of another format, silent, not finite, too long or too short, or of an odd rate.
     """
     if isinstance(source, Audio):
-        return _from_samples(source.rate, source.samples)
+        return from_samples(source.rate, source.samples)
     if isinstance(source, tuple):
-        return _from_samples(*source)
+        if len(source) != 2:
+            raise MediaError(f"a tuple of {len(source)}", "(rate, samples)", "pass the rate and the samples")
+        return from_samples(*source)
     sound = decode_apart(open_blob(source, "audio", FORMATS, extension), "audio")
     if not isinstance(sound, Audio):
         raise TypeError(f"decoded a sound into {type(sound).__name__}")
@@ -118,131 +121,46 @@ def preload() -> None:
     import soxr  # noqa: F401
 
 
-def _from_samples(rate: int, samples: NDArray[Any]) -> Audio:
-    """Take samples that are in memory already."""
-    name = "the sound"
-    samples = np.asarray(samples)
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf" or not isinstance(rate, (int, np.integer)):
-        raise MediaError(
-            f"samples of shape {samples.shape} and type {samples.dtype} at rate {rate!r}",
-            "(n,) or (n, channels) numbers and a whole rate in Hz",
-            "pass (rate, samples)",
-        )
-    frames = samples.reshape(len(samples), -1) if samples.size else samples.reshape(0, 1)
-    _check_header(name, int(rate), frames.shape[1], len(frames))
-    if frames.dtype.kind in "iu":
-        info = np.iinfo(frames.dtype)
-        middle = (info.max + 1) // 2 if frames.dtype.kind == "u" else 0
-        frames = ((frames.astype(np.float64) - middle) / (info.max - middle + 1)).astype(np.float32)
-    return _collect(name, int(rate), [frames.astype(np.float32, copy=False)])
-
-
-def _check_header(name: str, rate: int, channels: int, frames: int | None) -> None:
-    """Refuse by the header; `frames` is None where the header does not tell."""
-    if not limits.MIN_RATE <= rate <= limits.MAX_RATE:
-        raise MediaError(
-            f"{name} at {rate:,} Hz", f"{limits.MIN_RATE:,} to {limits.MAX_RATE:,} Hz", "convert it to 48,000 Hz"
-        )
-    if not 1 <= channels <= limits.MAX_CHANNELS:
-        raise MediaError(
-            f"{name} with {channels} channels", f"1 to {limits.MAX_CHANNELS} channels", "mix it down to stereo"
-        )
-    if frames is not None:
-        _check_length(name, rate, frames)
-
-
-def _check_length(name: str, rate: int, frames: int) -> None:
-    if frames <= 0:
-        raise MediaError(f"{name}, which has a header but no samples", "a sound with samples", "record it again")
-    if frames > limits.MAX_SECONDS * rate:
-        raise MediaError(
-            f"{name}, which lasts {frames / rate / 60:,.1f} minutes",
-            f"at most {limits.MAX_SECONDS / 60:.0f} minutes",
-            "cut out the part you mean",
-        )
-    if frames < limits.MIN_SECONDS * rate:
-        raise MediaError(
-            f"{name}, which lasts {frames / rate * 1000:,.1f} ms",
-            f"at least {limits.MIN_SECONDS * 1000:.0f} ms",
-            "use a longer one",
-        )
-
-
-def _collect(name: str, rate: int, blocks: Iterable[NDArray[np.float32]]) -> Audio:
-    """Mix blocks of (n, channels) down, check the samples, and join them."""
-    shrink = _Shrink(rate)
-    mono: list[FloatArray] = []
-    frames, peak = 0, 0.0
-    for block in blocks:
-        frames += len(block)
-        if frames > limits.MAX_SECONDS * rate:
-            _check_length(name, rate, frames)
-        mixed = block.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mixed).all():
-            raise MediaError(f"{name}, which has samples that are not numbers", "finite samples", "export it again")
-        peak = max(peak, float(np.abs(mixed).max(initial=0.0)))
-        mono.append(shrink(mixed))
-    _check_length(name, rate, frames)
-    if peak < limits.MIN_PEAK:
-        level = f"a peak of {peak:.1e}" if peak else "every sample 0"
-        raise MediaError(f"{name}, which is silent ({level})", f"a peak of at least {limits.MIN_PEAK:g}", "turn it up")
-    mono.append(shrink.rest())
-    samples = np.concatenate(mono)
-    if peak > 1.0:  # float files and lossy decoders overshoot; towers expect -1..1
-        samples /= np.float32(peak)
-        np.clip(samples, -1.0, 1.0, out=samples)
-    return Audio(samples, shrink.rate)
-
-
-class _Shrink:
-    """Brings rates above `limits.KEEP_RATE` down to it, block by block; leaves others alone."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate = min(rate, limits.KEEP_RATE)
-        self._stream: Any = None
-        if rate > self.rate:
-            import soxr
-
-            self._stream = soxr.ResampleStream(rate, self.rate, 1, dtype="float32")
-
-    def __call__(self, mono: FloatArray) -> FloatArray:
-        return mono if self._stream is None else np.asarray(self._stream.resample_chunk(mono), np.float32)
-
-    def rest(self) -> FloatArray:
-        """Give what the filter still holds back."""
-        empty = np.zeros(0, np.float32)
-        return empty if self._stream is None else np.asarray(self._stream.resample_chunk(empty, last=True), np.float32)
-
-
 def _read_soundfile(blob: Blob) -> Audio:
     """Read the formats of libsndfile."""
     import soundfile
 
+    try:
+        return _read_blocks(blob, soundfile)
+    except soundfile.LibsndfileError as error:
+        # "File does not exist or is not a regular file (possibly a pipe?)" is what it says about a damaged MP3.
+        reason = "" if "regular file" in error.error_string else error.error_string
+        raise undecodable(blob.name, blob.extension, reason) from error
+
+
+def _read_blocks(blob: Blob, soundfile: Any) -> Audio:
     with soundfile.SoundFile(io.BytesIO(blob.data)) as sound:
         rate, channels = int(sound.samplerate), int(sound.channels)
-        # A stream that does not tell its length says 2**63 - 1 instead.
-        frames = int(sound.frames) if sound.frames < 1 << 62 else None
-        _check_header(blob.name, rate, channels, frames)
+        frames = int(sound.frames)
+        if frames > 1 << 62:  # a FLAC that was streamed does not know its length, which soundfile cannot read
+            return _read_av(blob)
+        check_header(blob.name, rate, channels, frames)
 
         def blocks() -> Blocks:
             done = 0
             while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
                 done += len(block)
                 yield block
-            if blob.extension in ("wav", "flac") and frames is not None and done < frames:
+            if blob.extension in ("wav", "flac") and done < frames:
                 raise _truncated(blob.name, done / rate, frames / rate)
 
-        return _collect(blob.name, rate, blocks())
+        return collect(blob.name, rate, blocks())
 
 
 def _read_wav(blob: Blob) -> Audio:
-    """Read WAV: libsndfile silently reads what is left of a truncated file, so look at the chunks first."""
+    """Read WAV, whose chunks we look at first: libsndfile silently reads what is left of a truncated file."""
     data, start = blob.data, 12
     bytes_per_second = 0
     while data[:4] == b"RIFF" and start + 8 <= len(data):
         kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
         if kind == b"fmt ":
-            bytes_per_second = int.from_bytes(data[start + 16 : start + 20], "little")
+            _, channels, rate, bytes_per_second = struct.unpack_from("<HHII", data, start + 8)
+            check_header(blob.name, rate, channels, None)
         if kind == b"data":
             left = len(data) - start - 8
             # Recorders that stream leave a size of 0 or of nearly 2**32 behind.
@@ -264,13 +182,14 @@ def _read_av(blob: Blob) -> Audio:
     import av
 
     # The demuxer is named: others (playlists) would open files and addresses that the upload names.
-    with av.open(io.BytesIO(blob.data), format="matroska" if blob.extension == "webm" else "mp4") as container:
+    demuxer = {"webm": "matroska", "flac": "flac"}.get(blob.extension, "mp4")
+    with av.open(io.BytesIO(blob.data), format=demuxer) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise MediaError(f"{blob.name}, which holds no sound", "a file with a sound track", "choose another file")
         rate = int(stream.codec_context.sample_rate)
         promised = 0.0 if stream.duration is None else float(stream.duration * stream.time_base)
-        _check_header(blob.name, rate, stream.codec_context.channels, int(promised * rate) or None)
+        check_header(blob.name, rate, stream.codec_context.channels, int(promised * rate) or None)
         resampler = av.AudioResampler(format="fltp", rate=rate)
 
         def blocks() -> Blocks:
@@ -283,7 +202,7 @@ def _read_av(blob: Blob) -> Audio:
             if done < (promised - 0.5) * rate:
                 raise _truncated(blob.name, done / rate, promised)
 
-        return _collect(blob.name, rate, blocks())
+        return collect(blob.name, rate, blocks())
 
 
 # A sound format: one row. Extension -> what reads it.

@@ -108,8 +108,8 @@ def _instances(tree: Json, name: str) -> Iterator[tuple[int, Doubles]]:
         if visited + len(stack) > limits.MAX_NODES:
             count = len(items(tree, "nodes"))
             raise MediaError(
-                f"{name}, whose scene of {count:,} nodes places more than {limits.MAX_NODES:,}",
-                f"at most {limits.MAX_NODES:,} placed nodes",
+                f"{name}, whose scene places more than {limits.MAX_NODES:,} nodes (the file has {count:,})",
+                f"a scene of at most {limits.MAX_NODES:,} nodes, none inside itself",
                 "join its pieces into one mesh",
             )
         node = item(tree, "nodes", index)
@@ -191,7 +191,7 @@ def _primitive(primitive: Json, buffers: Buffers, materials: Materials) -> Part 
         return Part(vertices, faces, rgb)
     uv = np.column_stack([uv, np.ones(len(uv))]) @ material.transform.T
     uv[:, 1] = 1.0 - uv[:, 1]  # glTF counts v from the top
-    return Part(vertices, faces, rgb, uv.astype(np.float32), material.texture)
+    return Part(vertices, faces, rgb, np.nan_to_num(uv, posinf=0, neginf=0).astype(np.float32), material.texture)
 
 
 def _vertex_colours(attributes: Json, buffers: Buffers, count: int) -> FloatArray | None:

@@ -108,7 +108,7 @@ def _from_pillow(picture: PIL.Image.Image, name: str) -> Image:
     """Convert any mode of Pillow, the size checked first."""
     _check_size(*picture.size, name)
     picture.seek(0)
-    return Image(np.asarray(_to_rgb(PIL.ImageOps.exif_transpose(picture))))
+    return Image(np.array(_to_rgb(PIL.ImageOps.exif_transpose(picture))))
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -84,6 +84,10 @@ class Worker:
         finally:
             timer.cancel()
 
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End the process; whoever reads from it sees the end of the stream."""
         self._process.kill()
@@ -197,7 +201,13 @@ class WorkerPool:
 
     def _take(self) -> Worker:
         with self._lock:
-            return self._idle.pop() if self._idle else self._start()
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.alive():
+                    return worker
+                self._workers.discard(worker)  # ended from outside while it had nothing to do
+                worker.close()
+            return self._start()
 
     def _give(self, worker: Worker, reusable: bool) -> None:
         with self._lock:
@@ -247,7 +257,6 @@ def pool() -> WorkerPool:
     with _POOL_LOCK:
         if _POOL is None:
             _POOL = WorkerPool()
-            atexit.register(_POOL.close)
         return _POOL
 
 
@@ -261,9 +270,19 @@ def warm() -> None:
     pool().warm()
 
 
+@atexit.register
+def _close() -> None:
+    if _POOL is not None:
+        _POOL.close()
+
+
+_PARENTS: list[WorkerPool | None] = []
+
+
 def _forget() -> None:
-    """After a fork the pipes belong to the parent alone."""
+    """After a fork the processes belong to the parent alone: keep the object, lest it be cleaned up here."""
     global _POOL, _POOL_LOCK
+    _PARENTS.append(_POOL)
     _POOL, _POOL_LOCK = None, threading.Lock()
 
 

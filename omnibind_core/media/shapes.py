@@ -179,6 +179,8 @@ def _box(xyz: Doubles, name: str) -> Doubles:
     low, high = xyz.min(axis=0), xyz.max(axis=0)
     with np.errstate(over="ignore"):
         extent = float((high - low).max())
+    if extent == 0:
+        raise MediaError(f"{name}, whose points all coincide", "points at different places", "export it again")
     if not 1e-100 < extent < 1e100:
         raise MediaError(
             f"{name}, whose longest side measures {extent:g}", "1e-100 to 1e+100 units", "export it at a usual scale"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-__all__ = ["HEAD_BYTES", "sniff"]
+__all__ = ["HEAD_BYTES", "TEXT", "UNKNOWN", "sniff"]
 
 HEAD_BYTES = 4_096
 """How much of a file `sniff` wants to see."""
+
+TEXT, UNKNOWN = "text", "unknown"
 
 # label for people, extensions the content may travel under (none: we do not read it), offset, signature
 _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
@@ -73,7 +75,7 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     Returns
     -------
     label : str
-        The format for people, ``"unknown"`` where no signature fits.
+        The format for people, `UNKNOWN` or `TEXT` where no signature fits.
     extensions : collection of str
         Extensions this content may travel under; empty where we do not read it.
     """
@@ -89,7 +91,7 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     if triangles == 0 and size == 84:
         return "empty STL", ("stl",)
     if b"\0" in head[:HEAD_BYTES]:
-        return "unknown", ()
+        return UNKNOWN, ("stl",)  # possibly one whose length is wrong
     return _sniff_text(head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip())
 
 
@@ -105,4 +107,4 @@ def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
     if lower.startswith((b"<svg", b"<?xml", b"<!doctype", b"<html", b"<")):
         return "XML or HTML", ()
     # Comments and statements of OBJ and XYZ look alike from afar, and so may an OFF behind a comment.
-    return "text", ("obj", "xyz", "off", "stl")
+    return TEXT, ("obj", "xyz", "off", "stl")

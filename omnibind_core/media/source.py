@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TypeAlias
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
-from omnibind_core.media.sniff import HEAD_BYTES, sniff
+from omnibind_core.media.sniff import HEAD_BYTES, TEXT, UNKNOWN, sniff
 from omnibind_core.types import Modality
 
 __all__ = ["Blob", "FileSource", "check_format", "open_blob", "read_head", "undecodable"]
@@ -168,7 +169,7 @@ def check_format(head: bytes, size: int, extension: str, name: str, allowed: tup
     if extension in fits:
         return extension
     readable = [candidate for candidate in fits if candidate in allowed]
-    if readable and label != "text":
+    if readable and label not in (TEXT, UNKNOWN):
         return readable[0]
     if not extension:
         raise MediaError(f"{name} without an extension, holding {label} data", choices, "name it by its format")
@@ -179,11 +180,12 @@ def check_format(head: bytes, size: int, extension: str, name: str, allowed: tup
 
 def undecodable(name: str, extension: str, reason: object) -> MediaError:
     """Word the error for content that its decoder refuses: damaged, cut short or not what it claims."""
-    words = " ".join(str(reason).split())
+    words = re.sub(r"<[^>]*>|\[Errno -?\d+\]|Error opening *: *|: *'<none>'", "", str(reason))
+    words = " ".join(words.split()).removeprefix("Error opening : ")
     words = "".join(c for c in words if c.isprintable())
     words = words if len(words) <= 160 else f"{words[:157]}..."
     return MediaError(
-        f"{name}, which cannot be decoded ({words.rstrip('.') or 'no reason given'})",
+        f"{name}, which is damaged or incomplete ({words.rstrip('.') or 'its parts contradict each other'})",
         f"a complete, valid .{extension} file",
         "open it in another program and save it again",
     )

@@ -1,0 +1,130 @@
+"""Makes small media files, sound and broken ones, for the tests of this folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from typing import Any
+
+import av
+import numpy as np
+import PIL.Image
+import soundfile
+import trimesh
+
+RATE = 16_000
+TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
+
+
+def picture(extension: str, side: int = 96) -> bytes:
+    """A smooth gradient with a red corner on top left."""
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    rgb = np.stack([np.tile(ramp, (side, 1)), np.tile(ramp[:, None], (1, side)), np.full((side, side), 90)], axis=-1)
+    rgb[: side // 4, : side // 4] = (255, 0, 0)
+    return encoded(PIL.Image.fromarray(rgb.astype(np.uint8)), extension)
+
+
+def encoded(image: PIL.Image.Image, extension: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, {"jpg": "JPEG", "jpeg": "JPEG"}.get(extension, extension.upper()), **options)
+    return file.getvalue()
+
+
+def bomb_png(width: int, height: int) -> bytes:
+    """A one-bit PNG of zeros: a few kilobytes whatever its size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    deflate = zlib.compressobj(9)
+    rows = bytes(((width + 7) // 8 + 1) * 100)
+    body = b"".join(deflate.compress(rows) for _ in range(height // 100)) + deflate.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def sound(extension: str, samples: np.ndarray = TONE, rate: int = RATE, subtype: str | None = None) -> bytes:
+    """Encode samples, of shape (n,) or (n, channels)."""
+    file = io.BytesIO()
+    if extension in ("m4a", "mp4", "webm"):
+        _encode_av(file, extension, samples, rate)
+    else:
+        container = "OGG" if extension == "opus" else extension.upper()
+        default = {"opus": "OPUS", "ogg": "VORBIS"}.get(extension)
+        soundfile.write(file, samples, rate, format=container, subtype=subtype or default)
+    return file.getvalue()
+
+
+def _encode_av(file: io.BytesIO, extension: str, samples: np.ndarray, rate: int) -> None:
+    codec = "libopus" if extension == "webm" else "aac"
+    with av.open(file, "w", format="webm" if extension == "webm" else "mp4") as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="flt", layout="mono")
+        frame.sample_rate = rate
+        frame.pts = 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+
+
+def wav(rate: int, data: bytes, channels: int = 1, data_size: int | None = None) -> bytes:
+    """A 16-bit WAV that may lie."""
+    block = (2 * channels) & 0xFFFF
+    size = len(data) if data_size is None else data_size
+    return (
+        b"RIFF" + struct.pack("<I", (36 + size) & 0xFFFFFFFF) + b"WAVEfmt "
+        + struct.pack("<IHHIIHH", 16, 1, channels, rate, (rate * block) & 0xFFFFFFFF, block, 16)
+        + b"data" + struct.pack("<I", size) + data
+    )  # fmt: skip
+
+
+def ball(coloured: bool = False) -> trimesh.Trimesh:
+    mesh = trimesh.creation.icosphere(subdivisions=2)
+    if coloured:
+        mesh.visual.vertex_colors = np.tile([255, 0, 0, 255], (len(mesh.vertices), 1))
+    return mesh
+
+
+def mesh_file(extension: str, mesh: trimesh.Trimesh | None = None, **options: Any) -> bytes:
+    data = (mesh or ball()).export(file_type=extension, **options)
+    return data if isinstance(data, bytes) else data.encode()
+
+
+def npy(array: np.ndarray, allow_pickle: bool = False) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=allow_pickle)
+    return file.getvalue()
+
+
+TRIANGLE = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "<f4").tobytes()
+
+
+def gltf_tree(**changes: Any) -> dict[str, Any]:
+    """One triangle; keyword arguments replace top-level entries."""
+    return {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
+        "bufferViews": [{"buffer": 0, "byteOffset": 0, "byteLength": 36}],
+        "buffers": [{"byteLength": 36}],
+        **changes,
+    }
+
+
+def glb(tree: dict[str, Any], *views: bytes) -> bytes:
+    """Pack a GLB; `views` become its bufferViews where there are any."""
+    binary = b""
+    if views:
+        tree = {**tree, "bufferViews": []}
+        for view in views:
+            tree["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(view)})
+            binary += view + bytes(-len(view) % 4)
+        tree["buffers"] = [{"byteLength": len(binary)}]
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    body = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
+    return b"glTF" + struct.pack("<II", 2, 12 + len(body)) + body
