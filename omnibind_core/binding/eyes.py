@@ -118,18 +118,14 @@ def write_heads(folder: Path, heads: Mapping[str, Mapping[str, Tensor]]) -> list
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for block, tensors in heads.items():
-        kinds = {
-            name.partition(".")[0]: "anchors" if name.endswith(".A") else "linear"
-            for name in tensors
-            if name.endswith((".A", ".W"))
-        }
-        metadata = {
-            "block": json.dumps([WORDS.start, WORDS.stop] if block == "words" else [LOOKS.start, LOOKS.stop]),
-            "kinds": json.dumps(kinds),
-            "top_k": json.dumps({key.partition(".")[2]: k for key, k in _TOP_K.items() if key.startswith(block)}),
+        about = {
+            "block": [WORDS.start, WORDS.stop] if block == "words" else [LOOKS.start, LOOKS.stop],
+            "kinds": {n[:-2]: "anchors" if n.endswith(".A") else "linear" for n in tensors if n.endswith((".A", ".W"))},
+            "top_k": {key.partition(".")[2]: k for key, k in _TOP_K.items() if key.startswith(block)},
             "version": _VERSION,
-            "sources": "all-MiniLM-L6-v2, EfficientNet-Lite2 (Apache-2.0); WordNet 3.0 definitions by way of timm",
+            "sources": "all-MiniLM-L6-v2, EfficientNet-Lite2 (Apache-2.0); WordNet 3.0 glosses by way of timm",
         }
+        metadata = {"heads": json.dumps(about, sort_keys=True)}  # one entry: several are written in a random order
         path = folder / f"{block}.safetensors"
         save_file({name: t.to(torch.float16).contiguous() for name, t in sorted(tensors.items())}, path, metadata)
         paths.append(path)
@@ -142,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("trimesh").setLevel(logging.WARNING)
     sentences = tower("minilm_l6").embed("text", [Text(t) for t in class_descriptions()])
     pictures: Any = tower("efficientnet_lite2")
     weight, bias = pictures.classifier

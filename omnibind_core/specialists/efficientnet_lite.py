@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError
+from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
 from omnibind_core.types import Modality
@@ -132,7 +132,12 @@ class EfficientNetLite:
         for key, value in torch.load(files["model"], map_location="cpu", weights_only=True).items():
             prefix, _, part = key.rpartition(".")
             state[f"{names.get(prefix, prefix)}.{part}"] = value
-        model.load_state_dict(state, strict=True)
+        try:
+            model.load_state_dict(state, strict=True)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"{files['model']} does not fit the network ({error})", spec.source, "delete it and fetch it again"
+            ) from error
         self._model: Any = model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._model.eval().requires_grad_(False)
 
@@ -226,7 +231,7 @@ def build(
 
     Raises
     ------
-    RuntimeError
+    WeightsError
         Where the weights do not fit the network exactly.
     """
     return EfficientNetLite(spec, files, device, dtype)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError
+from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
 from omnibind_core.types import Modality
 from omnibind_core.weights import WheelMember
@@ -127,7 +127,14 @@ class MiniLM:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_LONGEST)
         model = _Bert()  # on the meta device this would import torch's compiler: 1.4 s instead of 0.2 s
-        model.load_state_dict(_translate(load_file(files["model"])), strict=True, assign=True)
+        try:
+            model.load_state_dict(_translate(load_file(files["model"])), strict=True, assign=True)
+        except (KeyError, RuntimeError) as error:
+            raise WeightsError(
+                f"{files['model']} does not fit the network ({error})",
+                "all-MiniLM-L6-v2",
+                "delete it and fetch it again",
+            ) from error
         self._model = model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
     @torch.inference_mode()
@@ -178,7 +185,7 @@ def build(
 
     Raises
     ------
-    RuntimeError, KeyError
+    WeightsError
         Where the weights do not fit the network exactly.
     """
     return MiniLM(spec, files, device, dtype)
