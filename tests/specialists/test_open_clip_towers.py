@@ -1,0 +1,208 @@
+"""open_clip's towers: names and sizes of the published weights, and vectors of the reference implementations.
+
+Key lists: state dicts of open_clip 2.24.0 with timm 0.9.16 (what the published OmniBind was made with), on the meta
+device. Goldens: the same made-up weights in networks of the same kind, but small, run once by
+- eva02_e14_plus: the eva_clip package inside the published OmniBind (commit d574f1b), xformers' attention in its place;
+- dfn_h14: open_clip 2.24.0;
+- siglip_*: SiglipModel, SiglipImageProcessorPil and SiglipTokenizer's text cleaning of transformers 5.23.0;
+each from the files to the vectors, with its own preprocessing and its own tokenizer.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from omnibind_core.errors import OmniBindError, WeightsError
+from omnibind_core.media import load
+from omnibind_core.specialists._torchvision import import_torchvision
+from omnibind_core.specialists.open_clip_towers import (
+    SPECS,
+    OpenClipTower,
+    build,
+    configuration,
+    network,
+    siglip_tokenizer,
+)
+from omnibind_core.types import Text
+from tests.specialists.published import DATA, filled, read_keys
+
+BY_NAME = {spec.name: spec for spec in SPECS}
+NAMES = list(BY_NAME)
+PICTURES = ("cheetah1.jpg", "lion.jpg", "tower.jpg")
+SENTENCES = ("a photo of a cheetah", "Two dogs, running!  Fast &amp; far.", "word " * 100, "Ünïcode_and 12345")
+
+
+def small_trunks() -> None:
+    """Make timm know small networks of the kinds that the published towers are of."""
+    import_torchvision()
+    from timm.models import is_model, register_model
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+
+    if is_model("small_eva02_clip"):
+        return
+
+    def small_eva02_clip(pretrained: bool = False, **kwargs: object) -> nn.Module:
+        kwargs = {key: value for key, value in kwargs.items() if not key.startswith(("pretrained", "cache"))}
+        return Eva(
+            img_size=56, patch_size=14, embed_dim=64, depth=2, num_heads=4, mlp_ratio=548 / 64, use_post_norm=True,
+            **kwargs,
+        )  # fmt: skip
+
+    def small_siglip(pretrained: bool = False, **kwargs: object) -> nn.Module:
+        kwargs = {key: value for key, value in kwargs.items() if not key.startswith(("pretrained", "cache"))}
+        return VisionTransformer(
+            img_size=56,
+            patch_size=14,
+            embed_dim=64,
+            depth=2,
+            num_heads=4,
+            mlp_ratio=3.7362,
+            class_token=False,
+            **kwargs,
+        )
+
+    register_model(small_eva02_clip)
+    register_model(small_siglip)
+
+
+def small(name: str) -> dict:
+    """Shrink open_clip's configuration of a specialist: 2 layers of 64, pictures of 4 x 4 patches."""
+    small_trunks()
+    config = configuration(name)
+    config["embed_dim"] = 64 if name.startswith("siglip") else 32
+    config["text_cfg"] |= {"width": 64, "heads": 4, "layers": 2}
+    if name == "dfn_h14":
+        config["vision_cfg"] |= {"image_size": 56, "layers": 2, "width": 64, "head_width": 16}
+    else:
+        trunk = "small_siglip" if name.startswith("siglip") else "small_eva02_clip"
+        config["vision_cfg"] |= {"image_size": 56, "timm_model_name": trunk}
+    if name.startswith("siglip"):
+        config["text_cfg"] |= {"vocab_size": 300, "mlp_ratio": 3.7362}
+    return config
+
+
+@cache
+def state(name: str) -> dict[str, torch.Tensor]:
+    made = network(small(name), siglip=name.startswith("siglip"))
+    return filled({key: (tuple(tensor.shape), "float32") for key, tensor in made.state_dict().items()})
+
+
+def write_tokenizer(folder: Path) -> Path:
+    """Write a tokenizer in the form of SigLIP's: unigram pieces, <pad> </s> <unk> first, </s> after each sentence."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0), ("▁", -2.0)]
+    words = ("photo", "cheetah", "dog", "run", "ning", "word", "fast", "far", "two", "code")
+    pieces += [(f"▁{word}", -3.0) for word in words]
+    pieces += [(letter, -6.0) for letter in "abcdefghijklmnopqrstuvwxyz0123456789"]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    path = folder / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def give_memory_back():
+    yield
+    state.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def towers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, OpenClipTower]:
+    """Load each small network as a published one is loaded: from its files."""
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("open_clip")
+    made = {}
+    for name in NAMES:
+        path = folder / (f"{name}.safetensors" if name != "dfn_h14" else f"{name}.bin")
+        save_file(state(name), path) if name != "dfn_h14" else torch.save(state(name), path)
+        files = {"model": path, "tokenizer": write_tokenizer(folder)}
+        made[name] = OpenClipTower(BY_NAME[name], files, torch.device("cpu"), torch.float32, small(name))
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_shapes_and_count_are_the_published_ones(name: str):
+    made = network(configuration(name), siglip=name.startswith("siglip"))
+    assert {key: tuple(tensor.shape) for key, tensor in made.state_dict().items()} == {
+        key: shape for key, (shape, _) in read_keys(name).items()
+    }
+    assert sum(parameter.numel() for parameter in made.parameters()) == BY_NAME[name].parameters
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_vectors_are_the_references(name: str, towers: dict[str, OpenClipTower], assets: Path):
+    golden = np.load(DATA / "goldens" / f"{name}.npz", allow_pickle=False)
+    images = towers[name].embed("image", [load(assets / "images" / file, "image") for file in PICTURES])
+    texts = towers[name].embed("text", [Text(text) for text in SENTENCES])
+    assert np.abs(images.numpy() - golden["image"]).max() < 1e-4
+    assert np.abs(texts.numpy() - golden["text"]).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unit_rows_and_batches(name: str, towers: dict[str, OpenClipTower]):
+    texts = [Text(f"number {i}") for i in range(40)]
+    rows = towers[name].embed("text", texts)
+    assert rows.dtype == torch.float32
+    assert torch.allclose(rows.norm(dim=1), torch.ones(40), atol=1e-5)
+    assert torch.allclose(rows[35], towers[name].embed("text", texts[35:36])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_input_runs_one_tower(name: str, towers: dict[str, OpenClipTower], monkeypatch: pytest.MonkeyPatch):
+    def forbidden(_: object) -> None:
+        raise AssertionError("the picture tower ran for a sentence")
+
+    monkeypatch.setattr(towers[name]._network, "encode_image", forbidden)
+    assert towers[name].embed("text", [Text("a dog")]).shape == (1, 64 if name.startswith("siglip") else 32)
+
+
+def test_half_precision_agrees(tmp_path: Path, towers: dict[str, OpenClipTower]):
+    torch.save(state("dfn_h14"), tmp_path / "model.bin")
+    half = OpenClipTower(
+        BY_NAME["dfn_h14"], {"model": tmp_path / "model.bin"}, torch.device("cpu"), torch.bfloat16, small("dfn_h14")
+    )
+    for text in SENTENCES:
+        assert half.embed("text", [Text(text)])[0] @ towers["dfn_h14"].embed("text", [Text(text)])[0] > 0.999
+
+
+def test_siglip_pieces(tmp_path: Path):
+    rows = siglip_tokenizer(write_tokenizer(tmp_path))(["Dog!", "dog", "word " * 100])
+    assert rows.shape == (3, 64)
+    assert torch.equal(rows[0], rows[1])
+    assert rows[0, -1] == rows[2, -1] == 1  # padded with the end, and cut before it
+
+
+def test_other_weights_are_refused_by_name(tmp_path: Path):
+    wrong = dict(state("dfn_h14"))
+    del wrong["ln_final.weight"]
+    wrong["surprise"] = torch.zeros(1)
+    wrong["logit_scale"] = torch.zeros(2)
+    torch.save(wrong, tmp_path / "model.bin")
+    with pytest.raises(WeightsError, match=r"ln_final\.weight.*surprise.*logit_scale \(2,\) instead of \(\)"):
+        OpenClipTower(
+            BY_NAME["dfn_h14"], {"model": tmp_path / "model.bin"}, torch.device("cpu"), torch.float32, small("dfn_h14")
+        )
+
+
+def test_build_reads_the_published_configuration(tmp_path: Path):
+    torch.save({}, tmp_path / "model.bin")
+    with pytest.raises(WeightsError, match="686 missing tensors"):
+        build(BY_NAME["dfn_h14"], {"model": tmp_path / "model.bin"}, {}, torch.device("cpu"), torch.float32)
+
+
+def test_other_modalities_are_refused(towers: dict[str, OpenClipTower]):
+    with pytest.raises(OmniBindError, match="modality 'audio'"):
+        towers["dfn_h14"].embed("audio", [None])
