@@ -41,7 +41,7 @@ def read_training_file(path: Path, member: str) -> dict[str, Tensor]:
         The file is damaged, or holds something else.
     """
     # Losses were saved as numpy's scalars.
-    numbers = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType, _scalar()]
+    numbers: list[Any] = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType, _scalar()]
     try:
         with torch.serialization.safe_globals(numbers):
             outer: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class WavCapsSize:
         Of the embeddings.
     """
 
-    audio: HtsatSize = HtsatSize()
+    audio: HtsatSize = field(default_factory=HtsatSize)
     text_width: int = 768
     text_layers: int = 12
     text_heads: int = 12

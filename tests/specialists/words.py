@@ -11,10 +11,10 @@ SENTENCES = [
     "and the wind blows again and again and again",
     "Café!",
 ]
-_WORDS = (
-    "a the dog ##s bark wind blow ##ing through tall tree and then very long train pass by with loud horn while "
-    "again cafe . , !"
-).split()
+_WORDS = """
+a the dog ##s bark wind blow ##ing through tall tree and then very long train pass by with loud horn while again cafe
+. , !
+"""
 
 
 def wordpiece_vocabulary() -> list[str]:
@@ -23,7 +23,7 @@ def wordpiece_vocabulary() -> list[str]:
     for i, name in {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}.items():
         pieces[i] = name
     letters = [chr(ord("a") + i) for i in range(26)]
-    known = dict.fromkeys([*letters, *(f"##{letter}" for letter in letters), *_WORDS])
+    known = dict.fromkeys([*letters, *(f"##{letter}" for letter in letters), *_WORDS.split()])
     pieces[1000 : 1000 + len(known)] = known
     return pieces
 

@@ -1,0 +1,319 @@
+"""LAION CLAP: sounds and sentences about them, in general and for music and speech."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from omnibind_core.errors import OmniBindError
+from omnibind_core.media.audio import resample, windows
+from omnibind_core.specialists._htsat import FFT, HtsatSize, htsat_names, log_mel, make_htsat, mlp, take_filters
+from omnibind_core.specialists._tokens import Pieces
+from omnibind_core.specialists._training_file import load_exactly, read_training_file
+from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.types import Audio, FloatArray, Modality
+from omnibind_core.weights import HubFile
+
+__all__ = ["RATE", "SPECS", "Clap", "ClapSize", "build", "closer_looks", "fill", "htk_filters", "translate"]
+
+RATE = 48_000  # Hz
+_SECONDS = 10.0  # what the network was trained on
+_WHOLE = round(RATE * _SECONDS)  # samples
+_HOP = 480  # samples
+_FRAMES = _WHOLE // _HOP + 1
+_BINS, _LOWEST, _HIGHEST = 64, 50.0, 14_000.0  # mel bins, from and to Hz
+_LONGEST = 77  # pieces, as in training
+_VOCABULARY = 50_265  # roberta-base
+_BATCH = 4  # sounds at a time
+_AUDIO, _TEXT = "audio_branch.", "text_branch."
+
+_REPO, _REVISION = "Viglong/OmniBind", "8deaafb0eee8182f0a43a3efb8398e3fb486033b"
+_TOKENIZER = HubFile("FacebookAI/roberta-base", "tokenizer.json", "e2da8e2f811d1448a5b465c236feacd80ffbac7b")
+_PAPER = "Wu et al., Large-scale Contrastive Language-Audio Pretraining, arXiv 2211.06687"
+
+# transformers' own conversions are not these: laion/clap-htsat-fused is the checkpoint trained on AudioSet too
+# (630k-audioset-fusion-best), and gives RoBERTa's norms another epsilon than the training had.
+SPECS: tuple[SpecialistSpec, ...] = (
+    SpecialistSpec(
+        name="clap_general",
+        title="LAION CLAP, general",
+        widths={"audio": 512, "text": 512},
+        weights={
+            "model": HubFile(_REPO, "checkpoints/clap/630k-fusion-best.pt", _REVISION),
+            "tokenizer": _TOKENIZER,
+        },
+        licence="CC0-1.0",
+        paper=_PAPER,
+        source="LAION's 630k-fusion-best.pt (HTSAT-tiny with fusion, RoBERTa), republished with OmniBind",
+        parameters=153_507_528,
+    ),
+    SpecialistSpec(
+        name="clap_music",
+        title="LAION CLAP, music and speech",
+        widths={"audio": 512, "text": 512},
+        weights={
+            "model": HubFile(_REPO, "checkpoints/clap/music_speech_audioset_epoch_15_esc_89.98.pt", _REVISION),
+            "tokenizer": _TOKENIZER,
+        },
+        licence="CC0-1.0",
+        paper=_PAPER,
+        source="LAION's music_speech_audioset_epoch_15_esc_89.98.pt (HTSAT-base, RoBERTa), republished with OmniBind",
+        parameters=193_913_880,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ClapSize:
+    """Size of the two towers.
+
+    Attributes
+    ----------
+    audio : HtsatSize
+        The sound tower.
+    text_width, text_layers, text_heads, text_inner : int
+        RoBERTa's hidden width, depth, attention heads and width between.
+    width : int
+        Of the embeddings.
+    """
+
+    audio: HtsatSize = field(default_factory=HtsatSize)
+    text_width: int = 768
+    text_layers: int = 12
+    text_heads: int = 12
+    text_inner: int = 3072
+    width: int = 512
+
+
+SIZES = {
+    "clap_general": ClapSize(HtsatSize(fusion=True)),  # "HTSAT-tiny"
+    "clap_music": ClapSize(HtsatSize(128, (2, 2, 12, 2))),  # "HTSAT-base"
+}
+
+
+class _Towers(nn.Module):
+    def __init__(self, size: ClapSize) -> None:
+        super().__init__()
+        self.audio_branch = make_htsat(size.audio)  # first: it sees to torchvision
+        from transformers import RobertaConfig, RobertaModel
+        from transformers.initialization import no_init_weights
+
+        config = RobertaConfig(
+            vocab_size=_VOCABULARY,
+            hidden_size=size.text_width,
+            num_hidden_layers=size.text_layers,
+            num_attention_heads=size.text_heads,
+            intermediate_size=size.text_inner,
+            max_position_embeddings=514,
+            type_vocab_size=1,
+            layer_norm_eps=1e-5,
+        )
+        with no_init_weights():
+            self.text_branch: Any = RobertaModel(config)
+        self.audio_projection = mlp(size.audio.features, size.width)
+        self.text_projection = mlp(size.text_width, size.width)
+
+
+def translate(published: Mapping[str, Tensor], towers: nn.Module) -> tuple[dict[str, Tensor], Tensor]:
+    """Rename the published tensors to those of our towers.
+
+    Parameters
+    ----------
+    published : mapping of str to Tensor
+        The state dict in the published file.
+    towers : nn.Module
+        Our network.
+
+    Returns
+    -------
+    state : dict of str to Tensor
+        All that `towers` holds, and whatever of `published` is unknown. Left out by name: what only the loss uses
+        (temperatures, two transforms), the classifier, and tables that are computed.
+    filters : Tensor, shape (513, 64), float32
+        Mel filters, Slaney's.
+
+    Raises
+    ------
+    WeightsError
+        There are no mel filters.
+    """
+    only_loss = ("audio_transform.sequential.", "text_transform.sequential.", "logit_scale_a", "logit_scale_t")
+    computed = f"{_TEXT}embeddings.position_ids"
+    state = {name: v for name, v in published.items() if not name.startswith(only_loss) and name != computed}
+    sound = {name.removeprefix(_AUDIO): state.pop(name) for name in list(state) if name.startswith(_AUDIO)}
+    filters = take_filters(sound, "logmel_extractor.melW")
+    names = htsat_names(sound, towers.get_submodule("audio_branch"))
+    return state | {f"{_AUDIO}{name}": value for name, value in names.items()}, filters
+
+
+def htk_filters() -> Tensor:
+    """Triangular filters on HTK's mel scale, each of unit height: (513, 64) float32, 50 to 14000 Hz.
+
+    The fused network was trained on these (torchaudio's default); only the other one on those in its checkpoint.
+    mel = 2595 log10(1 + Hz / 700), triangles straight over Hz.
+    """
+    lowest, highest = (2595.0 * np.log10(1.0 + hertz / 700.0) for hertz in (_LOWEST, _HIGHEST))
+    edges = 700.0 * (10.0 ** (np.linspace(lowest, highest, _BINS + 2) / 2595.0) - 1.0)
+    hertz = np.linspace(0.0, RATE / 2, FFT // 2 + 1)[:, None]
+    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    triangles = np.maximum(0.0, np.minimum((hertz - low) / (middle - low), (high - hertz) / (high - middle)))
+    return torch.from_numpy(triangles.astype(np.float32))
+
+
+def fill(samples: FloatArray) -> FloatArray:
+    """Repeat a short sound as often as it goes into 10 s, then silence: (n up to 480000,) -> (480000,) float32."""
+    repeated = np.tile(samples, _WHOLE // len(samples))
+    return np.pad(repeated, (0, _WHOLE - len(repeated)))
+
+
+def closer_looks(mel: Tensor) -> Tensor:
+    """Sum a long spectrogram up as the fused network wants it.
+
+    Training took the three looks from random places, one in each third. Here it is the middle of each third, so that
+    a sound has one embedding.
+
+    Parameters
+    ----------
+    mel : Tensor, shape (frames, 64), float32
+        Over 1001 frames.
+
+    Returns
+    -------
+    Tensor, shape (4, 1001, 64), float32
+        The whole, squeezed in time; then 10 s from the first, second and last third.
+    """
+    whole = interpolate(mel[None, None], size=(_FRAMES, mel.shape[1]), mode="bilinear", align_corners=False)[0]
+    thirds = np.array_split(np.arange(len(mel) - _FRAMES + 1), 3)
+    starts = [int(third[len(third) // 2]) if len(third) else 0 for third in thirds]
+    return torch.cat([whole, *(mel[None, start : start + _FRAMES] for start in starts)])
+
+
+def _sixteen_bits(samples: FloatArray) -> FloatArray:
+    """Round to 16 bits towards zero, as training did."""
+    return (np.trunc(np.clip(samples, -1.0, 1.0) * np.float32(32767)) / 32767).astype(np.float32)
+
+
+class Clap:
+    """Sounds and sentences -> unit rows of width 512.
+
+    Parameters
+    ----------
+    spec : SpecialistSpec
+        One of `SPECS`.
+    files : mapping of str to Path
+        "model" and "tokenizer".
+    device : torch.device
+        Where it computes.
+    dtype : torch.dtype
+        In what it computes.
+    size : ClapSize, optional
+        The published size, or a smaller one to test with.
+
+    Raises
+    ------
+    WeightsError
+        A file is damaged or does not fit.
+    """
+
+    spec: SpecialistSpec
+
+    def __init__(
+        self,
+        spec: SpecialistSpec,
+        files: Mapping[str, Path],
+        device: torch.device,
+        dtype: torch.dtype,
+        size: ClapSize | None = None,
+    ) -> None:
+        size = size or SIZES[spec.name]
+        self.spec = spec
+        self._device, self._dtype = device, dtype
+        # Not transformers' RobertaTokenizer: with nothing cached, it knows five pieces and does not say so.
+        self._pieces = Pieces(files["tokenizer"], _VOCABULARY, _LONGEST, "<pad>")
+        towers = _Towers(size)
+        state, filters = translate(read_training_file(files["model"], "state_dict"), towers)
+        load_exactly(towers, state, spec.title)
+        self._fused = size.audio.fusion
+        self._filters = (htk_filters() if self._fused else filters).to(device)
+        self._towers: Any = towers.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+        """Embed sounds or sentences.
+
+        Parameters
+        ----------
+        modality : Modality
+            ``"audio"`` or ``"text"``.
+        items : sequence of Audio or Text
+            At least one. Sounds under 10 s are repeated. Longer ones: the fused network takes them whole (see
+            :func:`closer_looks`); for the other the published code takes 10 s from a random place, and here the unit
+            vectors of the sound's windows of 10 s are averaged. Sentences are cut after 77 pieces.
+
+        Returns
+        -------
+        Tensor, shape (n, 512), float32
+            Unit rows.
+
+        Raises
+        ------
+        OmniBindError
+            For another modality.
+        """
+        if modality == "text":
+            rows = [self._sentences(*batch) for batch in self._pieces.batches([i.text for i in items], self._device)]
+            return torch.cat(rows)
+        if modality == "audio":
+            return torch.cat([self._sound(item) for item in items])
+        raise OmniBindError(
+            f"modality '{modality}' for {self.spec.title}", "'audio' or 'text'", "use one that knows it"
+        )
+
+    def log_mel(self, samples: FloatArray) -> Tensor:
+        """Give the spectrogram of one sound: (n,) at 48 kHz -> (1, 1, 1001, 64), fused and long (1, 4, 1001, 64)."""
+        samples = _sixteen_bits(samples)
+        wave = torch.from_numpy(fill(samples) if len(samples) <= _WHOLE else samples).to(self._device)
+        mel = log_mel(wave[None], self._filters, _HOP)
+        return closer_looks(mel[0])[None] if mel.shape[1] > _FRAMES else mel[None]
+
+    def _sound(self, item: Audio) -> Tensor:
+        """Embed one sound: (1, width)."""
+        whole = Audio(resample(item, RATE), RATE)
+        mels = [self.log_mel(part.samples) for part in ([whole] if self._fused else windows(whole, _SECONDS))]
+        return unit(torch.cat(list(self._rows(mels))).mean(0, keepdim=True))
+
+    def _rows(self, mels: Sequence[Tensor]) -> Iterator[Tensor]:
+        for start in range(0, len(mels), _BATCH):
+            batch = torch.cat(list(mels[start : start + _BATCH]))
+            longer = torch.full((len(batch),), batch.shape[1] > 1, device=self._device)
+            features = self._towers.audio_branch(batch.to(self._dtype), is_longer=longer).pooler_output
+            yield unit(self._towers.audio_projection(features))
+
+    def _sentences(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Embed pieces: (n, t) -> (n, width)."""
+        pooled = self._towers.text_branch(input_ids=ids, attention_mask=mask).pooler_output
+        return unit(self._towers.text_projection(pooled))
+
+
+def build(
+    spec: SpecialistSpec,
+    files: Mapping[str, Path],
+    shared: Mapping[str, Specialist],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Specialist:
+    """Load both towers from their local files (roles "model" and "tokenizer").
+
+    Raises
+    ------
+    WeightsError
+        A file is damaged or does not fit the network exactly.
+    """
+    return Clap(spec, files, device, dtype)
