@@ -1,4 +1,4 @@
-"""Two small archive formats that games keep sounds in: Qt's binary resources (.rcc) and OpenTTD's sound sets (.cat)."""
+"""Three small archive formats that games keep sounds in: Qt's (.rcc), OpenTTD's (.cat) and OpenClonk's (.ocg)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from omnibind_core.errors import MediaError
 
-__all__ = ["READERS", "read_cat", "read_rcc"]
+__all__ = ["READERS", "read_cat", "read_ocg", "read_rcc"]
 
 _MAX_MEMBER = 64 << 20  # No sound in a package is near this; a lying header is.
+_MAX_GROUP = 256 << 20
 _ZLIB, _DIRECTORY, _ZSTD = 1, 2, 4  # Flags of a node in a .rcc tree
 
 
@@ -46,12 +47,12 @@ def read_cat(path: Path) -> dict[str, bytes]:
     Parameters
     ----------
     path : Path
-        A ``.cat`` file, little-endian: a table of (offset, size), then for each sound its name and a RIFF/WAVE file.
+        A ``.cat`` file, little-endian: a table of (offset, size), then each sound's description and WAVE file.
 
     Returns
     -------
     dict of str to bytes
-        WAVE files by ``"<number>-<name>"``: two digits from 00 (the game's effect number) and the author's name for it.
+        WAVE files by ``"<number>.wav"``: two digits from 00, the game's number of the effect.
 
     Raises
     ------
@@ -65,10 +66,35 @@ def read_cat(path: Path) -> dict[str, bytes]:
     return _guarded(_cat, path)
 
 
+def read_ocg(path: Path) -> dict[str, bytes]:
+    """Read all files of an OpenClonk group.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.ocg`` file: gzip under another magic number, then nested groups with scrambled headers.
+
+    Returns
+    -------
+    dict of str to bytes
+        Content by path, e.g. ``"Animals.ocg/MosquitoBuzz.ogg"``.
+
+    Raises
+    ------
+    MediaError
+        The file is no such group, or is damaged.
+
+    Notes
+    -----
+    Format: OpenClonk, ``src/c4group/C4Group.cpp``.
+    """
+    return _guarded(_ocg, path)
+
+
 def _guarded(parse: Callable[[bytes], dict[str, bytes]], path: Path) -> dict[str, bytes]:
     try:
         return parse(path.read_bytes())
-    except (struct.error, zlib.error, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (struct.error, zlib.error, LookupError, ValueError, RecursionError) as error:
         raise MediaError(
             f"{path.name} cannot be read ({type(error).__name__}: {error})",
             f"a sound {path.suffix} archive",
@@ -117,15 +143,42 @@ def _cat(data: bytes) -> dict[str, bytes]:
     for number in range(count):
         offset, size = struct.unpack_from("<II", data, number * 8)
         offset &= offset_mask
-        length = data[offset]
-        name = data[offset + 1 : offset + 1 + length].split(b"\0")[0].decode("utf-8", "replace")
-        start = data.index(b"RIFF", offset + 1 + length, offset + length + 64)
+        described = offset + 1 + data[offset]
+        start = data.index(b"RIFF", described, described + 64)
         if size > _MAX_MEMBER:
             raise ValueError(f"sound {number} claims {size} bytes")
         (riff,) = struct.unpack_from("<I", data, start + 4)
-        sounds[f"{number:02d}-{name}"] = data[start : start + 8 + riff]
+        sounds[f"{number:02d}.wav"] = data[start : start + 8 + riff]
     return sounds
 
 
-READERS: dict[str, Callable[[Path], dict[str, bytes]]] = {".rcc": read_rcc, ".cat": read_cat}
+def _ocg(data: bytes) -> dict[str, bytes]:
+    if data[:2] != b"\x1e\x8c":
+        raise ValueError("not packed as a group")
+    group = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(b"\x1f\x8b" + data[2:], _MAX_GROUP)
+    return dict(_members(group, ""))
+
+
+def _members(group: bytes, prefix: str) -> Iterator[tuple[str, bytes]]:
+    head, entry = 204, 316  # bytes of the group's header and of each line of its table
+    scrambled = bytearray(group[:head])
+    for i in range(0, head - 2, 3):
+        scrambled[i], scrambled[i + 2] = scrambled[i + 2], scrambled[i]
+    header = bytes(byte ^ 237 for byte in scrambled)
+    if not header.startswith(b"RedWolf Design GrpFolder"):
+        raise ValueError("no group header")
+    (count,) = struct.unpack_from("<i", header, 36)
+    start = head + entry * count
+    for line in range(count):
+        at = head + entry * line
+        name = group[at : at + 260].split(b"\0")[0].decode("latin-1")
+        _, is_group, size, _, offset = struct.unpack_from("<5i", group, at + 260)
+        content = group[start + offset : start + offset + size]
+        if is_group:
+            yield from _members(content, f"{prefix}{name}/")
+        else:
+            yield prefix + name, content
+
+
+READERS: dict[str, Callable[[Path], dict[str, bytes]]] = {".rcc": read_rcc, ".cat": read_cat, ".ocg": read_ocg}
 """Reader of each archive format by suffix."""

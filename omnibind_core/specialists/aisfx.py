@@ -17,7 +17,7 @@ from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
 from omnibind_core.types import Audio, FloatArray, Modality
 from omnibind_core.weights import WheelMember
 
-__all__ = ["RATE", "SPECS", "AiSfx", "build", "log_mel", "mel_filters"]
+__all__ = ["RATE", "SPECS", "AiSfx", "build", "compress", "log_mel", "mel_filters", "mel_power"]
 
 RATE = 44_100  # Hz
 _FFT, _HOP, _BINS = 2048, 1024, 96
@@ -72,11 +72,8 @@ def mel_filters() -> FloatArray:
     return filters
 
 
-def log_mel(samples: FloatArray) -> Tensor:
-    """Spectrogram that the network reads.
-
-    The authors' settings: squared magnitudes of an unscaled Hann window. Their constant 9.4578 fits no other: a full
-    scale tone of amplitude 1 then reaches log10(1 + 10000 * 512**2) = 9.42.
+def mel_power(samples: FloatArray) -> Tensor:
+    """Power in each mel band over time, of the sound brought to one loudness.
 
     Parameters
     ----------
@@ -86,7 +83,7 @@ def log_mel(samples: FloatArray) -> Tensor:
     Returns
     -------
     Tensor, shape (frames, 96), float32
-        About 0..1, of the sound brought to one loudness; ``frames = 1 + n // 1024``.
+        Squared magnitudes under an unscaled Hann window, not negative; ``frames = 1 + n // 1024``.
     """
     wave = torch.from_numpy(np.ascontiguousarray(samples))
     wave = wave * (_LEVEL / wave.square().mean().sqrt().clamp(min=_QUIETEST))
@@ -94,8 +91,21 @@ def log_mel(samples: FloatArray) -> Tensor:
         wave, _FFT, _HOP, window=torch.hann_window(_FFT), center=True, pad_mode="constant", return_complex=True
     )
     power = torch.view_as_real(spectrum).square().sum(-1)  # (1025, frames)
-    mel = torch.from_numpy(mel_filters()) @ power
-    return torch.log10(1.0 + 10_000.0 * mel).mT / _LOG_SCALE
+    return (torch.from_numpy(mel_filters()) @ power).mT
+
+
+def compress(power: Tensor) -> Tensor:
+    """Spectrogram that the network reads: (frames, 96) powers -> (frames, 96) float32, at most about 1.
+
+    The authors' settings. Their constant 9.4578 fits only squared magnitudes of an unscaled window: a full scale tone
+    of amplitude 1 then reaches log10(1 + 10000 * 512**2) = 9.42.
+    """
+    return torch.log10(1.0 + 10_000.0 * power) / _LOG_SCALE
+
+
+def log_mel(samples: FloatArray) -> Tensor:
+    """Spectrogram of a sound at 44.1 kHz as the network reads it: (n,) float32 -> (frames, 96) float32."""
+    return compress(mel_power(samples))
 
 
 def fit(mel: Tensor) -> Tensor:
