@@ -1,0 +1,210 @@
+"""The endpoints for programs: files and sentences in, JSON out. Their docstrings are their documentation."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal, ParamSpec, TypeVar
+from urllib.parse import quote
+
+import gradio as gr
+from gradio import FileData
+
+from demo.guard import uploaded_path
+from demo.service import Answers, Service
+from demo.settings import MAX_TERMS, MODEL_EVENTS, Options
+from demo.state import Ingredient
+from omnibind_core.compose import check_weight
+from omnibind_core.errors import MediaError, OmniBindError, QueryError
+
+__all__ = ["Api", "publish"]
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Sense = Literal["auto", "image", "audio", "point", "text"]
+Match = Literal["media", "media+caption"]
+Mixing = Literal["sum", "slerp", "product", "projection"]
+Up = Literal["y", "z", "x"]
+_DEFAULT = Options()
+
+
+def told(endpoint: Callable[P, R]) -> Callable[P, R]:
+    """Give callers the three parts of an error, and of anything unexpected only that it happened."""
+
+    @functools.wraps(endpoint)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return endpoint(*args, **kwargs)
+        except OmniBindError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            log.exception("%s failed", endpoint.__name__)
+            raise gr.Error(
+                "Something unexpected went wrong; it has been noted in the log.", print_exception=False
+            ) from None
+
+    return safe
+
+
+class Api:
+    """The endpoints of one service.
+
+    Parameters
+    ----------
+    service : Service
+        That answers.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    @told
+    def search(
+        self,
+        text: str = "",
+        file: FileData | None = None,
+        modality: Sense = "auto",
+        k: int = _DEFAULT.k,
+        match: Match = "media+caption",
+        up: Up = "y",
+    ) -> dict[str, Any]:
+        """Find what is near a file or a sentence, in all four modalities.
+
+        Give `file` (an image, a sound, a mesh or a point cloud) or `text`. `modality` "auto" tells a file by its
+        content. `k` answers come back for each modality (1 to 200), compared with the "media" alone or with
+        "media+caption". `up` names the axis that points up in a shape's file.
+
+        Answers {"hits": {modality: [{"id", "caption", "score", "z", "file"}]}}; "file" is an address on this server,
+        null for a sentence; "z" says by how many standard deviations the score stands out.
+        """
+        made = self._one(text, file, modality, up)
+        return _hits(self._service.search([made.term()], replace(_DEFAULT, k=k, match=match)))
+
+    @told
+    def mix(
+        self,
+        terms: list[dict[str, Any]],
+        k: int = _DEFAULT.k,
+        match: Match = "media+caption",
+        operator: Mixing = "sum",
+    ) -> dict[str, Any]:
+        """Find what answers several signed terms together.
+
+        Each of the 1 to 8 `terms` is {"text": ...}, {"file": ...} or {"item": a gallery id}, with "weight" from -1
+        to 1 (1 where it is left out; negative means less of this), and for shapes "up". `operator` is "sum",
+        "slerp", "product" or "projection".
+
+        Answers as /search does; every hit also has "terms", its cosine with each term.
+        """
+        if (
+            not isinstance(terms, list)
+            or not 1 <= len(terms) <= MAX_TERMS
+            or not all(isinstance(t, dict) for t in terms)
+        ):
+            raise QueryError("terms of another form", f"a list of 1 to {MAX_TERMS} objects", "see the documentation")
+        made = [self._term(term) for term in terms]
+        options = replace(_DEFAULT, k=k, match=match, operator=operator)
+        found = self._service.search(
+            [one.term() for one in made], options, {one.item_id for one in made if one.item_id}
+        )
+        return _hits(found, terms=True)
+
+    @told
+    def embed(
+        self, text: str = "", file: FileData | None = None, modality: Sense = "auto", up: Up = "y"
+    ) -> dict[str, Any]:
+        """Give the vector of a file or a sentence in the shared space.
+
+        Parameters are those of /search. Answers {"modality", "vector": unit vector as a list of numbers, "weights":
+        {specialist: the router's weight}, "routed": whether a trained router weighed this modality, "timings":
+        {stage: seconds}}.
+        """
+        made = self._one(text, file, modality, up)
+        return {
+            "modality": made.modality,
+            "vector": [round(float(x), 6) for x in made.vector],
+            "weights": made.shares,
+            "routed": made.routed,
+            "timings": made.timings,
+        }
+
+    @told
+    def classify(
+        self,
+        labels: list[str],
+        text: str = "",
+        file: FileData | None = None,
+        modality: Sense = "auto",
+        up: Up = "y",
+    ) -> dict[str, Any]:
+        """Say which of 1 to 200 `labels` fits a file or a sentence best.
+
+        The other parameters are those of /search. Answers {"scores": [{"label", "probability", "cosine"}]}, best
+        first; probabilities sum to 1.
+        """
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise QueryError("labels of another form", "a list of words or sentences", "see the documentation")
+        found = self._service.classify(self._one(text, file, modality, up), labels)
+        return {"scores": [{"label": o.label, "probability": o.probability, "cosine": o.cosine} for o in found]}
+
+    def _one(self, text: object, file: object, modality: str, up: str) -> Ingredient:
+        """Embed what a call brought."""
+        if file and text:
+            raise QueryError("a file and a sentence", "one of them", "leave one out, or use /mix")
+        if not file:
+            if modality not in {"auto", "text"}:
+                raise QueryError(f"no file for modality '{modality}'", "a file, or text", "send a file")
+            if not isinstance(text, str):
+                raise MediaError(f"a {type(text).__name__} as a sentence", "a sentence", "send text")
+            return self._service.embed("text", text)
+        path = uploaded_path(file)
+        if modality == "auto":
+            self._service.wait()
+            from omnibind_core.media import modality_of
+
+            return self._service.embed(modality_of(path), path, up=up)
+        if modality not in {"image", "audio", "point"}:
+            raise QueryError(
+                f"modality '{modality[:20]}' for a file", "auto, image, audio or point", "choose one of these"
+            )
+        return self._service.embed(modality, path, up=up)  # type: ignore[arg-type]
+
+    def _term(self, term: dict[str, Any]) -> Ingredient:
+        weight = check_weight(term.get("weight", 1.0))
+        if term.get("item"):
+            return replace(self._service.item(str(term["item"])), weight=weight)
+        made = self._one(
+            term.get("text", ""), term.get("file"), str(term.get("modality", "auto")), str(term.get("up", "y"))
+        )
+        return replace(made, weight=weight)
+
+
+def _hits(found: Answers, *, terms: bool = False) -> dict[str, Any]:
+    return {
+        "hits": {
+            modality: [
+                {
+                    "id": hit.id,
+                    "caption": hit.caption,
+                    "score": round(hit.score, 5),
+                    "z": round(hit.z, 3),
+                    "file": f"/gradio_api/file={quote(hit.file)}" if hit.file else None,
+                    **({"terms": [round(one, 5) for one in hit.terms]} if terms else {}),
+                }
+                for hit in hits
+            ]
+            for modality, hits in found.hits.items()
+        }
+    }
+
+
+def publish(service: Service) -> None:
+    """Register the endpoints with the application that is being built."""
+    api = Api(service)
+    for endpoint in (api.search, api.mix, api.embed, api.classify):
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="model", concurrency_limit=MODEL_EVENTS)

@@ -1,0 +1,35 @@
+// Runs once for each HTML component: passes what visitors do on to Python, and plays sounds in place.
+const weigh = (slider) => {
+  slider.setAttribute('value', slider.value);
+  const output = slider.parentElement.querySelector('output');
+  const value = Number(slider.value);
+  if (output) output.textContent = (value < 0 ? '' : '+') + value.toFixed(2);
+  const chip = slider.closest('.ob-chip');
+  if (chip) chip.classList.toggle('ob-minus', value < 0);
+};
+
+const play = (button) => {
+  const sound = button.parentElement.querySelector('audio');
+  document.querySelectorAll('.ob-face audio').forEach((other) => { if (other !== sound) other.pause(); });
+  if (!sound.dataset.wired) {
+    sound.dataset.wired = 'yes';
+    ['play', 'pause', 'ended'].forEach((name) =>
+      sound.addEventListener(name, () => button.classList.toggle('on', !sound.paused && !sound.ended)));
+  }
+  if (sound.paused) sound.play().catch(() => button.classList.remove('on')); else sound.pause();
+};
+
+element.addEventListener('click', (event) => {
+  const player = event.target.closest('[data-play]');
+  if (player) { play(player); return; }
+  const button = event.target.closest('[data-act]');
+  if (button && element.contains(button)) trigger('select', { act: button.dataset.act, id: button.dataset.id || '' });
+});
+
+element.addEventListener('input', (event) => { if (event.target.dataset.weight) weigh(event.target); });
+
+element.addEventListener('change', (event) => {
+  if (!event.target.dataset.weight) return;
+  weigh(event.target);
+  trigger('input', { id: event.target.dataset.weight, weight: Number(event.target.value) });
+});

@@ -1,0 +1,201 @@
+"""Everything on the page that is neither input nor answer, as HTML: the mix, the inner life, status, notices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from demo.examples import Examples
+from demo.icons import NAMES, icon
+from demo.pictures import file_address
+from demo.service import Status
+from demo.settings import MAX_TERMS
+from demo.state import Ingredient, Visit
+from omnibind_core.errors import OmniBindError
+from omnibind_core.types import Modality
+
+__all__ = [
+    "example_chips",
+    "header",
+    "input_heading",
+    "inside",
+    "mix",
+    "notice",
+    "ready_mixes",
+    "scores",
+    "status",
+]
+
+_HINTS: Mapping[Modality, str] = {
+    "point": "GLB, OBJ, STL, PLY …",
+    "audio": "upload or record",
+    "image": "upload, webcam, paste",
+    "text": "in English",
+}
+
+
+def header(title: str, claim: str) -> str:
+    """Draw the name and the one sentence that says it all."""
+    marks = "".join(f'<i class="ob-{m}"></i>' for m in NAMES)
+    return (
+        f'<div class="ob-header"><div class="ob-logo" aria-hidden="true">{marks}</div><div><h1>{escape(title)}</h1>'
+        f"<p>{escape(claim)}</p></div></div>"
+    )
+
+
+def input_heading(modality: Modality) -> str:
+    """Draw the top of an input."""
+    return f"<h3>{icon(modality)}<span>{NAMES[modality]}</span><small>{escape(_HINTS[modality])}</small></h3>"
+
+
+def example_chips(examples: Examples, modality: Modality) -> str:
+    """Draw what can be tried with one click, under an input."""
+    chips = []
+    for item in examples.of(modality):
+        picture, caption = examples.picture(item), escape(item.caption)
+        face = f'<img src="{escape(file_address(picture))}" alt="" loading="lazy">' if picture else f"<q>{caption}</q>"
+        if modality == "audio":  # all waveforms look alike
+            face += f"<span>{escape(item.concept)}</span>"
+        chips.append(
+            f'<button data-act="example" data-id="{escape(item.id)}" title="{caption}" aria-label="Try: {caption}">'
+            f"{face}</button>"
+        )
+    return f'<div class="ob-try ob-{modality}">{"".join(chips)}</div>' if chips else ""
+
+
+def ready_mixes(examples: Examples) -> str:
+    """Draw the ready-made mixes, and the way back to an empty query."""
+    buttons = "".join(
+        f'<button data-act="mix" data-id="{i}">{escape(one.title)}</button>' for i, one in enumerate(examples.mixes)
+    )
+    lead = f"<span>Try a mix</span><div>{buttons}</div>" if buttons else ""
+    clear = f'<button class="ob-clear" data-act="clear">{icon("clear")}Start over</button>'
+    return f'<div class="ob-mixes">{lead}{clear}</div>'
+
+
+def status(now: Status) -> str:
+    """Draw how far loading is; it announces itself to screen readers."""
+    if now.phase == "ready":
+        return f'<div class="ob-status ob-ready" role="status"><i></i>Ready · {escape(now.label)}</div>'
+    if now.phase == "failed":
+        return (
+            '<div class="ob-status ob-failed" role="alert"><i></i><span>The models did not load</span>'
+            '<button data-act="retry">Try again</button></div>'
+        )
+    share = max(0.0, min(1.0, now.share))
+    return (
+        '<div class="ob-status ob-loading" role="status"><i></i>'
+        f"<span>Waking up: {escape(now.label or 'the models')} <b>{share:.0%}</b></span>"
+        f'<div class="ob-track"><b style="width:{100 * share:.0f}%"></b></div></div>'
+    )
+
+
+def mix(visit: Visit) -> str:
+    """Draw the ingredients with a slider each."""
+    count = len(visit.ingredients)
+    if not count:
+        hint = "Give it something above, click an example, or add any answer with its + button."
+    elif count == 1:
+        hint = "Mix it: choose “Add” or “Subtract” for the next input, or use + and − on any answer."
+    elif count == 2:
+        hint = "Slide a weight: + pulls the answers towards it, − pushes them away."
+    else:
+        hint = "" if count < MAX_TERMS else "The mix is full."
+    chips = "".join(_chip(one, one.key == visit.inspected) for one in visit.ingredients)
+    return f'<div class="ob-chips">{chips}<p class="ob-hint">{hint}</p></div>'
+
+
+def _chip(one: Ingredient, inspected: bool) -> str:
+    label, key = escape(one.label), escape(one.key)
+    face = f'<img src="{escape(one.thumbnail)}" alt="">' if one.thumbnail else icon(one.modality)
+    return (
+        f'<div class="ob-chip ob-{one.modality}{" ob-minus" if one.weight < 0 else ""}{" on" if inspected else ""}">'
+        f'<button class="ob-face" data-act="inspect" data-id="{key}" title="Show what happened inside for this input" '
+        f'aria-label="Look inside: {label}">{face}</button>'
+        f'<div class="ob-words"><span class="ob-label" title="{label}">{icon(one.modality)}{label}</span>'
+        f'<span class="ob-weigh"><input type="range" min="-1" max="1" step="0.05" value="{one.weight:g}" '
+        f'data-weight="{key}" aria-label="Weight of {label}"><output>{one.weight:+.2f}</output></span></div>'
+        f'<button class="ob-drop" data-act="drop" data-id="{key}" aria-label="Remove {label}">{icon("close")}</button>'
+        "</div>"
+    )
+
+
+def inside(one: Ingredient | None, search_seconds: float) -> str:
+    """Draw the router's weights and the time of each stage for one input."""
+    if one is None:
+        idle = "Which specialists are listened to, and what takes the time, appears here."
+        return f'<div class="ob-inside"><h3>Inside</h3><p class="ob-note">{idle}</p></div>'
+    peak = max(one.shares.values(), default=1.0) or 1.0
+    shares = "".join(
+        f'<li><span>{escape(name)}</span><span class="ob-meter"><b style="width:{100 * share / peak:.0f}%"></b></span>'
+        f"<em>{share:.0%}</em></li>"
+        for name, share in one.shares.items()
+    )
+    note = (
+        "weighed by the router for this very input"
+        if one.routed
+        else "flat weights: no trained router for this modality yet"
+    )
+    stages = [(name, one.timings[name]) for name in _stage_order(one)] + [("search", search_seconds)]
+    total = sum(seconds for _, seconds in stages) or 1e-9
+    track = "".join(
+        f'<b class="ob-s{i % 6}" style="width:{100 * s / total:.1f}%" title="{escape(n)} {_ms(s)}"></b>'
+        for i, (n, s) in enumerate(stages)
+    )
+    times = "".join(
+        f'<li><i class="ob-s{i % 6}"></i><span>{escape(n)}</span><em>{_ms(s)}</em></li>'
+        for i, (n, s) in enumerate(stages)
+    )
+    return (
+        f'<div class="ob-inside ob-{one.modality}"><h3>Inside</h3><p class="ob-subject">{icon(one.modality)}'
+        f'{escape(one.label)}</p><h4>Specialists</h4><ul class="ob-shares">{shares}</ul>'
+        f'<p class="ob-note">{note}</p><h4>Time <em>{_ms(total)}</em></h4>'
+        f'<div class="ob-times" aria-hidden="true">{track}</div><ul class="ob-stages">{times}</ul></div>'
+    )
+
+
+def _stage_order(one: Ingredient) -> list[str]:
+    last = ["project", "route", "bind"]
+    towers = [name for name in one.timings if name not in {"decode", *last}]
+    return [name for name in ["decode", *towers, *last] if name in one.timings]
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms" if seconds < 0.01 else f"{1000 * seconds:,.0f} ms"
+
+
+def notice(error: Exception | str | None) -> str:
+    """Draw what went wrong, in the three parts that every error of the core has; None clears it."""
+    if error is None or error == "":
+        return ""
+    if isinstance(error, OmniBindError):
+        rows = (("Given", error.given), ("Allowed", error.allowed), ("What to do", error.action))
+        body = "".join(f"<dt>{label}</dt><dd>{escape(_sentence(text))}</dd>" for label, text in rows)
+        inner = f"<strong>That did not work. Your earlier answers are still here.</strong><dl>{body}</dl>"
+    else:
+        inner = f"<strong>{escape(str(error))}</strong>"
+    return (
+        f'<div class="ob-notice" role="alert">{inner}'
+        f'<button data-act="dismiss" aria-label="Dismiss">{icon("close")}</button></div>'
+    )
+
+
+def _sentence(clause: str) -> str:
+    return clause[:1].upper() + clause[1:] + "."
+
+
+def scores(rows: Sequence[tuple[str, float, float]], subject: Ingredient) -> str:
+    """Draw labels with their probabilities: (label, probability, cosine), best first."""
+    peak = max((p for _, p, _ in rows), default=1.0) or 1.0
+    items = "".join(
+        f'<li class="{"on" if i == 0 else ""}"><span>{escape(label)}</span>'
+        f'<span class="ob-meter"><b style="width:{100 * p / peak:.0f}%"></b></span><em>{p:.0%}</em>'
+        f"<small>{cosine:+.2f}</small></li>"
+        for i, (label, p, cosine) in enumerate(rows)
+    )
+    face = f'<img src="{escape(subject.thumbnail)}" alt="">' if subject.thumbnail else icon(subject.modality)
+    return (
+        f'<div class="ob-verdict ob-{subject.modality}"><div class="ob-face">{face}</div><div>'
+        f'<p class="ob-subject">{icon(subject.modality)}'
+        f'{escape(subject.label)}</p><ul class="ob-shares">{items}</ul></div></div>'
+    )

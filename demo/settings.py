@@ -1,0 +1,94 @@
+"""Everything that can be set from outside, and every number the application chose for itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omnibind_core.gallery import Match
+
+__all__ = ["MAX_TERMS", "Options", "Settings"]
+
+TITLE = "OmniBind Explorer"
+CLAIM = (
+    "Drop in a shape, a sound, a picture or a sentence. Everything lands in one space, "
+    "so anything can find – and be mixed with – anything."
+)
+
+MAX_TERMS = 8  # ingredients of one mix: more do not fit a screen, nor a thought
+MAX_UPLOAD = "128mb"  # the largest file that any decoder accepts
+CACHE_SECONDS = (600, 3600)  # look every ten minutes, delete uploads older than an hour
+SESSIONS = 500  # visitors whose state is kept in memory
+QUEUE = 64  # requests that may wait; the next is told to come back
+MODEL_EVENTS = 2  # requests that compute at the same time, of all that use the model
+WAIT_SECONDS = 900.0  # for the models, including a first download over a slow line
+PULSE_SECONDS = 0.4  # between two looks at the progress of loading
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a visitor chose about the search.
+
+    Attributes
+    ----------
+    operator : str
+        Key of :data:`omnibind_core.compose.OPERATORS`.
+    match : {"media", "media+caption"}
+        What the query is compared with.
+    k : int
+        Answers for each modality.
+    """
+
+    operator: str = "sum"
+    match: Match = "media+caption"
+    k: int = 6
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the application is started.
+
+    Attributes
+    ----------
+    preset : str
+        Name of a preset, or a path that ends in ``.json``.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+    host : str
+        Address to listen on; "0.0.0.0" makes the page reachable from other machines.
+    port : int or None
+        None takes the first free one from 7860 upwards.
+    """
+
+    preset: str = "mini"
+    device: str = "auto"
+    host: str = "127.0.0.1"
+    port: int | None = None
+
+    @classmethod
+    def read(cls, arguments: Sequence[str] | None = None) -> Settings:
+        """Read the command line; what it leaves out comes from the environment, then from the defaults.
+
+        Parameters
+        ----------
+        arguments : sequence of str, optional
+            Instead of ``sys.argv[1:]``.
+        """
+        default, env = cls(), os.environ
+        port = env.get("GRADIO_SERVER_PORT", "")
+        parser = argparse.ArgumentParser(prog="app.py", description=CLAIM)
+        parser.add_argument(
+            "--preset", default=env.get("OMNIBIND_PRESET", default.preset), help="mini, base, large, .."
+        )
+        parser.add_argument("--device", default=env.get("OMNIBIND_DEVICE", default.device), help="auto, cpu, cuda")
+        parser.add_argument(
+            "--host", default=env.get("GRADIO_SERVER_NAME", default.host), help="0.0.0.0: for others too"
+        )
+        parser.add_argument(
+            "--port", type=int, default=int(port) if port.isdigit() else None, help="default: 7860 or next"
+        )
+        return cls(**vars(parser.parse_args(arguments)))

@@ -1,0 +1,1 @@
+"""One file for each tab: ``TITLE``, ``build(service, examples)`` and ``wire(demo, tab, service, parts)``."""

@@ -1,0 +1,86 @@
+"""Name it: which of these labels fits a shape, a sound, a picture or a sentence best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from demo import callbacks, panels
+from demo.examples import Examples
+from demo.icons import ORDER
+from demo.service import Service
+from demo.settings import MODEL_EVENTS
+from demo.theme import html
+
+__all__ = ["TITLE", "build", "wire"]
+
+TITLE = "Name it"
+
+_LABELS = "dog, cat, bird, car, train, airplane, guitar, drum, chair, clock, rain, a person talking"
+_LEAD = (
+    "Write a few labels; any words will do, none of them was trained on. The input and the labels land in the same "
+    "space, and the nearest label wins."
+)
+
+
+@dataclass
+class Parts:
+    """Components that the wiring needs."""
+
+    file: gr.File
+    text: gr.Textbox
+    labels: gr.Textbox
+    button: gr.Button
+    chips: list[gr.HTML]
+    verdict: gr.HTML
+    notice: gr.HTML
+
+
+def build(service: Service, examples: Examples) -> Parts:
+    """Lay the tab out."""
+    del service
+    html(f'<p class="ob-lead">{_LEAD}</p>', js=None)
+    with gr.Row(elem_classes="ob-page ob-two"):
+        with gr.Column(scale=2, min_width=300, elem_classes="ob-input"):
+            file = gr.File(label="A shape, a sound or a picture", height=150)
+            text = gr.Textbox(label="… or a sentence", max_length=2000, max_lines=2)
+            labels = gr.Textbox(value=_LABELS, label="Labels, separated by commas", lines=3, max_length=8000)
+            button = gr.Button("Name it", variant="primary")
+            chips = [html(panels.example_chips(examples, modality)) for modality in ORDER]
+        with gr.Column(scale=3, min_width=300):
+            verdict = html('<p class="ob-note">The verdict appears here.</p>')
+            notice = html("", "ob-notice-box")
+    return Parts(file, text, labels, button, chips, verdict, notice)
+
+
+def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
+    """Say what happens when something is dropped, typed or clicked."""
+    del demo, tab
+    p = parts
+    heavy: dict[str, Any] = {
+        "api_visibility": "private", "preprocess": False, "show_progress": "minimal", "show_progress_on": p.verdict,
+        "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
+    }  # fmt: skip
+
+    def answer(verdict: str, notice: str) -> list[Any]:
+        return [verdict or gr.skip(), notice]
+
+    def named(upload: Any, text: str, labels: str) -> list[Any]:
+        return answer(*callbacks.classify(service, upload, text, labels))
+
+    outputs = [p.verdict, p.notice]
+    asked = [p.button.click, p.file.upload, p.text.submit, p.labels.submit]
+    gr.on(asked, named, [p.file, p.text, p.labels], outputs, **heavy)
+
+    def tried(labels: str, event: gr.EventData) -> list[Any]:
+        return answer(*callbacks.classify_item(service, str(event._data.get("id")), labels))
+
+    for chips in p.chips:
+        chips.select(tried, p.labels, outputs, **heavy)
+
+    def dismissed() -> str:
+        return ""
+
+    p.notice.select(dismissed, None, p.notice, api_visibility="private", show_progress="hidden")
