@@ -57,9 +57,26 @@ def picture_thumbnail(image: Image.Image, path: Path) -> None:
         sheet.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     else:
         side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 3
+        left, top = _sharpest(image, side), (image.height - side) // 3
         sheet = image.crop((left, top, left + side, top + side))
     _save_thumbnail(sheet, path)
+
+
+def _sharpest(image: Image.Image, side: int) -> int:
+    """Left edge of the square window with most detail, which is where photographs have their subject.
+
+    Windows away from the middle must earn it: their detail counts up to a quarter less.
+    """
+    spare = image.width - side
+    if spare <= 0:
+        return 0
+    grey = np.asarray(image.convert("L"), np.float32)
+    detail = np.abs(np.diff(grey, axis=1)[:-1]) + np.abs(np.diff(grey, axis=0)[:, :-1])
+    columns = np.square(np.minimum(detail, 60.0)).sum(0)
+    sums = np.concatenate([[0.0], np.cumsum(columns)])
+    lefts = np.arange(0, spare, 4)
+    score = (sums[lefts + side - 1] - sums[lefts]) * (1.0 - 0.25 * np.abs(2.0 * lefts / spare - 1.0))
+    return int(lefts[score.argmax()])
 
 
 def _save_thumbnail(image: Image.Image, path: Path) -> None:
