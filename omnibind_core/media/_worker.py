@@ -31,6 +31,8 @@ _DECODERS: Mapping[str, Callable[..., Media]] = {
     "point": points.decode,
 }
 
+_GARBAGE = 20_000  # objects left over from requests, beyond which a collection is worth its 30 ms
+
 
 def main() -> None:
     """Serve until standard input closes."""
@@ -44,6 +46,7 @@ def main() -> None:
         points.preload()
         audio.preload()
     write_frame(answers, {"ready": True}, [])
+    gc.freeze()  # what is imported stays
     gc.disable()  # collecting while JSON or a mesh is built costs more than it frees; done between requests instead
     # From here on, what a C library prints must neither mix with the answers nor fill the server's log.
     quiet = os.open(os.devnull, os.O_WRONLY)
@@ -52,7 +55,8 @@ def main() -> None:
     while (request := read_frame(sys.stdin.buffer)) is not None:
         _answer(answers, *request)
         request = None
-        gc.collect()
+        if gc.get_count()[0] > _GARBAGE:
+            gc.collect()
 
 
 def _answer(answers: IO[bytes], header: dict[str, Any], body: bytearray) -> None:
