@@ -15,3 +15,13 @@ def assets() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("gradio is not installed")
     return Path(spec.origin).parent / "media_assets"
+
+
+@pytest.fixture(scope="session")
+def mini():
+    """Load the offline preset once for all tests."""
+    from omnibind_core.binder import OmniBind
+    from omnibind_core.runtime import tune_threads
+
+    tune_threads()
+    return OmniBind.from_pretrained("mini", dtype="float32")

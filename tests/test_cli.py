@@ -1,0 +1,138 @@
+"""The command line, in process with the real preset; one command in a process of its own."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from omnibind_core.binder import OmniBind
+from omnibind_core.cli import main
+from omnibind_core.config import assets_directory
+from omnibind_core.gallery import read_catalogue
+
+FOLDER = assets_directory() / "gallery"
+
+
+def a_file(modality, concept):
+    return str(next(FOLDER / i.file for i in read_catalogue(FOLDER) if i.modality == modality and i.concept == concept))
+
+
+@pytest.fixture(autouse=True)
+def one_model(mini, monkeypatch):
+    """Load the preset once for all commands."""
+    monkeypatch.setattr(OmniBind, "from_pretrained", lambda *args, **kwargs: mini)
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        code = main([*arguments, "--json"])
+        captured = capsys.readouterr()
+        return code, json.loads(captured.out or captured.err)
+
+    return call
+
+
+def test_embed_gives_unit_vectors_and_weights_that_sum_to_one(run, mini):
+    items = [a_file(m, "dog") for m in ("image", "audio", "point")] + ["text:a dog"]
+    code, result = run("embed", *items)
+    assert code == 0
+    assert result["preset"] == "mini"
+    assert [row["source"] for row in result["items"]] == items
+    assert [row["modality"] for row in result["items"]] == ["image", "audio", "point", "text"]
+    for row in result["items"]:
+        assert len(row["vector"]) == mini.width
+        assert np.linalg.norm(row["vector"]) == pytest.approx(1, abs=1e-4)
+        assert sum(row["weights"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_similarity_prefers_what_belongs_together(run):
+    code, result = run("similarity", a_file("image", "dog"), "text:a dog", "text:a grand piano")
+    matrix = np.array(result["matrix"])
+    assert code == 0
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-5)
+    np.testing.assert_allclose(np.diag(matrix), 1, atol=1e-4)
+    assert matrix[0, 1] > matrix[0, 2]
+
+
+def test_search_answers_in_the_modalities_that_were_asked_for(run):
+    code, result = run("search", "text:a piano", "-k", "3", "--in", "image,point")
+    assert code == 0
+    assert list(result["hits"]) == ["image", "point"]
+    for modality, hits in result["hits"].items():
+        assert len(hits) == 3
+        assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+        assert "piano" in hits[0]["id"]
+        assert hits[0]["file"].endswith({"image": (".jpg", ".png", ".webp"), "point": (".glb",)}[modality])
+        assert set(hits[0]) == {"id", "caption", "score", "file"}
+
+
+def test_subtracting_changes_the_answer(run):
+    _, plain = run("search", "text:an animal", "--in", "image", "-k", "20")
+    _, less = run("search", "text:an animal", "--minus", "text:a bird", "--in", "image", "-k", "20")
+    ids = [[hit["id"] for hit in found["hits"]["image"]] for found in (plain, less)]
+    assert ids[0] != ids[1]
+
+
+def test_a_gallery_file_does_not_answer_itself(run):
+    path = a_file("point", "piano")
+    _, result = run("search", path, "--in", "point", "-k", "5")
+    assert path not in [hit["file"] for hit in result["hits"]["point"]]
+
+
+def test_classify_orders_labels(run):
+    code, result = run("classify", a_file("image", "dog"), "--labels", "dog, grand piano, truck")
+    assert code == 0
+    assert result["scores"][0]["label"] == "dog"
+    assert sum(row["probability"] for row in result["scores"]) == pytest.approx(1)
+
+
+def test_gallery_lists_its_items(run):
+    code, result = run("gallery")
+    assert code == 0
+    assert len(result["items"]) == len(read_catalogue(FOLDER))
+
+
+def test_doctor_finds_the_weights(run):
+    code, result = run("doctor")
+    assert code == 0
+    assert result["ready"]
+    assert result["missing"] == []
+    assert {row["name"] for row in result["specialists"]} >= {"minilm_l6", "efficientnet_lite2", "aisfx", "shape_views"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["embed", "no-such-file.png"], "text:no-such-file.png"),
+        (["embed", "text:"], "empty"),
+        (["embed", "text:" + "x" * 100_000], "100,000"),
+        (["search", "text:dog", "-k", "0"], "k = 0"),
+        (["search", "text:dog", "--in", "smell"], "smell"),
+        (["search", "text:dog", "--operator", "division"], "division"),
+        (["classify", "text:dog", "--labels", " , "], "0 labels"),
+    ],
+)
+def test_bad_input_ends_with_2_and_three_parts(run, arguments, message):
+    code, result = run(*arguments)
+    assert code == 2
+    assert set(result["error"]) == {"given", "allowed", "action"}
+    assert message in " ".join(result["error"].values())
+
+
+def test_text_output_is_for_people(capsys):
+    assert main(["search", "text:a piano", "-k", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith(":")] == ["image:", "audio:", "point:", "text:"]
+    assert main(["embed", "missing.wav"]) == 2
+    assert capsys.readouterr().err.startswith("error: Given: 'missing.wav'")
+
+
+def test_a_process_of_its_own_exits_with_2_and_no_traceback():
+    command = [sys.executable, "-m", "omnibind_core", "embed", "missing.glb"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "What to do" in done.stderr
