@@ -48,7 +48,7 @@ class NamedMesh:
     rotation : tuple of 9 float
         The catalogue's 3 by 3 matrix, row by row, to apply to the vertices.
     creator, licence : str
-        As the catalogue states them.
+        As the catalogue states them, for the entry or for all.
     """
 
     key: str
@@ -74,7 +74,7 @@ def sweet_home() -> list[NamedMesh]:
     for archive in sorted(folder.glob("*.sh3f")):
         catalogue = _catalogue(archive)
         for number, entry in sorted(catalogue.items()):
-            if "model" not in entry:
+            if number == 0:
                 continue
             rotation = tuple(float(x) for x in entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split())
             name = entry["name"]
@@ -87,7 +87,7 @@ def sweet_home() -> list[NamedMesh]:
                     member=entry["model"].lstrip("/"),
                     rotation=rotation,
                     creator=entry.get("creator", ""),
-                    licence=entry.get("license", ""),
+                    licence=entry.get("license") or catalogue[0].get("license", ""),
                 )
             )
     if not meshes:
@@ -99,10 +99,10 @@ def _catalogue(archive: Path) -> dict[int, dict[str, str]]:
     with zipfile.ZipFile(archive) as packed:
         text = packed.read("PluginFurnitureCatalog.properties").decode("latin-1")
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
-    entries: dict[int, dict[str, str]] = {}
+    entries: dict[int, dict[str, str]] = {0: {}}  # what the catalogue says of itself is entry 0
     for line in text.splitlines():
-        if match := re.match(r"(\w+)#(\d+)=(.*)", line):
-            entries.setdefault(int(match[2]), {})[match[1]] = match[3].strip()
+        if match := re.match(r"(\w+)(?:#(\d+))?=(.*)", line):
+            entries.setdefault(int(match[2] or 0), {})[match[1]] = match[3].strip()
     return entries
 
 

@@ -89,7 +89,8 @@ def _kept(pool: str, name: str, modality: Modality, keys: Sequence[str], load: C
 
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
-            known, rows = kept["keys"].tolist(), kept["rows"]
+            known: list[str] = kept["keys"].tolist()
+            rows: FloatArray = kept["rows"]
         # Two items are embedded anew: if weights, renderer or decoder have changed since, they come out otherwise.
         probes = [0, len(keys) // 2]
         if known == list(keys) and np.allclose(embed(probes), rows[probes], atol=_SAME):

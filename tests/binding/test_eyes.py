@@ -1,0 +1,122 @@
+"""Heads for sentences, pictures and shapes: blocks stay apart, files are reproducible, pictures find their names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+from safetensors import safe_open
+
+from omnibind_core.binding.eyes import LOOKS, WIDTH, WORDS, build_heads, class_descriptions, write_heads
+from omnibind_core.binding.vectors import in_development, tower
+from omnibind_core.config import HeadSpec, assets_directory
+from omnibind_core.projectors import _build
+from omnibind_core.specialists.base import unit
+from omnibind_core.types import Image, Text
+from omnibind_core.weights import read_tensors
+
+HEADS = {
+    ("words", "text"): HeadSpec("linear", "words", "text."),
+    ("words", "image"): HeadSpec("anchors", "words", "image.", top_k=10),
+    ("looks", "text"): HeadSpec("anchors", "looks", "text.", top_k=20),
+    ("looks", "image"): HeadSpec("linear", "looks", "image."),
+}
+
+
+def apply(block, modality, tensors, x):
+    return _build(HEADS[block, modality], tensors, WIDTH, torch.device("cpu"), torch.float32)(x)
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return {block: read_tensors(assets_directory() / "mini" / f"{block}.safetensors") for block in ("words", "looks")}
+
+
+@pytest.fixture(scope="module")
+def built():
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*size):
+        return torch.randn(size, generator=generator)
+
+    return build_heads(unit(draw(1000, 384)), draw(1000, 1280) / 20, draw(1000) / 10, unit(draw(1280)))
+
+
+@pytest.mark.parametrize(("block", "modality"), HEADS)
+def test_a_head_writes_unit_rows_into_its_block_only(committed, block, modality):
+    x = unit(torch.randn(5, 384 if modality == "text" else 1280, generator=torch.Generator().manual_seed(1)))
+    y = apply(block, modality, committed[block], x)
+    assert y.shape == (5, WIDTH)
+    assert torch.allclose(y.norm(dim=1), torch.ones(5), atol=1e-3)
+    outside = LOOKS if block == "words" else WORDS
+    assert (y[:, outside] == 0).all()
+
+
+def test_words_of_a_sentence_keep_minilms_geometry(built):
+    x = unit(torch.randn(4, 384, generator=torch.Generator().manual_seed(2)))
+    y = apply("words", "text", built["words"], x)[:, WORDS]
+    assert torch.allclose(y, unit(x - -built["words"]["text.b"][WORDS]), atol=1e-5)
+
+
+def test_a_feature_row_like_a_class_means_that_class(built):
+    weight = built["words"]["image.A"] / 10
+    y = apply("words", "image", built["words"], unit(weight[[3, 500]] * 100))
+    expected = built["words"]["image.B"] - built["words"]["image.m"]
+    assert (y @ unit(expected).T).argmax(1).tolist() == [3, 500]
+
+
+def test_a_class_name_looks_like_its_row(built):
+    texts = built["looks"]["text.A"] * 0.07
+    y = apply("looks", "text", built["looks"], texts[[7, 77]])
+    assert (y @ unit(built["looks"]["text.B"]).T).argmax(1).tolist() == [7, 77]
+
+
+def test_files_are_the_same_bytes_every_time(built, tmp_path):
+    first, second = (write_heads(tmp_path / name, built) for name in ("a", "b"))
+    assert [p.name for p in first] == ["words.safetensors", "looks.safetensors"]
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_axes_do_not_depend_on_the_sign_that_svd_happens_to_give(built):
+    axes = built["looks"]["image.W"][LOOKS]
+    assert (axes.gather(1, axes.abs().argmax(1, keepdim=True)) > 0).all()
+    assert torch.allclose(axes @ axes.T, torch.eye(256), atol=1e-4)
+
+
+@pytest.mark.parametrize("block", ["words", "looks"])
+def test_committed_files_say_what_they_are(block):
+    with safe_open(assets_directory() / "mini" / f"{block}.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["heads"])
+    assert about["block"] == ([0, 384] if block == "words" else [384, 640])
+    assert about["kinds"] == {m: HEADS[b, m].kind for b, m in HEADS if b == block}
+    assert about["top_k"] == {m: h.top_k for (b, m), h in HEADS.items() if b == block and h.top_k}
+
+
+def test_committed_heads_belong_to_these_towers(committed):
+    descriptions = class_descriptions()
+    assert descriptions[291].startswith("lion, king of beasts")
+    rows = tower("minilm_l6").embed("text", [Text(descriptions[i]) for i in (0, 291, 999)])
+    assert torch.allclose(committed["words"]["image.B"][[0, 291, 999], WORDS].float(), rows, atol=1e-3)
+    weight, _ = tower("efficientnet_lite2").classifier
+    assert torch.allclose(committed["words"]["image.A"].float(), 10 * weight, atol=1e-3)
+
+
+@pytest.mark.parametrize("block", ["words", "looks"])
+def test_photographs_find_their_names(committed, assets: Path, block):
+    photographs = [
+        Image(np.array(Pillow.open(assets / "images" / f"{n}.jpg").convert("RGB"))) for n in ("lion", "cheetah1")
+    ]
+    names = ["a lion", "a cheetah", "a teapot", "a violin", "an ambulance", "a mushroom"]
+    texts = apply(block, "text", committed[block], tower("minilm_l6").embed("text", [Text(n) for n in names]))
+    images = apply(block, "image", committed[block], tower("efficientnet_lite2").embed("image", photographs))
+    assert (images @ texts.T).argmax(1).tolist() == [0, 1]
+
+
+def test_halves_are_halves_and_stay_the_same():
+    keys = [f"item {i}" for i in range(1000)]
+    assert sum(map(in_development, keys)) == pytest.approx(500, abs=60)
+    assert [in_development(k) for k in ("red kangaroo", "banana", "teapot", "orca")] == [True, True, False, True]
