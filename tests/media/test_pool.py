@@ -55,7 +55,7 @@ def test_a_late_worker_is_ended_and_replaced(pool: WorkerPool) -> None:
     start = time.monotonic()
     with pytest.raises(MediaError, match=r"slow\.off, which is not decoded after 0\.3 s"):
         pool.decode(slow, "point", seconds=0.3, up="y")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     assert isinstance(pool.decode(PNG, "image"), Image)
     assert pid(pool) != first
 
@@ -134,7 +134,7 @@ def test_warm_starts_all_and_makes_meshes_fast() -> None:
     start = time.monotonic()
     pool.decode(Blob(mesh_file("glb"), "a.glb", "glb"), "point", up="y")
     pool.decode(Blob(mesh_file("ply"), "a.ply", "ply"), "point", up="y")
-    assert time.monotonic() - start < 1  # 0.03 s on an idle machine
+    assert time.monotonic() - start < 3  # 0.03 s on an idle machine
     pool.close()
 
 
