@@ -41,7 +41,7 @@ def read_training_file(path: Path, member: str) -> dict[str, Tensor]:
         The file is damaged, or holds something else.
     """
     # Losses were saved as numpy's scalars.
-    numbers: list[Any] = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType, _scalar()]
+    numbers: list[Any] = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType, *_scalar()]
     try:
         with torch.serialization.safe_globals(numbers):
             outer: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
@@ -58,13 +58,25 @@ def read_training_file(path: Path, member: str) -> dict[str, Tensor]:
     return {name.removeprefix(_PARALLEL) if parallel else name: value for name, value in found.items()}
 
 
-def _scalar() -> tuple[Any, str]:
-    """Numpy's own maker of scalars, under the name that the files call it by; numpy 2 keeps it elsewhere."""
-    return (np.int64(0).__reduce__()[0], "numpy.core.multiarray.scalar")
+def _scalar() -> list[tuple[Any, str]]:
+    """Numpy's own maker of scalars, under the names that files call it by: numpy 1's and numpy 2's."""
+    maker = np.int64(0).__reduce__()[0]
+    return [(maker, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
 
 
-def load_exactly(model: nn.Module, state: Mapping[str, Tensor], title: str) -> None:
-    """Copy a state dict into a model: every tensor of both, in the same shapes.
+def load_exactly(model: nn.Module, state: Mapping[str, Tensor], title: str, *, assign: bool = False) -> None:
+    """Put a state dict into a model: every tensor of both, in the same shapes.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Where to.
+    state : mapping of str to Tensor
+        What.
+    title : str
+        Whose it is, for the message.
+    assign : bool
+        Make the tensors themselves the model's, which may then have been on the meta device.
 
     Raises
     ------
@@ -72,7 +84,7 @@ def load_exactly(model: nn.Module, state: Mapping[str, Tensor], title: str) -> N
         Names what is missing, unknown or of another shape.
     """
     try:
-        model.load_state_dict(dict(state), strict=True)
+        model.load_state_dict(dict(state), strict=True, assign=assign)
     except RuntimeError as error:
         raise WeightsError(
             f"weights that do not fit {title} ({str(error)[:400]})", "the published file", "fetch it again"

@@ -7,28 +7,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from omnibind_core.errors import OmniBindError
 from omnibind_core.media.audio import resample, windows
-from omnibind_core.specialists._htsat import FFT, HtsatSize, htsat_names, log_mel, make_htsat, mlp, take_filters
+from omnibind_core.specialists._clap_sounds import (
+    FRAMES,
+    HOP,
+    RATE,
+    SECONDS,
+    WHOLE,
+    closer_looks,
+    fill,
+    htk_filters,
+    sixteen_bits,
+)
+from omnibind_core.specialists._htsat import HtsatSize, htsat_names, log_mel, make_htsat, mlp, take_filters
 from omnibind_core.specialists._tokens import Pieces
 from omnibind_core.specialists._training_file import load_exactly, read_training_file
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
 from omnibind_core.types import Audio, FloatArray, Modality
 from omnibind_core.weights import HubFile
 
-__all__ = ["RATE", "SPECS", "Clap", "ClapSize", "build", "closer_looks", "fill", "htk_filters", "translate"]
+__all__ = ["SIZES", "SPECS", "Clap", "ClapSize", "build", "translate"]
 
-RATE = 48_000  # Hz
-_SECONDS = 10.0  # what the network was trained on
-_WHOLE = round(RATE * _SECONDS)  # samples
-_HOP = 480  # samples
-_FRAMES = _WHOLE // _HOP + 1
-_BINS, _LOWEST, _HIGHEST = 64, 50.0, 14_000.0  # mel bins, from and to Hz
 _LONGEST = 77  # pieces, as in training
 _VOCABULARY = 50_265  # roberta-base
 _BATCH = 4  # sounds at a time
@@ -92,9 +95,10 @@ class ClapSize:
     width: int = 512
 
 
+# By name of the specialist; LAION calls them "HTSAT-tiny" and "HTSAT-base".
 SIZES = {
-    "clap_general": ClapSize(HtsatSize(fusion=True)),  # "HTSAT-tiny"
-    "clap_music": ClapSize(HtsatSize(128, (2, 2, 12, 2))),  # "HTSAT-base"
+    "clap_general": ClapSize(HtsatSize(fusion=True)),
+    "clap_music": ClapSize(HtsatSize(128, (2, 2, 12, 2))),
 }
 
 
@@ -153,53 +157,6 @@ def translate(published: Mapping[str, Tensor], towers: nn.Module) -> tuple[dict[
     return state | {f"{_AUDIO}{name}": value for name, value in names.items()}, filters
 
 
-def htk_filters() -> Tensor:
-    """Triangular filters on HTK's mel scale, each of unit height: (513, 64) float32, 50 to 14000 Hz.
-
-    The fused network was trained on these (torchaudio's default); only the other one on those in its checkpoint.
-    mel = 2595 log10(1 + Hz / 700), triangles straight over Hz.
-    """
-    lowest, highest = (2595.0 * np.log10(1.0 + hertz / 700.0) for hertz in (_LOWEST, _HIGHEST))
-    edges = 700.0 * (10.0 ** (np.linspace(lowest, highest, _BINS + 2) / 2595.0) - 1.0)
-    hertz = np.linspace(0.0, RATE / 2, FFT // 2 + 1)[:, None]
-    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
-    triangles = np.maximum(0.0, np.minimum((hertz - low) / (middle - low), (high - hertz) / (high - middle)))
-    return torch.from_numpy(triangles.astype(np.float32))
-
-
-def fill(samples: FloatArray) -> FloatArray:
-    """Repeat a short sound as often as it goes into 10 s, then silence: (n up to 480000,) -> (480000,) float32."""
-    repeated = np.tile(samples, _WHOLE // len(samples))
-    return np.pad(repeated, (0, _WHOLE - len(repeated)))
-
-
-def closer_looks(mel: Tensor) -> Tensor:
-    """Sum a long spectrogram up as the fused network wants it.
-
-    Training took the three looks from random places, one in each third. Here it is the middle of each third, so that
-    a sound has one embedding.
-
-    Parameters
-    ----------
-    mel : Tensor, shape (frames, 64), float32
-        Over 1001 frames.
-
-    Returns
-    -------
-    Tensor, shape (4, 1001, 64), float32
-        The whole, squeezed in time; then 10 s from the first, second and last third.
-    """
-    whole = interpolate(mel[None, None], size=(_FRAMES, mel.shape[1]), mode="bilinear", align_corners=False)[0]
-    thirds = np.array_split(np.arange(len(mel) - _FRAMES + 1), 3)
-    starts = [int(third[len(third) // 2]) if len(third) else 0 for third in thirds]
-    return torch.cat([whole, *(mel[None, start : start + _FRAMES] for start in starts)])
-
-
-def _sixteen_bits(samples: FloatArray) -> FloatArray:
-    """Round to 16 bits towards zero, as training did."""
-    return (np.trunc(np.clip(samples, -1.0, 1.0) * np.float32(32767)) / 32767).astype(np.float32)
-
-
 class Clap:
     """Sounds and sentences -> unit rows of width 512.
 
@@ -254,7 +211,7 @@ class Clap:
             ``"audio"`` or ``"text"``.
         items : sequence of Audio or Text
             At least one. Sounds under 10 s are repeated. Longer ones: the fused network takes them whole (see
-            :func:`closer_looks`); for the other the published code takes 10 s from a random place, and here the unit
+            ``closer_looks``); for the other the published code takes 10 s from a random place, and here the unit
             vectors of the sound's windows of 10 s are averaged. Sentences are cut after 77 pieces.
 
         Returns
@@ -278,15 +235,15 @@ class Clap:
 
     def log_mel(self, samples: FloatArray) -> Tensor:
         """Give the spectrogram of one sound: (n,) at 48 kHz -> (1, 1, 1001, 64), fused and long (1, 4, 1001, 64)."""
-        samples = _sixteen_bits(samples)
-        wave = torch.from_numpy(fill(samples) if len(samples) <= _WHOLE else samples).to(self._device)
-        mel = log_mel(wave[None], self._filters, _HOP)
-        return closer_looks(mel[0])[None] if mel.shape[1] > _FRAMES else mel[None]
+        samples = sixteen_bits(samples)
+        wave = torch.from_numpy(fill(samples) if len(samples) <= WHOLE else samples).to(self._device)
+        mel = log_mel(wave[None], self._filters, HOP)
+        return closer_looks(mel[0])[None] if mel.shape[1] > FRAMES else mel[None]
 
     def _sound(self, item: Audio) -> Tensor:
         """Embed one sound: (1, width)."""
         whole = Audio(resample(item, RATE), RATE)
-        mels = [self.log_mel(part.samples) for part in ([whole] if self._fused else windows(whole, _SECONDS))]
+        mels = [self.log_mel(part.samples) for part in ([whole] if self._fused else windows(whole, SECONDS))]
         return unit(torch.cat(list(self._rows(mels))).mean(0, keepdim=True))
 
     def _rows(self, mels: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -17,19 +17,9 @@ import torch
 from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.media import load
 from omnibind_core.media.audio import resample
+from omnibind_core.specialists._clap_sounds import RATE, closer_looks, fill, htk_filters
 from omnibind_core.specialists._htsat import HtsatSize
-from omnibind_core.specialists.clap import (
-    RATE,
-    SIZES,
-    SPECS,
-    Clap,
-    ClapSize,
-    _Towers,
-    closer_looks,
-    fill,
-    htk_filters,
-    translate,
-)
+from omnibind_core.specialists.clap import SIZES, SPECS, Clap, ClapSize, _Towers, translate
 from omnibind_core.specialists.registry import find
 from omnibind_core.types import Audio
 from tests.specialists.published import DATA, empty, filled, read_keys, sound, write_sound
