@@ -1,4 +1,4 @@
-"""What happens when something is dropped, clicked or moved: plain functions, no gradio, so that tests call them.
+"""What happens when something is dropped, clicked or moved: plain functions, so that tests call them directly.
 
 Every callback takes the service, the visit and what the visitor did, and gives a :class:`View`. Errors never leave
 one: they become a notice, and everything else on the page stays as it was.
@@ -15,10 +15,11 @@ from typing import Any, Concatenate, ParamSpec
 
 from demo import panels, render
 from demo.examples import Examples
+from demo.guard import uploaded_path
 from demo.service import Service, Status
 from demo.settings import Options
 from demo.state import Ingredient, Mode, Visit
-from omnibind_core.errors import MediaError, OmniBindError, QueryError
+from omnibind_core.errors import OmniBindError, QueryError
 from omnibind_core.types import Hit, Modality
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "classify_item",
     "give_example",
     "give_file",
+    "give_item",
     "give_mix",
     "give_text",
     "refresh",
@@ -155,9 +157,7 @@ def turn(service: Service, visit: Visit, upload: Mapping[str, Any] | None, up: s
 
 
 def _embed_upload(service: Service, upload: Mapping[str, Any], modality: Modality, up: str) -> Ingredient:
-    path = str(upload.get("path") or "")
-    if not path:
-        raise MediaError("an upload without a file", "one file", "choose the file again")
+    path = uploaded_path(upload)
     name = Path(str(upload.get("orig_name") or path)).name
     label = "" if name.lower() in _RECORDED else Path(name).stem.replace("_", " ")[:60]
     return replace(service.embed(modality, path, label, up=up), upload=modality)
@@ -175,7 +175,11 @@ def give_item(service: Service, visit: Visit, item_id: str, mode: Mode, options:
     return _respond(service, visit.take(service.item(item_id), mode), options)
 
 
-give_example = give_item
+@guarded
+def give_example(service: Service, visit: Visit, item_id: str, mode: Mode, options: Options) -> View:
+    """Take a gallery item into the query as if it came from its input, which shows it."""
+    made = service.item(item_id)
+    return _respond(service, visit.take(replace(made, upload=made.modality), mode), options)
 
 
 @guarded
@@ -257,7 +261,7 @@ def classify(service: Service, upload: Mapping[str, Any] | None, text: str | Non
         service.wait()
         from omnibind_core.media import modality_of
 
-        return _embed_upload(service, upload, modality_of(str(upload.get("path", ""))), "y")
+        return _embed_upload(service, upload, modality_of(uploaded_path(upload)), "y")
 
     return _verdict(service, subject, labels)
 

@@ -134,7 +134,7 @@ class Service:
             model, gallery = self._load()
             self._model, self._gallery = model, gallery
             self._warm(gallery)
-            self._status = Status("ready", model.preset.title, 1.0, time.perf_counter() - self._began)
+            self._status = Status("ready", model.preset.name, 1.0, time.perf_counter() - self._began)
         except Exception as error:
             log.exception("loading failed")
             self._model = self._gallery = None
@@ -210,10 +210,16 @@ class Service:
             label or getattr(decoded, "text", "") or _NAMELESS[modality],
             bound.vectors[0],
             thumbnail=thumbnail(decoded),
-            shares=bound.weights_by_name(),
+            shares={self._title(name): share for name, share in bound.weights_by_name().items()},
             routed=model.is_routed(modality),
             timings={**bound.timings, "decode": decode},
         )
+
+    def _title(self, member: str) -> str:
+        """Give what people call a member of the preset."""
+        model, _ = self.wait()
+        space = model.preset.spaces.get(member)
+        return space.title if space else member
 
     def item(self, item_id: str) -> Ingredient:
         """Embed a gallery item from its file, live; the second time from memory.

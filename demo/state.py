@@ -37,7 +37,7 @@ class Ingredient:
     item_id : str
         The gallery's identifier; empty for what the visitor brought.
     upload : str
-        Which input it came from ("point", "audio", "image"), empty for the gallery's items and sentences.
+        Which input holds its file ("point", "audio", "image"); empty where none does.
     shares : dict of str to float
         The router's weight for each specialist.
     routed : bool
@@ -99,14 +99,13 @@ class Visit:
         return Visit((*kept, new), key, self.serial + 1)
 
     def exchange(self, upload: str, new: Ingredient) -> Visit:
-        """Put `new` in the place of the last ingredient that came from the same input, with its weight."""
+        """Put `new` in the place of the last ingredient that came from the same input, under its name and weight."""
         for old in reversed(self.ingredients):
             if old.upload == upload:
-                new = replace(new, key=old.key, weight=old.weight)
-                return replace(
-                    self, ingredients=tuple(new if one is old else one for one in self.ingredients), inspected=old.key
-                )
-        return self.take(new, "new")
+                new = replace(new, key=old.key, weight=old.weight, label=old.label, item_id=old.item_id)
+                turned = tuple(new if one is old else one for one in self.ingredients)
+                return replace(self, ingredients=turned, inspected=old.key)
+        return self
 
     def reweigh(self, key: str, weight: object) -> Visit:
         """Give an ingredient another weight.

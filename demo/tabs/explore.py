@@ -190,7 +190,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     said_by = [p.inputs["text"].submit, p.send.click]
     gr.on(said_by, said, [p.visit, p.inputs["text"], p.mode, *p.choices], outputs, **heavy)
 
-    def clicked(visit: Visit, mode: Any, operator: str, match: str, k: int, event: gr.EventData) -> list[Any]:
+    def clicked(visit: Visit, mode: Any, operator: str, match: Any, k: int, event: gr.EventData) -> list[Any]:
         action, target, options = str(event._data.get("act")), str(event._data.get("id")), Options(operator, match, k)
         if action == "mix":
             return _updates(callbacks.give_mix(service, visit, p.examples, target, options))
@@ -202,7 +202,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     for part in (*p.chips, p.mix, p.answers, p.notice, p.status, p.head, p.tail):
         part.select(clicked, [p.visit, p.mode, *p.choices], outputs, **heavy)
 
-    def weighed(visit: Visit, operator: str, match: str, k: int, event: gr.EventData) -> list[Any]:
+    def weighed(visit: Visit, operator: str, match: Any, k: int, event: gr.EventData) -> list[Any]:
         key, weight = str(event._data.get("id")), event._data.get("weight")
         return _updates(callbacks.reweigh(service, visit, key, weight, Options(operator, match, k)))
 

@@ -1,0 +1,215 @@
+"""What visitors do, in a real browser, with the real application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from demo.examples import Examples
+from omnibind_core.config import assets_directory
+from omnibind_core.types import Modality
+
+from .conftest import FLAGS
+
+pytestmark = pytest.mark.browser
+
+GALLERY = assets_directory() / "gallery"
+EXAMPLES = Examples.read(assets_directory())
+READY = 120_000  # milliseconds: a first start on a busy machine
+ANSWER = 30_000
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Watch:
+    """Everything that a page must not do: errors on the console, requests to elsewhere, answers that fail."""
+
+    def __init__(self, page: Page) -> None:
+        self.faults: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
+        page.on("request", self._request)
+        page.on("response", lambda r: self.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and "WebGPU" not in message.text:  # Babylon.js tries, then takes WebGL
+            self.faults.append(f"console: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not re.match(r"(https?://(127\.0\.0\.1|localhost)[:/]|data:|blob:)", request.url):
+            self.faults.append(f"leaves this machine: {request.url}")
+
+
+@pytest.fixture
+def page(browser: Browser, app: tuple[str, float]) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, permissions=["microphone", "camera"])
+    opened = context.new_page()
+    watch = Watch(opened)
+    opened.goto(app[0])
+    yield opened
+    context.close()
+    assert not watch.faults
+
+
+def term(page: Page, name: str) -> None:
+    expect(page.locator(".ob-chip .ob-label", has_text=name)).to_be_visible(timeout=ANSWER)
+
+
+def answered(page: Page) -> list[str]:
+    """Wait until all four columns hold answers; gives their identifiers."""
+    for modality in ("point", "audio", "image", "text"):
+        expect(page.locator(f".ob-column.ob-{modality} .ob-number").first).to_be_visible(timeout=ANSWER)
+    return [str(card.get_attribute("data-id")) for card in page.locator(".ob-column .ob-caption").all()]
+
+
+def file_of(modality: Modality, number: int = 0) -> Path:
+    return GALLERY / str(EXAMPLES.of(modality)[number].file)
+
+
+def give(page: Page, modality: Modality, number: int = 0) -> str:
+    file = file_of(modality, number)
+    page.set_input_files(f".ob-input.ob-{modality} input[type=file] >> nth=0", file)
+    term(page, file.stem)
+    return file.stem
+
+
+def say(page: Page, text: str) -> None:
+    page.locator(".ob-input.ob-text textarea").fill(text)
+    page.get_by_role("button", name="Find neighbours").click()
+    term(page, text)
+
+
+def ready(page: Page) -> None:
+    expect(page.locator(".ob-ready")).to_be_visible(timeout=READY)
+    answered(page)
+
+
+def test_the_page_is_there_at_once_and_fills_itself(page: Page, app: tuple[str, float]) -> None:
+    expect(page.get_by_role("heading", name="OmniBind Explorer")).to_be_visible()
+    expect(page.locator(".ob-status").first).to_be_visible()
+    ready(page)
+    term(page, EXAMPLES.catalogue[[one.id for one in EXAMPLES.catalogue].index(EXAMPLES.first)].caption)
+    assert app[1] < 30, f"the page took {app[1]:.1f} s"
+
+
+@pytest.mark.parametrize("modality", ["point", "audio", "image"])
+def test_a_dropped_file_is_answered_in_four_columns(page: Page, modality: Modality) -> None:
+    ready(page)
+    before = answered(page)
+    give(page, modality, 1)
+    expect(page.locator(".ob-chip")).to_have_count(1)
+    assert answered(page) != before
+    expect(page.locator(".ob-inside .ob-stages")).to_contain_text("search")
+
+
+def test_a_sentence_is_answered_in_four_columns(page: Page) -> None:
+    ready(page)
+    say(page, "a piano in a concert hall")
+    expect(page.locator(".ob-chip")).to_have_count(1)
+    answered(page)
+
+
+def test_an_early_query_waits_for_the_models(page: Page) -> None:
+    say(page, "thunder and rain")
+    answered(page)
+
+
+def test_two_things_mix_and_the_answers_follow_the_slider(page: Page) -> None:
+    ready(page)
+    give(page, "image")
+    page.get_by_text("+ Add", exact=True).click()
+    say(page, "on the beach")
+    expect(page.locator(".ob-chip")).to_have_count(2)
+    before = answered(page)
+    expect(page.locator(".ob-bars").first).to_be_visible()
+    slider = page.locator(".ob-chip input[type=range]").nth(1)
+    slider.focus()
+    for _ in range(30):
+        slider.press("ArrowLeft")
+    expect(page.locator(".ob-chip output").nth(1)).to_have_text("-0.50")
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('.ob-column .ob-caption')].map(c => c.dataset.id).join() !== before",
+        arg=",".join(before),
+        timeout=ANSWER,
+    )
+    assert page.evaluate("document.activeElement.type") == "range", "the slider lost the focus"
+    page.locator(".ob-chip .ob-drop").first.click()
+    expect(page.locator(".ob-chip")).to_have_count(1, timeout=ANSWER)
+
+
+def test_a_card_opens_and_can_be_mixed(page: Page) -> None:
+    ready(page)
+    page.locator(".ob-column.ob-point .ob-caption").first.click()
+    drawer = page.locator(".ob-drawer")
+    expect(drawer.locator("dl")).to_contain_text("Licence", timeout=ANSWER)
+    expect(drawer.locator("canvas")).to_be_visible(timeout=ANSWER)
+    drawer.get_by_role("button", name="Add to mix").click()
+    expect(page.locator(".ob-chip")).to_have_count(2, timeout=ANSWER)
+    expect(drawer).to_be_hidden()
+    page.locator(".ob-column.ob-image .ob-caption").first.click()
+    expect(drawer.locator("img.ob-large")).to_be_visible(timeout=ANSWER)
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden(timeout=ANSWER)
+
+
+def test_a_sound_plays_in_place(page: Page) -> None:
+    ready(page)
+    page.locator(".ob-column.ob-audio [data-play]").first.click()
+    page.wait_for_function("[...document.querySelectorAll('.ob-column audio')].some(a => a.currentTime > 0)")
+
+
+def test_bad_input_is_explained_and_nothing_is_lost(page: Page, tmp_path: Path) -> None:
+    ready(page)
+    before = answered(page)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture at all")
+    page.set_input_files(".ob-input.ob-image input[type=file] >> nth=0", bad)
+    notice = page.locator(".ob-notice").first
+    expect(notice).to_contain_text("What to do", timeout=ANSWER)
+    assert answered(page) == before
+    notice.get_by_role("button", name="Dismiss").click()
+    expect(notice).to_be_hidden(timeout=ANSWER)
+    say(page, "a dog")
+    answered(page)
+
+
+def test_examples_and_ready_mixes_can_be_clicked(page: Page) -> None:
+    ready(page)
+    page.locator(".ob-inputs .ob-try.ob-point button").first.click()
+    term(page, EXAMPLES.of("point")[0].caption)
+    expect(page.locator(".ob-input.ob-point canvas")).to_be_visible(timeout=ANSWER)
+    page.locator(".ob-mixes [data-act=mix]").first.click()
+    expect(page.locator(".ob-chip")).to_have_count(len(EXAMPLES.mixes[0].parts), timeout=ANSWER)
+    answered(page)
+
+
+def test_naming(page: Page) -> None:
+    ready(page)
+    page.get_by_role("tab", name="Name it").click()
+    page.locator(".ob-two .ob-try.ob-image button").first.click()
+    expect(page.locator(".ob-verdict li").first).to_be_visible(timeout=ANSWER)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_sticks_out(browser: Browser, app: tuple[str, float], width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    page = context.new_page()
+    watch = Watch(page)
+    page.goto(app[0])
+    ready(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+    assert not watch.faults

@@ -1,0 +1,52 @@
+"""The real model and gallery, loaded once; files put where uploads go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+from demo.service import Service
+from demo.settings import Settings
+from omnibind_core.config import assets_directory
+
+GALLERY = assets_directory() / "gallery"
+
+
+@pytest.fixture(scope="session")
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that gradio takes for the uploads, for this run alone."""
+    folder = tmp_path_factory.mktemp("uploads")
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["GRADIO_TEMP_DIR"]
+    else:
+        os.environ["GRADIO_TEMP_DIR"] = before
+
+
+@pytest.fixture
+def upload(uploads: Path) -> Callable[[Path], dict[str, str]]:
+    """Put a file among the uploads and describe it as gradio does."""
+
+    def put(path: Path, name: str = "") -> dict[str, str]:
+        target = uploads / (name or path.name)
+        shutil.copy(path, target)
+        return {"path": str(target), "orig_name": target.name}
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def service(uploads: Path) -> Service:
+    """The service of the offline preset, ready."""
+    made = Service(Settings(device="cpu"))
+    made.start()
+    made.wait()
+    return made

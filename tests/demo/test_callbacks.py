@@ -1,0 +1,221 @@
+"""Callbacks as plain functions, on real files, with the real model and gallery."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from demo import callbacks
+from demo.callbacks import View
+from demo.examples import Examples
+from demo.service import Service
+from demo.settings import Options, Settings
+from demo.state import Visit
+from omnibind_core.gallery import Item
+from omnibind_core.types import MODALITIES, Modality
+
+from .conftest import GALLERY
+
+Put = Callable[..., dict[str, str]]
+OPTIONS = Options()
+EXAMPLES = Examples.read(GALLERY.parent)
+
+
+def example(modality: Modality) -> Item:
+    return EXAMPLES.of(modality)[0]
+
+
+def cards(view: View) -> list[str]:
+    """Identifiers of the answers on a page, in order."""
+    return re.findall(r'class="ob-caption" data-act="open" data-id="([^"]+)"', view.answers or "")
+
+
+def complete(view: View) -> None:
+    assert view.notice == ""
+    found = cards(view)
+    assert len(found) == len(MODALITIES) * OPTIONS.k
+    assert {one.split("/")[0] for one in found} == set(MODALITIES)
+    assert view.inside and "ob-stages" in view.inside
+
+
+@pytest.mark.parametrize("modality", ["point", "audio", "image"])
+def test_a_file_finds_neighbours_in_all_modalities(service: Service, upload: Put, modality: Modality) -> None:
+    item = example(modality)
+    assert item.file
+    view = callbacks.give_file(service, Visit(), upload(GALLERY / item.file), modality, "y", "new", OPTIONS)
+    complete(view)
+    assert item.id not in cards(view), "the query's own input came back"
+    term = view.visit.ingredients[0]
+    assert term.thumbnail.startswith("data:image/")
+    assert abs(sum(term.shares.values()) - 1) < 1e-4
+    assert {"decode", "project", "route", "bind"} < set(term.timings)
+
+
+def test_a_sentence_finds_neighbours_in_all_modalities(service: Service) -> None:
+    view = callbacks.give_text(service, Visit(), "a dog", "new", OPTIONS)
+    complete(view)
+    found = cards(view)
+    for modality in ("image", "point"):
+        assert any(one.startswith(f"{modality}/dog") for one in found), f"no dog among the {modality}s"
+
+
+def test_mixing_goes_through_every_step(service: Service, upload: Put) -> None:
+    picture = example("image")
+    assert picture.file
+    view = callbacks.give_file(service, Visit(), upload(GALLERY / picture.file), "image", "y", "new", OPTIONS)
+    view = callbacks.give_text(service, view.visit, "the sea", "add", OPTIONS)
+    view = callbacks.act(service, view.visit, "subtract", example("audio").id, OPTIONS)
+    complete(view)
+    assert [one.weight > 0 for one in view.visit.ingredients] == [True, True, False]
+    assert "ob-bars" in (view.answers or "")
+    assert example("audio").id not in cards(view)
+
+    before, key = cards(view), view.visit.ingredients[1].key
+    moved = callbacks.reweigh(service, view.visit, key, -1, OPTIONS)
+    complete(moved)
+    assert moved.mix is None, "the sliders keep the focus"
+    assert cards(moved) != before
+
+    looked = callbacks.act(service, moved.visit, "inspect", key, OPTIONS)
+    assert "the sea" in (looked.inside or "")
+    dropped = callbacks.act(service, moved.visit, "drop", key, OPTIONS)
+    assert len(dropped.visit.ingredients) == 2
+    complete(dropped)
+    cleared = callbacks.act(service, dropped.visit, "clear", "", OPTIONS)
+    assert cleared.visit.ingredients == ()
+    assert not cards(cleared)
+
+
+def test_options_change_the_answers(service: Service) -> None:
+    view = callbacks.give_text(service, Visit(), "a violin on the beach", "new", OPTIONS)
+    more = callbacks.refresh(service, view.visit, replace(OPTIONS, k=9))
+    assert len(cards(more)) == 4 * 9
+    assert cards(more)[: OPTIONS.k] == cards(view)[: OPTIONS.k]
+    assert callbacks.refresh(service, view.visit, replace(OPTIONS, match="media")).notice == ""
+    wrong = callbacks.refresh(service, view.visit, replace(OPTIONS, operator="nonsense"))
+    assert "operator" in wrong.notice
+    assert wrong.answers is None, "earlier answers stay"
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_an_item_opens_with_its_credits(service: Service, modality: Modality) -> None:
+    hit = callbacks.act(service, Visit(), "open", example(modality).id, OPTIONS).detail
+    assert hit is not None
+    assert hit.details["licence"]
+    assert hit.details["creator"]
+    assert (hit.file is None) == (modality == "text")
+    assert hit.file is None or Path(hit.file).is_file()
+
+
+def test_examples_and_ready_mixes_work(service: Service) -> None:
+    assert EXAMPLES.first
+    for modality in MODALITIES:
+        assert EXAMPLES.of(modality), f"no example for {modality}"
+        complete(callbacks.give_example(service, Visit(), example(modality).id, "new", OPTIONS))
+        assert EXAMPLES.shown(example(modality).id)
+    assert EXAMPLES.mixes
+    for number in range(len(EXAMPLES.mixes)):
+        view = callbacks.give_mix(service, Visit(), EXAMPLES, str(number), OPTIONS)
+        complete(view)
+        assert len(view.visit.ingredients) > 1
+    assert "one of" in callbacks.give_mix(service, Visit(), EXAMPLES, "99", OPTIONS).notice
+
+
+def test_a_shape_can_be_turned(service: Service, upload: Put) -> None:
+    item = example("point")
+    assert item.file
+    file = upload(GALLERY / item.file, "my chair.glb")
+    first = callbacks.give_file(service, Visit(), file, "point", "y", "new", OPTIONS)
+    first = callbacks.give_text(service, first.visit, "red", "add", OPTIONS)
+    turned = callbacks.turn(service, first.visit, file, "z", OPTIONS)
+    complete(turned)
+    before, after = first.visit.ingredients[0], turned.visit.ingredients[0]
+    assert (after.label, after.weight) == (before.label, before.weight) == ("my chair", 1.0)
+    assert float(before.vector @ after.vector) < 0.9999
+    assert callbacks.turn(service, first.visit, None, "z", OPTIONS).answers is None
+
+
+def test_errors_become_notices_and_nothing_is_lost(service: Service, upload: Put, tmp_path: Path) -> None:
+    visit = callbacks.give_text(service, Visit(), "a dog", "new", OPTIONS).visit
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"this is no picture")
+    views = {
+        "empty sentence": callbacks.give_text(service, visit, "  ", "new", OPTIONS),
+        "no sentence": callbacks.give_text(service, visit, None, "new", OPTIONS),
+        "broken picture": callbacks.give_file(service, visit, upload(bad), "image", "y", "new", OPTIONS),
+        "picture as sound": callbacks.give_file(service, visit, upload(bad), "audio", "y", "new", OPTIONS),
+        "not an upload": callbacks.give_file(service, visit, {"path": "/etc/passwd"}, "image", "y", "new", OPTIONS),
+        "strange axis": callbacks.give_file(service, visit, upload(bad, "b.glb"), "point", "w", "new", OPTIONS),
+        "no such item": callbacks.act(service, visit, "add", "image/nothing", OPTIONS),
+        "no such term": callbacks.act(service, visit, "drop", "t77", OPTIONS),
+        "no such action": callbacks.act(service, visit, "explode", "", OPTIONS),
+        "wrong weight": callbacks.reweigh(service, visit, visit.ingredients[0].key, 7, OPTIONS),
+        "too many": callbacks.refresh(service, visit, replace(OPTIONS, k=10_000)),
+        "slerp": callbacks.refresh(
+            service, callbacks.give_text(service, visit, "cat", "subtract", OPTIONS).visit, Options("slerp")
+        ),
+    }
+    for name, view in views.items():
+        assert all(part in view.notice for part in ("Given", "Allowed", "What to do")), name
+        assert view.answers is None, name
+        assert "Traceback" not in view.notice, name
+        assert view.visit.ingredients, name
+
+
+def test_the_unexpected_is_logged_and_shown_kindly(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(service, "search", broken)
+    monkeypatch.setattr(service, "classify", broken)
+    view = callbacks.give_text(service, Visit(), "a dog", "new", OPTIONS)
+    verdict, notice = callbacks.classify(service, None, "a dog", "a, b")
+    for shown in (view.notice, notice):
+        assert "unexpected" in shown
+        assert "secret detail" not in shown
+    assert verdict == ""
+    assert "secret detail" in caplog.text
+
+
+def test_the_page_opens_with_answers_once_ready(service: Service) -> None:
+    status, view = callbacks.arrive(service, Visit(), OPTIONS, EXAMPLES.first)
+    assert status.phase == "ready"
+    assert view is not None
+    complete(view)
+    _, again = callbacks.arrive(service, view.visit, OPTIONS, EXAMPLES.first)
+    assert again is None, "a visitor's answers are not replaced"
+
+
+def test_an_early_visitor_sees_progress_and_waits(uploads: Path) -> None:
+    asleep = Service(Settings(device="cpu"))
+    status, view = callbacks.arrive(asleep, Visit(), OPTIONS, EXAMPLES.first)
+    assert status.phase == "asleep"
+    assert view is None
+
+
+def test_a_failed_start_is_explained_and_can_be_repeated(uploads: Path) -> None:
+    broken = Service(Settings(preset="no-such-preset", device="cpu"))
+    view = callbacks.give_text(broken, Visit(), "a dog", "new", OPTIONS)
+    assert "no-such-preset" in view.notice
+    status, shown = callbacks.arrive(broken, Visit(), OPTIONS, EXAMPLES.first)
+    assert status.phase == "failed"
+    assert shown is not None
+    assert "no-such-preset" in shown.notice
+    callbacks.act(broken, Visit(), "retry", "", OPTIONS)
+    assert broken.status().phase in {"loading", "failed"}
+
+
+def test_naming(service: Service, upload: Put) -> None:
+    picture = GALLERY / str(example("image").file)
+    verdict, notice = callbacks.classify(service, upload(picture), "", "dog, cat\nviolin")
+    assert notice == ""
+    assert all(f"<span>{label}</span>" in verdict for label in ("dog", "cat", "violin"))
+    assert callbacks.classify_item(service, example("audio").id, "dog, piano")[1] == ""
+    assert "labels" in callbacks.classify(service, None, "a dog", " , ")[1]
+    assert "Given" in callbacks.classify(service, None, "", "dog")[1]
