@@ -74,6 +74,16 @@ def test_parameters_are_as_stated(full: Towers):
     assert sum(p.numel() for p in full.parameters()) == SPECS[0].parameters
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype"),
+    [("vision", (2, 3, 224, 224), "float32"), ("audio", (2, 1, 128, 204), "float32"), ("text", (2, 77), "int64")],
+)
+def test_the_published_size_fits_together(name: str, shape: tuple[int, ...], dtype: str, full: Towers):
+    with torch.inference_mode():
+        rows = full(name, torch.empty(shape, dtype=getattr(torch, dtype), device="meta"))
+    assert rows.shape == (2, dict(SPECS[0].widths)["image"])
+
+
 def test_the_licence_is_plain_about_commerce():
     assert SPECS[0].licence == "CC-BY-NC-SA-4.0"
     assert "not for commercial use" in SPECS[0].source
