@@ -80,7 +80,11 @@ SPECS: tuple[SpecialistSpec, ...] = (
         name="dfn_h14",
         title="DFN5B CLIP ViT-H-14",
         widths={"image": 1024, "text": 1024},
-        weights={"model": HubFile("apple/DFN5B-CLIP-ViT-H-14", "open_clip_pytorch_model.bin", "main")},
+        weights={
+            "model": HubFile(
+                "apple/DFN5B-CLIP-ViT-H-14", "open_clip_pytorch_model.bin", "60f1032137f6fff2b4b847cea7a9b7f82c9dfafe"
+            )
+        },
         licence="LicenseRef-Apple-Sample-Code",
         paper="Fang et al., Data Filtering Networks, arXiv 2309.17425",
         source="Apple's ViT-H-14 at 224 pixels (DFN-5B), on the Hub as apple/DFN5B-CLIP-ViT-H-14",
