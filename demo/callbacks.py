@@ -33,6 +33,7 @@ __all__ = [
     "give_item",
     "give_mix",
     "give_text",
+    "rebalance",
     "refresh",
     "reweigh",
     "turn",
@@ -95,7 +96,7 @@ def _respond(service: Service, visit: Visit, options: Options, *, redraw_mix: bo
     """Search with a visit's ingredients and draw everything that follows from it."""
     mix = panels.mix(visit) if redraw_mix else None
     if not visit.ingredients:
-        return View(visit, mix, render.skeleton(idle=True), panels.inside(None, 0.0), closed=True)
+        return View(visit, mix, render.skeleton(idle=True), panels.inside(None), closed=True)
     found = service.search([one.term() for one in visit.ingredients], options, exclude=visit.item_ids())
     return View(
         visit,
@@ -200,6 +201,21 @@ def reweigh(service: Service, visit: Visit, key: str, weight: object, options: O
 
 
 @guarded
+def rebalance(service: Service, visit: Visit, key: str, shares: object, options: Options) -> View:
+    """Weigh the specialists of a term by hand.
+
+    Parameters
+    ----------
+    shares : mapping of str to number
+        At least 0 each; scaled to sum to 1.
+    """
+    if not isinstance(shares, Mapping) or not all(isinstance(x, (int, float)) for x in shares.values()):
+        raise QueryError("weights of another form", "a number for each specialist", "use the sliders")
+    new = service.remake(visit.find(key), {str(name): float(share) for name, share in shares.items()})
+    return _respond(service, visit.remake(new), options, redraw_mix=False)
+
+
+@guarded
 def refresh(service: Service, visit: Visit, options: Options) -> View:
     """Search again, with other options."""
     return _respond(service, visit, options, redraw_mix=False)
@@ -212,8 +228,8 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
     Parameters
     ----------
     action : str
-        "open", "search", "add", "subtract" (of a gallery item), "drop", "inspect" (of a term), "clear", "close",
-        "dismiss" or "retry".
+        "open", "search", "add" or "subtract" (a gallery item), "drop", "inspect" or "route" (a term), "clear",
+        "close", "dismiss".
     target : str
         The item's identifier or the term's key.
     """
@@ -226,14 +242,13 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
         return _respond(service, visit.drop(target), options)
     if action == "inspect":
         seen = visit.inspect(target)
-        return View(seen, panels.mix(seen), inside=panels.inside(seen.shown(), 0.0))
+        return View(seen, panels.mix(seen), inside=panels.inside(seen.shown()))
+    if action == "route":
+        return _respond(service, visit.remake(service.remake(visit.find(target), None)), options)
     if action == "clear":
         return _respond(service, Visit(serial=visit.serial), options)
     if action in {"close", "dismiss"}:
         return View(visit, closed=action == "close")
-    if action == "retry":
-        service.start()
-        return View(visit)
     raise QueryError(f"the action '{action[:40]}'", "a button of this page", "reload the page")
 
 

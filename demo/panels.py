@@ -120,23 +120,25 @@ def _chip(one: Ingredient, inspected: bool) -> str:
     )
 
 
-def inside(one: Ingredient | None, search_seconds: float) -> str:
-    """Draw the router's weights and the time of each stage for one input."""
+def inside(one: Ingredient | None, search_seconds: float = 0.0) -> str:
+    """Draw the router's weights and the time of each stage for one input, and sliders to overrule the router."""
     if one is None:
         idle = "Which specialists are listened to, and what takes the time, appears here."
         return f'<div class="ob-inside"><h3>Inside</h3><p class="ob-note">{idle}</p></div>'
     peak = max(one.shares.values(), default=1.0) or 1.0
     shares = "".join(
-        f'<li><span>{escape(name)}</span><span class="ob-meter"><b style="width:{100 * share / peak:.0f}%"></b></span>'
-        f"<em>{share:.0%}</em></li>"
+        f'<li><span>{escape(one.titles.get(name, name))}</span><span class="ob-meter">'
+        f'<b style="width:{100 * share / peak:.0f}%"></b></span><em>{share:.0%}</em></li>'
         for name, share in one.shares.items()
     )
-    note = (
-        "weighed by the router for this very input"
-        if one.routed
-        else "flat weights: no trained router for this modality yet"
-    )
-    stages = [(name, one.timings[name]) for name in _stage_order(one)] + [("search", search_seconds)]
+    if one.by_hand:
+        note = "weighed by hand"
+    elif one.routed:
+        note = "weighed by the router for this very input"
+    else:
+        note = "flat weights: no trained router for this modality yet"
+    stages = [(name, one.timings[name]) for name in _stage_order(one)]
+    stages += [("search", search_seconds)] if search_seconds else []
     total = sum(seconds for _, seconds in stages) or 1e-9
     track = "".join(
         f'<b class="ob-s{i % 6}" style="width:{100 * s / total:.1f}%" title="{escape(n)} {_ms(s)}"></b>'
@@ -149,9 +151,24 @@ def inside(one: Ingredient | None, search_seconds: float) -> str:
     return (
         f'<div class="ob-inside ob-{one.modality}"><h3>Inside</h3><p class="ob-subject">{icon(one.modality)}'
         f'{escape(one.label)}</p><h4>Specialists</h4><ul class="ob-shares">{shares}</ul>'
-        f'<p class="ob-note">{note}</p><h4>Time <em>{_ms(total)}</em></h4>'
+        f'<p class="ob-note">{note}</p>{_by_hand(one)}<h4>Time <em>{_ms(total)}</em></h4>'
         f'<div class="ob-times" aria-hidden="true">{track}</div><ul class="ob-stages">{times}</ul></div>'
     )
+
+
+def _by_hand(one: Ingredient) -> str:
+    """Draw a slider for each specialist; a single one leaves nothing to weigh."""
+    if len(one.shares) < 2:
+        return ""
+    sliders = "".join(
+        f'<label>{escape(one.titles.get(name, name))}<input type="range" min="0" max="100" value="{100 * share:.0f}" '
+        f'data-share="{escape(name)}" data-of="{escape(one.key)}"></label>'
+        for name, share in one.shares.items()
+    )
+    whose = "the router's" if one.routed else "flat weights"
+    back = f'<button data-act="route" data-id="{escape(one.key)}">Back to {whose}</button>'
+    opened = " open" if one.by_hand else ""
+    return f'<details class="ob-hand"{opened}><summary>Weigh them by hand</summary>{sliders}{back}</details>'
 
 
 def _stage_order(one: Ingredient) -> list[str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from demo.pictures import file_address, thumbnail
 from demo.settings import WAIT_SECONDS, Options, Settings
@@ -39,7 +39,7 @@ class Status:
 
     Attributes
     ----------
-    phase : {"asleep", "loading", "ready", "failed"}
+    phase : Phase
     label : str
         What is being loaded, or what went wrong.
     share : float
@@ -91,8 +91,6 @@ class Service:
         self._model: OmniBind | None = None
         self._gallery: Gallery | None = None
         self._items: dict[str, Ingredient] = {}
-
-    # --- loading ---
 
     def start(self) -> None:
         """Load in the background; does nothing while loading or once ready."""
@@ -171,21 +169,29 @@ class Service:
             except OmniBindError:
                 log.exception("the first try of %s failed", modality)
 
-    # --- embedding ---
-
-    def embed(self, modality: Modality, source: Any, label: str = "", *, up: str = "y") -> Ingredient:
+    def embed(
+        self,
+        modality: Modality,
+        source: str,
+        label: str = "",
+        *,
+        up: str = "y",
+        shares: Mapping[str, float] | None = None,
+    ) -> Ingredient:
         """Embed one input.
 
         Parameters
         ----------
         modality : Modality
             What it is.
-        source : path or str
-            A file, or for "text" the sentence.
+        source : str
+            Path of a file, or for "text" the sentence.
         label : str
             What people read; empty takes the sentence, or a word for the modality.
         up : {"x", "y", "z"}
             The axis that points up in a shape's file.
+        shares : mapping of str to float, optional
+            Weights by specialist that replace the router's.
 
         Returns
         -------
@@ -204,22 +210,26 @@ class Service:
         decoded = media.load(source, modality, **({"up": up} if modality == "point" else {}))
         decode = time.perf_counter() - start
         with self._computing:
-            bound = model.embed(modality, [decoded])
+            bound = model.embed(modality, [decoded], weights=shares)
+        spaces = model.preset.spaces
         return Ingredient(
             modality,
             label or getattr(decoded, "text", "") or _NAMELESS[modality],
             bound.vectors[0],
             thumbnail=thumbnail(decoded),
-            shares={self._title(name): share for name, share in bound.weights_by_name().items()},
+            shares=bound.weights_by_name(),
+            titles={name: spaces[name].title if name in spaces else name for name in bound.members},
             routed=model.is_routed(modality),
+            by_hand=shares is not None,
             timings={**bound.timings, "decode": decode},
+            source=source,
+            up=up,
         )
 
-    def _title(self, member: str) -> str:
-        """Give what people call a member of the preset."""
-        model, _ = self.wait()
-        space = model.preset.spaces.get(member)
-        return space.title if space else member
+    def remake(self, old: Ingredient, shares: Mapping[str, float] | None) -> Ingredient:
+        """Embed an ingredient again, with weights set by hand, or with the router's where `shares` is None."""
+        new = self.embed(old.modality, old.source, old.label, up=old.up, shares=shares)
+        return replace(old, vector=new.vector, shares=new.shares, by_hand=new.by_hand, timings=new.timings)
 
     def item(self, item_id: str) -> Ingredient:
         """Embed a gallery item from its file, live; the second time from memory.
@@ -255,8 +265,6 @@ class Service:
         model, _ = self.wait()
         return [find(name)[0] for name in required(model.preset.specialists())]
 
-    # --- answering ---
-
     def search(self, terms: Sequence[Term], options: Options, exclude: set[str] | None = None) -> Answers:
         """Find what answers signed terms, in all four modalities; raises QueryError for terms that make no sense."""
         _, gallery = self.wait()
@@ -282,6 +290,6 @@ class Service:
 def _unexpected(error: Exception) -> OmniBindError:
     return WeightsError(
         f"an installation whose models do not load ({type(error).__name__}: {error})",
-        "the requirements as pinned, and about 2 GB of free memory",
+        "the pinned requirements and about 2 GB of free memory",
         "run `python -m omnibind_core doctor`, then try again",
     )

@@ -40,10 +40,16 @@ class Ingredient:
         Which input holds its file ("point", "audio", "image"); empty where none does.
     shares : dict of str to float
         The router's weight for each specialist.
+    titles : dict of str to str
+        What people call each specialist.
     routed : bool
         False where all inputs of this modality get the same weights.
+    by_hand : bool
+        Whether `shares` were set by the visitor.
     timings : dict of str to float
         Stage -> seconds.
+    source, up : str
+        The file (or sentence) it was made of and the axis that points up in it, to make it again.
     key : str
         Unique within the visit.
     """
@@ -56,8 +62,12 @@ class Ingredient:
     item_id: str = ""
     upload: str = ""
     shares: dict[str, float] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
     routed: bool = False
+    by_hand: bool = False
     timings: dict[str, float] = field(default_factory=dict)
+    source: str = ""
+    up: str = "y"
     key: str = ""
 
     def term(self) -> Term:
@@ -106,6 +116,11 @@ class Visit:
                 turned = tuple(new if one is old else one for one in self.ingredients)
                 return replace(self, ingredients=turned, inspected=old.key)
         return self
+
+    def remake(self, new: Ingredient) -> Visit:
+        """Put a remade ingredient in the place of the one with its key; raises QueryError where there is none."""
+        self.find(new.key)
+        return replace(self, ingredients=tuple(new if one.key == new.key else one for one in self.ingredients))
 
     def reweigh(self, key: str, weight: object) -> Visit:
         """Give an ingredient another weight.

@@ -62,7 +62,7 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
         "max_file_size": MAX_UPLOAD,
         "allowed_paths": [str(service.folder.resolve())],
         "state_session_capacity": SESSIONS,
-        "footer_links": ["api"],
+        "footer_links": ["api", "settings"],
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,

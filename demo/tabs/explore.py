@@ -79,7 +79,7 @@ def build(service: Service, examples: Examples) -> Parts:
         with gr.Column(scale=1, min_width=250, elem_classes="ob-rail"):
             with gr.Accordion("Options", open=False, elem_classes="ob-options"):
                 choices = _options()
-            inside = html(panels.inside(None, 0.0))
+            inside = html(panels.inside(None))
     notice = html("", "ob-notice-box")
     with gr.Column(elem_classes=_CLOSED) as drawer:
         head = html()
@@ -118,7 +118,7 @@ def _input(modality: Modality) -> Any:
         return gr.Audio(type="filepath", sources=["upload", "microphone"], buttons=[], **shared)
     if modality == "image":
         return gr.Image(type="filepath", height=150, sources=["upload", "webcam", "clipboard"], buttons=[], **shared)
-    return gr.Textbox(lines=2, max_lines=2, max_length=2000, placeholder="a dog barks at the postman", **shared)
+    return gr.Textbox(lines=1, max_lines=3, max_length=2000, placeholder="a dog barks at the postman", **shared)
 
 
 def _options() -> list[Any]:
@@ -199,7 +199,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         view = callbacks.give_example(service, visit, target, mode, options)
         return _updates(view, p.examples.shown(target))
 
-    for part in (*p.chips, p.mix, p.answers, p.notice, p.status, p.head, p.tail):
+    for part in (*p.chips, p.mix, p.answers, p.inside, p.notice, p.head, p.tail):
         part.select(clicked, [p.visit, p.mode, *p.choices], outputs, **heavy)
 
     def weighed(visit: Visit, operator: str, match: Any, k: int, event: gr.EventData) -> list[Any]:
@@ -210,13 +210,20 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         weighed, [p.visit, *p.choices], outputs, trigger_mode="always_last", **{**heavy, "show_progress": "hidden"}
     )
 
+    def balanced(visit: Visit, operator: str, match: Any, k: int, event: gr.EventData) -> list[Any]:
+        key, shares = str(event._data.get("id")), event._data.get("shares")
+        return _updates(callbacks.rebalance(service, visit, key, shares, Options(operator, match, k)))
+
+    p.inside.input(balanced, [p.visit, *p.choices], outputs, trigger_mode="always_last", **heavy)
+
     def chosen(visit: Visit, *choice: Any) -> list[Any]:
         return _updates(callbacks.refresh(service, visit, Options(*choice)))
 
     changes = [p.choices[0].input, p.choices[1].input, p.choices[2].release]
     gr.on(changes, chosen, [p.visit, *p.choices], outputs, trigger_mode="always_last", **heavy)
 
-    def woken() -> gr.Timer:
-        return gr.Timer(active=True)
+    def retried() -> gr.Timer:
+        service.start()
+        return gr.Timer(active=True)  # look at the progress of loading again
 
-    p.status.select(woken, None, p.pulse, **quiet)  # after "try again", look at the progress of loading again
+    p.status.select(retried, None, p.pulse, **quiet)

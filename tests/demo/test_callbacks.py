@@ -207,8 +207,25 @@ def test_a_failed_start_is_explained_and_can_be_repeated(uploads: Path) -> None:
     assert status.phase == "failed"
     assert shown is not None
     assert "no-such-preset" in shown.notice
-    callbacks.act(broken, Visit(), "retry", "", OPTIONS)
+    broken.start()
     assert broken.status().phase in {"loading", "failed"}
+
+
+def test_the_specialists_can_be_weighed_by_hand(service: Service) -> None:
+    visit = callbacks.give_example(service, Visit(), example("image").id, "new", OPTIONS).visit
+    term = visit.ingredients[0]
+    only = next(iter(term.shares))
+    moved = callbacks.rebalance(service, visit, term.key, {name: 70 * (name == only) for name in term.shares}, OPTIONS)
+    complete(moved)
+    after = moved.visit.ingredients[0]
+    assert after.by_hand
+    assert after.shares[only] == pytest.approx(1.0)
+    assert float(after.vector @ term.vector) < 0.9999
+    assert "weighed by hand" in (moved.inside or "")
+    back = callbacks.act(service, moved.visit, "route", term.key, OPTIONS).visit.ingredients[0]
+    assert float(back.vector @ term.vector) > 0.999
+    for wrong in (None, {only: "x"}, {"nobody": 1.0}, dict.fromkeys(term.shares, 0)):
+        assert "Given" in callbacks.rebalance(service, visit, term.key, wrong, OPTIONS).notice
 
 
 def test_naming(service: Service, upload: Put) -> None:
