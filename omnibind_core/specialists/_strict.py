@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from omnibind_core.errors import WeightsError
-from omnibind_core.weights import Tensors
 
 __all__ = ["fill"]
 
@@ -22,7 +21,7 @@ _COMPUTED: Mapping[str, Callable[[torch.Size], Tensor]] = {"k_bias": torch.zeros
 
 
 def fill(
-    network: nn.Module, parts: Iterable[Tensors], label: str, device: torch.device, dtype: torch.dtype
+    network: nn.Module, parts: Iterable[dict[str, Tensor]], label: str, device: torch.device, dtype: torch.dtype
 ) -> nn.Module:
     """Give `network` its weights, moved and converted tensor by tensor.
 
@@ -30,8 +29,8 @@ def fill(
     ----------
     network : nn.Module
         Made under ``torch.device("meta")``, so that only what it is filled with takes memory.
-    parts : iterable of mapping of str to Tensor
-        The state dict, whole or in parts; each part is dropped before the next is asked for.
+    parts : iterable of dict of str to Tensor
+        The state dict, whole or in parts. Each is emptied, so that its memory is free before the next is asked for.
     label : str
         What people read where it does not fit.
     device : torch.device
@@ -53,7 +52,9 @@ def fill(
     missing, unknown, other = set(shapes), [], []
     for part in parts:
         chosen = {}
-        for name, tensor in part.items():
+        for name in list(part):
+            tensor = part.pop(name)
+            missing.discard(name)
             if name not in shapes:
                 unknown.append(name)
             elif tuple(tensor.shape) != shapes[name]:
@@ -61,7 +62,6 @@ def fill(
             else:
                 chosen[name] = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
         network.load_state_dict(chosen, strict=False, assign=True)
-        missing -= set(part)
     if missing or unknown or other:
         raise WeightsError(
             f"the weights of {label} with {len(missing)} missing tensors {sorted(missing)[:3]}, "

@@ -12,7 +12,7 @@ import PIL.Image
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError
+from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
@@ -166,22 +166,40 @@ def network(config: Mapping[str, Any], *, siglip: bool = False) -> nn.Module:
     return made
 
 
-def siglip_tokenizer(file: Path) -> Callable[[Sequence[str]], Tensor]:
+def siglip_tokenizer(file: Path, vocabulary: int) -> Callable[[Sequence[str]], Tensor]:
     """Read SigLIP's tokenizer from its own file; open_clip would ask the Hub for it.
 
     Parameters
     ----------
     file : Path
         ``tokenizer.json``.
+    vocabulary : int
+        How many pieces the network knows; the file may list unused ones beyond them.
 
     Returns
     -------
     callable
         Sentences -> (n, 64) int64 pieces: lower case, without punctuation, cut or padded with ``</s>``.
+
+    Raises
+    ------
+    WeightsError
+        The file is damaged, or of another vocabulary.
     """
     from tokenizers import Tokenizer
 
-    pieces = Tokenizer.from_file(str(file))
+    try:
+        pieces = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing narrower
+        raise WeightsError(
+            f"tokenizer {file.name} cannot be read ({str(error)[:200]})", "the published file", "fetch it again"
+        ) from error
+    if pieces.get_vocab_size() < vocabulary or pieces.token_to_id(_SIGLIP_END) != _SIGLIP_END_ID:
+        raise WeightsError(
+            f"a tokenizer of {pieces.get_vocab_size():,} pieces, {_SIGLIP_END} being {pieces.token_to_id(_SIGLIP_END)}",
+            f"SigLIP's, of {vocabulary:,} pieces or more, {_SIGLIP_END} being {_SIGLIP_END_ID}",
+            "fetch it again",
+        )
     pieces.enable_truncation(_SIGLIP_LENGTH)
     pieces.enable_padding(length=_SIGLIP_LENGTH, pad_id=_SIGLIP_END_ID, pad_token=_SIGLIP_END)
 
@@ -218,7 +236,7 @@ class OpenClipTower:
         square = PreprocessCfg(size=config["vision_cfg"]["image_size"], **{name: published[name] for name in names})
         self._prepare = image_transform_v2(square, is_train=False)
         self._tokenize: Callable[[list[str]], Tensor] = (
-            siglip_tokenizer(files["tokenizer"])
+            siglip_tokenizer(files["tokenizer"], config["text_cfg"]["vocab_size"])
             if recipe.siglip
             else open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
         )

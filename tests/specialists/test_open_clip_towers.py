@@ -4,7 +4,7 @@ Key lists: state dicts of open_clip 2.24.0 with timm 0.9.16 (what the published 
 device. Goldens: the same made-up weights in networks of the same kind, but small, run once by
 - eva02_e14_plus: the eva_clip package inside the published OmniBind (commit d574f1b), xformers' attention in its place;
 - dfn_h14: open_clip 2.24.0;
-- siglip_*: SiglipModel, SiglipImageProcessorPil and SiglipTokenizer's text cleaning of transformers 5.23.0;
+- siglip_*: SiglipModel, SiglipImageProcessorPil and SiglipTokenizer's text cleaning of transformers 5.20.2;
 each from the files to the vectors, with its own preprocessing and its own tokenizer.
 """
 
@@ -84,7 +84,7 @@ def small(name: str) -> dict:
         trunk = "small_siglip" if name.startswith("siglip") else "small_eva02_clip"
         config["vision_cfg"] |= {"image_size": 56, "timm_model_name": trunk}
     if name.startswith("siglip"):
-        config["text_cfg"] |= {"vocab_size": 300, "mlp_ratio": 3.7362}
+        config["text_cfg"] |= {"vocab_size": 50, "mlp_ratio": 3.7362}
     return config
 
 
@@ -179,10 +179,22 @@ def test_half_precision_agrees(tmp_path: Path, towers: dict[str, OpenClipTower])
 
 
 def test_siglip_pieces(tmp_path: Path):
-    rows = siglip_tokenizer(write_tokenizer(tmp_path))(["Dog!", "dog", "word " * 100])
+    rows = siglip_tokenizer(write_tokenizer(tmp_path), 50)(["Dog!", "dog", "word " * 100])
     assert rows.shape == (3, 64)
     assert torch.equal(rows[0], rows[1])
     assert rows[0, -1] == rows[2, -1] == 1  # padded with the end, and cut before it
+
+
+def test_other_tokenizers_are_refused(tmp_path: Path):
+    path = write_tokenizer(tmp_path)
+    with pytest.raises(WeightsError, match="a tokenizer of 50 pieces"):
+        siglip_tokenizer(path, 32_000)
+    path.write_text(path.read_text().replace("</s>", "<end>"))
+    with pytest.raises(WeightsError, match="</s> being None"):
+        siglip_tokenizer(path, 50)
+    path.write_text("{}")
+    with pytest.raises(WeightsError, match=r"tokenizer\.json cannot be read"):
+        siglip_tokenizer(path, 50)
 
 
 def test_other_weights_are_refused_by_name(tmp_path: Path):
