@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ _CREASE = float(np.cos(np.radians(50.0)))  # faces that meet at a sharper angle 
 _TEXTURE_SIDE = 512  # texels; larger textures are reduced, as no picture here shows more
 _MOST_POINTS = 20_000
 _NEIGHBOURS = 16
+_REACH = 6  # a disc reaches this neighbour; 3 and 4 recognise no better
+_PLASTER = 0.75  # sRGB
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,9 @@ def render(
 
 def prepare(cloud: PointCloud) -> Scene:
     """Work out normals, textures or discs once for several views."""
+    if not cloud.has_colour:  # the stand-in grey is dark; a plain shape is drawn like plaster
+        plain = [replace(s, rgb=np.full_like(s.rgb, _PLASTER)) for s in cloud.surfaces]
+        cloud = replace(cloud, rgb=np.full_like(cloud.rgb, _PLASTER), surfaces=tuple(plain))
     surfaces = [s for s in cloud.surfaces if len(s.faces)]
     return _mesh_scene(surfaces) if surfaces else _cloud_scene(cloud)
 
@@ -125,8 +130,10 @@ def render_scene(
         )  # fmt: skip
     else:
         normals = scene.normals @ turn.T
-        kernels.splat(screen, normals, scene.radii * near * scale, scale, depth, owner)
-        colours = kernels.shade_points(owner, normals, scene.rgb, turn)
+        radii = scene.radii * near * scale
+        kernels.splat(screen, normals, radii, scale, depth, owner)
+        colours = kernels.blend_points(screen, normals, scene.rgb, radii, scale, depth, turn)
+        colours[owner < 0] = 0.0  # discs end where splat ended them
     return kernels.resolve(colours, owner, _SAMPLES, background)
 
 
@@ -223,8 +230,8 @@ def _cloud_scene(cloud: PointCloud) -> Scene:
     around -= around.mean(1, keepdims=True)
     # The direction in which the neighbours spread least is the surface's normal; its sign is settled when lit.
     _, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", around, around))
-    # A disc reaches its sixth neighbour, but no further than twice what is usual, so that stray points stay small.
-    reach = distances[:, min(6, count - 1)]
+    # Discs are no larger than twice what is usual, so that stray points stay small.
+    reach = distances[:, min(_REACH, count - 1)]
     usual = float(np.median(reach)) or 0.02
     none = np.zeros(0, np.int32)
     return Scene(

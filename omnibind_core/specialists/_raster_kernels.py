@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.types import FloatArray
 
-__all__ = ["corner_normals", "fill", "resolve", "shade_faces", "shade_points", "splat"]
+__all__ = ["blend_points", "corner_normals", "fill", "resolve", "shade_faces", "splat"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -211,21 +211,49 @@ def shade_faces(
 
 
 @_compiled
-def shade_points(owner: NDArray[np.int32], normals: FloatArray, rgb: FloatArray, turn: FloatArray) -> FloatArray:
-    """Colours (h, w, 3), 0..1 linear, of the pixels that :func:`splat` gave an owner."""
-    height, width = owner.shape
+def blend_points(
+    screen: FloatArray,
+    normals: FloatArray,
+    rgb: FloatArray,
+    radii: FloatArray,
+    scale: float,
+    depth: FloatArray,
+    turn: FloatArray,
+) -> FloatArray:
+    """Colours (h, w, 3), 0..1 linear: at each pixel a blend of the discs that lie within a radius of the nearest."""
+    height, width = depth.shape
     out = np.zeros((height, width, 3), np.float32)
+    total = np.zeros((height, width), np.float32)
+    facing = np.zeros((height, width, 3), np.float32)
+    for i in range(len(screen)):
+        radius = max(radii[i], 1.0)
+        x, y, near = screen[i]
+        nx, ny, nz = normals[i]
+        side = 1.0 if nz >= 0.0 else -1.0  # surfaces are lit from both sides
+        reach = near * near / scale * radius / near
+        for row in range(max(0, int(y - radius)), min(height, int(y + radius) + 2)):
+            for column in range(max(0, int(x - radius)), min(width, int(x + radius) + 2)):
+                dx, dy = column + 0.5 - x, row + 0.5 - y
+                far = (dx * dx + dy * dy) / (radius * radius)
+                if (far <= 1.0 or dx * dx + dy * dy <= 1.0) and near >= depth[row, column] - reach:
+                    weight = np.exp(-3.0 * far)
+                    total[row, column] += weight
+                    facing[row, column, 0] += weight * side * nx
+                    facing[row, column, 1] += weight * side * ny
+                    facing[row, column, 2] += weight * side * nz
+                    for axis in range(3):
+                        out[row, column, axis] += weight * rgb[i, axis]
     for row in range(height):
         for column in range(width):
-            i = owner[row, column]
-            if i < 0:
-                continue
-            nx, ny, nz = normals[i]
-            side = 1.0 if nz >= 0.0 else -1.0
-            up = turn[0, 1] * nx + turn[1, 1] * ny + turn[2, 1] * nz
-            diffuse, _ = _light(side * nx, side * ny, side * nz, side * up)
-            for axis in range(3):
-                out[row, column, axis] = min(1.0, diffuse * rgb[i, axis] ** 2.2)
+            if total[row, column] > 0.0:
+                nx, ny, nz = facing[row, column]
+                length = max(np.sqrt(nx * nx + ny * ny + nz * nz), 1e-6)
+                nx, ny, nz = nx / length, ny / length, nz / length
+                up = turn[0, 1] * nx + turn[1, 1] * ny + turn[2, 1] * nz
+                diffuse, _ = _light(nx, ny, nz, up)
+                for axis in range(3):
+                    colour = out[row, column, axis] / total[row, column]
+                    out[row, column, axis] = min(1.0, diffuse * colour**2.2)
     return out
 
 

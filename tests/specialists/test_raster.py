@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -164,6 +166,14 @@ def test_coinciding_points_and_faces_without_area_do_no_harm():
         np.eye(3, dtype=np.float32), np.array([[0, 0, 0], [0, 1, 1], [0, 1, 2]], np.int32), np.ones((3, 3), np.float32)
     )
     assert (render(shape(flat), size=32) < 255).any()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_shape_without_colour_is_drawn_like_plaster(alone):
+    whole = shape(ball(colour=(0.4, 0.4, 0.4)))
+    whole = scattered(whole) if alone else whole
+    dark, plain = (render(replace(whole, has_colour=known), 0, 0, 64) for known in (True, False))
+    assert plain[32, 32].mean() > dark[32, 32].mean() + 20
 
 
 def test_the_same_picture_every_time():
