@@ -1,8 +1,9 @@
 """open_clip's towers: names and sizes of the published weights, and vectors of the reference implementations.
 
 Key lists: state dicts of open_clip 2.24.0, which the published OmniBind asks for, with timm 0.9.16, on the meta device
-(today's open_clip and timm give the same). Goldens: the same made-up weights in networks of the same kind, but small, run once by
-- eva02_e14_plus: the eva_clip package inside the published OmniBind (commit d574f1b), xformers' attention in its place;
+(today's open_clip and timm give the same). Goldens: the same made-up weights in networks of the same kind, but small,
+run once by
+- eva02_e14_plus: the eva_clip package inside the published OmniBind (commit d574f1b), plain attention for xformers';
 - dfn_h14: open_clip 2.24.0;
 - siglip_*: SiglipModel, SiglipImageProcessorPil and SiglipTokenizer's text cleaning of transformers 5.20.2;
 each from the files to the vectors, with its own preprocessing and its own tokenizer.
