@@ -196,6 +196,27 @@ def test_examples_and_ready_mixes_can_be_clicked(page: Page) -> None:
     answered(page)
 
 
+def test_the_microphone_is_a_source(page: Page) -> None:
+    ready(page)
+    sound = page.locator(".ob-input.ob-audio")
+    sound.locator(".source-selection button").nth(1).click()
+    sound.locator(".record-button").click()
+    page.wait_for_timeout(1500)
+    sound.get_by_role("button", name="Stop").locator("visible=true").first.click()
+    term(page, "your sound")
+    answered(page)
+
+
+def test_the_webcam_is_a_source(page: Page) -> None:
+    ready(page)
+    picture = page.locator(".ob-input.ob-image")
+    picture.get_by_label("Capture from camera").click()
+    picture.get_by_text("Access Webcam").click()
+    picture.get_by_label("capture photo").click()
+    term(page, "your picture")
+    answered(page)
+
+
 def test_naming(page: Page) -> None:
     ready(page)
     page.get_by_role("tab", name="Name it").click()
