@@ -94,7 +94,7 @@ class OmniBind:
         --------
         >>> model = OmniBind.from_pretrained("mini")  # doctest: +SKIP
         >>> model.embed_texts(["a dog barks"]).shape  # doctest: +SKIP
-        (1, 896)
+        (1, 640)
         """
         preset = load_preset(name)
         wanted = list(modalities) if modalities is not None else list(preset.members)
