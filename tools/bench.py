@@ -9,6 +9,7 @@ python tools/bench.py start      process start to first page, and to models read
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import resource
@@ -18,6 +19,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -55,47 +57,41 @@ def paired(
 
 
 def heads() -> None:
-    import torch
+    """Stacked heads of the published presets against a loop over them, as in the published code."""
+    print("\n## Stacked heads against a loop over the heads, text (all spaces), median of 7 pairs\n")
+    columns = ("preset", "batch", "loop float32, ms", "stacked float32, ms", "ratio", "stacked bfloat16, ms", "ratio")
+    print(f"| {' | '.join(columns)} | largest difference |")
+    print(f"|{'---|' * (len(columns) + 1)}")
+    for name in ("base", "large", "full"):
+        _heads_of(name)
 
-    from omnibind_core.checkpoint import expected_names
+
+def _heads_of(name: str) -> None:
+    import torch
+    from torch.nn.functional import normalize
+
     from omnibind_core.config import load_preset
     from omnibind_core.projectors import Projectors
 
-    print("\n## Stacked heads against a loop over the heads, text (all spaces), median of 7 pairs\n")
-    print(
-        "| preset | batch | loop float32, ms | stacked float32, ms | ratio | stacked bfloat16, ms | ratio | largest difference |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    for name in ("base", "large", "full"):
-        preset = load_preset(name)
-        spaces = [s for s in preset.spaces_of("text") if preset.spaces[s].heads["text"].kind == "mlp"]
-        loop, tensors = _loop(preset, spaces)
-        known = expected_names(preset, "checkpoint")
-        full = Projectors(preset, {"checkpoint": {k: tensors[k] for k in tensors if k in known}})
-        half = Projectors(preset, {"checkpoint": tensors}, dtype=torch.bfloat16)
-        for batch in (1, 16, 64):
-            generator = torch.Generator().manual_seed(batch)
-            x = {
-                s: torch.nn.functional.normalize(torch.randn(batch, preset.spaces[s].width, generator=generator), dim=1)
-                for s in spaces
-            }
+    preset = load_preset(name)
+    spaces = [s for s in preset.spaces_of("text") if preset.spaces[s].heads["text"].kind == "mlp"]
+    loop, tensors = _loop(preset, spaces)
+    full = Projectors(preset, {"checkpoint": tensors})
+    half = Projectors(preset, {"checkpoint": tensors}, dtype=torch.bfloat16)
 
-            def by_loop(x: dict[str, torch.Tensor] = x) -> dict[str, torch.Tensor]:
-                return {
-                    s: torch.stack([torch.nn.functional.normalize(h(x[s]), dim=1) for h in loop[s]]).mean(0) for s in x
-                }
+    def by_loop(x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {s: torch.stack([normalize(head(x[s]), dim=1) for head in loop[s]]).mean(0) for s in x}
 
-            with torch.inference_mode():
-                slow, quick, ratio = paired(by_loop, lambda x=x: full("text", x))
-                _, quicker, ratio_half = paired(by_loop, lambda x=x: half("text", x))
-                reference, approximate = by_loop(), half("text", x)
-                difference = max(float((reference[s] - approximate[s]).abs().max()) for s in x)
-            print(
-                f"| {name} | {batch} | {1e3 * slow:.1f} | {1e3 * quick:.1f} | {ratio:.2f} | {1e3 * quicker:.1f} "
-                f"| {ratio_half:.2f} | {difference:.1e} |",
-                flush=True,
-            )
-        del loop, tensors, full, half
+    for batch in (1, 16, 64):
+        draw = torch.Generator().manual_seed(batch)
+        x = {s: normalize(torch.randn(batch, preset.spaces[s].width, generator=draw), dim=1) for s in spaces}
+        with torch.inference_mode():
+            slow, quick, ratio = paired(partial(by_loop, x), partial(full, "text", x))
+            _, quicker, ratio_half = paired(partial(by_loop, x), partial(half, "text", x))
+            exact, approximate = by_loop(x), half("text", x)
+        difference = max(float((exact[s] - approximate[s]).abs().max()) for s in x)
+        figures = (1e3 * slow, 1e3 * quick, ratio, 1e3 * quicker, ratio_half)
+        print(f"| {name} | {batch} | {' | '.join(f'{f:.2f}' for f in figures)} | {difference:.1e} |", flush=True)
 
 
 def _loop(preset, spaces):  # type: ignore[no-untyped-def]
@@ -156,7 +152,8 @@ def queries() -> None:
 
         seconds = timed(query)
         medians = {name: median(row[name] for row in stages[2:]) for name in stages[0]}
-        print(f"| {modality} | {1e3 * seconds:.0f} | {', '.join(f'{n} {1e3 * s:.0f}' for n, s in medians.items())} |")
+        parts = ", ".join(f"{name} {1e3 * taken:.0f}" for name, taken in medians.items())
+        print(f"| {modality} | {1e3 * seconds:.0f} | {parts} |")
     step = max(1, len(gallery) // 60)
     sample = [item for item in gallery.items[::step] if item.file]
     begin = time.perf_counter()
@@ -219,11 +216,10 @@ def _start_once() -> tuple[float, float]:
 def _wait(done: Callable[[], bool], limit: float = 60.0) -> float:
     end = time.perf_counter() + limit
     while time.perf_counter() < end:
-        try:
+        with contextlib.suppress(OSError):
             if done():
                 return time.perf_counter()
-        except OSError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise TimeoutError("the page did not show")
 
 
