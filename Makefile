@@ -1,4 +1,4 @@
-# make app | make test | make lint | make bench | make eval | make gallery
+# make app | make test | make lint | make bench | make bench-presets | make eval | make gallery
 # Everything happens in .venv; no root and no GPU are needed.
 
 SHELL := /bin/sh
@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: app setup test test-fast lint format bench eval gallery train-mini clean
+.PHONY: app setup test test-fast lint format bench bench-presets eval gallery train-mini clean
 .DEFAULT_GOAL := app
 
 app: setup
@@ -55,6 +55,9 @@ eval: setup
 
 bench: setup
 	$(PY) tools/bench.py
+
+bench-presets: $(VENV)/.installed
+	@$(PY) tools/bench_presets.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

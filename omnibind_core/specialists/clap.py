@@ -30,7 +30,7 @@ from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
 from omnibind_core.types import Audio, FloatArray, Modality
 from omnibind_core.weights import HubFile
 
-__all__ = ["SIZES", "SPECS", "Clap", "ClapSize", "build", "translate"]
+__all__ = ["SIZES", "SPECS", "Clap", "ClapSize", "build", "network", "translate"]
 
 _LONGEST = 77  # pieces, as in training
 _VOCABULARY = 50_265  # roberta-base
@@ -123,6 +123,12 @@ class _Towers(nn.Module):
             self.text_branch: Any = RobertaModel(config)
         self.audio_projection = mlp(size.audio.features, size.width)
         self.text_projection = mlp(size.text_width, size.width)
+
+
+def network(name: str) -> nn.Module:
+    """Make the towers of the published size without weights or memory (on the meta device)."""
+    with torch.device("meta"):
+        return _Towers(SIZES[name])
 
 
 def translate(published: Mapping[str, Tensor], towers: nn.Module) -> tuple[dict[str, Tensor], Tensor]:

@@ -20,7 +20,7 @@ from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
 from omnibind_core.types import Audio, Modality
 from omnibind_core.weights import HubFile
 
-__all__ = ["RATE", "SPECS", "WavCaps", "WavCapsSize", "build", "translate"]
+__all__ = ["RATE", "SPECS", "WavCaps", "WavCapsSize", "build", "network", "translate"]
 
 RATE = 32_000  # Hz
 _SECONDS = 10.0  # what the network was trained on
@@ -95,6 +95,12 @@ class _Towers(nn.Module):
             self.text_encoder: Any = BertModel(config, add_pooling_layer=False)
         self.audio_proj = mlp(size.audio.features, size.width)
         self.text_proj = mlp(size.text_width, size.width)
+
+
+def network() -> nn.Module:
+    """Make the towers of the published size without weights or memory (on the meta device)."""
+    with torch.device("meta"):
+        return _Towers(WavCapsSize())
 
 
 def translate(published: Mapping[str, Tensor], towers: nn.Module) -> tuple[dict[str, Tensor], Tensor]:

@@ -1,0 +1,258 @@
+"""What an input costs in each preset, counted on the meta device: exact, in seconds, without weights or memory.
+
+Ours runs each tower that the input needs once. The published inference (zehanwang01/OmniBind, ``omni_model``) runs
+every member's own tower: each Uni3D member runs EVA02-E's again for pictures and sentences, each SigLIP runs its other
+tower on a dummy, and CLAP pads a sentence to 77 pieces. Whatever both do alike outside of matrix products (decoding,
+spectrograms, grouping of points, norms) is not counted on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from omnibind_core.config import Preset
+from omnibind_core.interception import Interception, is_lookup
+from omnibind_core.specialists.registry import all_specs, find
+from omnibind_core.types import MODALITIES, Modality
+
+__all__ = ["PIECES", "Work", "heads", "ours", "parameters", "published", "table", "work"]
+
+PIECES = 12  # of a sentence such as "a small dog barks at the postman twice", marks of start and end included
+_META = torch.device("meta")
+_HIDDEN = 2048  # of the published heads
+_PADDED: Mapping[str, int] = {"clap_general": 77, "clap_music": 77}  # laion_clap's padding="max_length"
+_PARTNERS: Mapping[Modality, Modality] = {"image": "text", "text": "image"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one input costs.
+
+    Attributes
+    ----------
+    operations : int
+        Floating-point operations of matrix products and convolutions; a multiplication and an addition are two.
+    weights : int
+        Numbers of the weights that are read; two bytes each in bfloat16. Tables of
+        words are not counted, for a few rows of them are looked up.
+    """
+
+    operations: int = 0
+    weights: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.operations + other.operations, self.weights + other.weights)
+
+
+def _empty(*shape: int) -> Tensor:
+    return torch.empty(shape, device=_META)
+
+
+def _pieces(count: int) -> Tensor:
+    return torch.ones((1, count), dtype=torch.int64, device=_META)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """A network on the meta device, and for each modality what embeds one input of so many pieces."""
+
+    network: nn.Module
+    by_modality: Mapping[Modality, Callable[[int], object]]
+
+
+def _wavcaps(name: str) -> _Runs:
+    from omnibind_core.specialists import wavcaps
+
+    net: Any = wavcaps.network()
+    mel = _empty(1, 1, 1001, 64)  # 10 s
+    return _Runs(
+        net,
+        {
+            "audio": lambda _: net.audio_proj(net.audio_encoder(mel).pooler_output),
+            "text": lambda n: net.text_proj(net.text_encoder(input_ids=_pieces(n)).last_hidden_state[:, 0]),
+        },
+    )
+
+
+def _clap(name: str) -> _Runs:
+    from omnibind_core.specialists import clap
+
+    net: Any = clap.network(name)
+    # A sound of 10 s is not fused; the fused network's choice between the two cannot be made without numbers.
+    for layer in net.audio_branch.modules():
+        if hasattr(layer, "enable_fusion"):
+            layer.enable_fusion = False
+    mel = _empty(1, 1, 1001, 64)
+    return _Runs(
+        net,
+        {
+            "audio": lambda _: net.audio_projection(net.audio_branch(mel).pooler_output),
+            "text": lambda n: net.text_projection(net.text_branch(input_ids=_pieces(n)).pooler_output),
+        },
+    )
+
+
+def _imagebind(name: str) -> _Runs:
+    from omnibind_core.specialists._imagebind import BANKS, FRAMES, LONGEST, SIDE, ImageBindSize, Towers
+
+    with _META:
+        net = Towers(ImageBindSize())
+    return _Runs(
+        net,
+        {
+            "image": lambda _: net("vision", _empty(1, 3, SIDE, SIDE)),
+            "audio": lambda _: net("audio", _empty(3, 1, BANKS, FRAMES)),  # three clips
+            "text": lambda _: net("text", _pieces(LONGEST)),
+        },
+    )
+
+
+def _open_clip(name: str) -> _Runs:
+    from omnibind_core.specialists.open_clip_towers import configuration, network
+
+    config = configuration(name)
+    net: Any = network(config)
+    side, longest = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
+    return _Runs(
+        net,
+        {
+            "image": lambda _: net.encode_image(_empty(1, 3, side, side)),
+            "text": lambda _: net.encode_text(_pieces(longest)),
+        },
+    )
+
+
+def _uni3d(name: str) -> _Runs:
+    from omnibind_core.specialists.uni3d import network
+
+    net: Any = network()
+    return _Runs(net, {"point": lambda _: net.point_encoder(_empty(1, 512, 3), _empty(1, 512, 64, 6))})
+
+
+def _eva_clip(name: str) -> _Runs:
+    from omnibind_core.specialists._eva_clip import network
+
+    net: Any = network()
+    return _Runs(
+        net,
+        {
+            "image": lambda _: net.visual_projection(net.vision_model(_empty(1, 3, 224, 224))),
+            "text": lambda n: net.text_projection(net.text_model(_pieces(n))),
+        },
+    )
+
+
+_FAMILIES: Mapping[str, Callable[[str], _Runs]] = {
+    "wavcaps": _wavcaps,
+    "clap": _clap,
+    "imagebind": _imagebind,
+    "open_clip_towers": _open_clip,
+    "uni3d": _uni3d,
+    "eva_clip_18b": _eva_clip,
+}
+
+
+def _runs(name: str) -> _Runs:
+    _, build = find(name)
+    family = getattr(build, "__module__", "").rpartition(".")[2]
+    made = _FAMILIES[family](name)
+    made.network.eval().requires_grad_(False)
+    return made
+
+
+@cache
+def _counted(name: str) -> tuple[int, dict[tuple[Modality, int], Work]]:
+    """Count a specialist's weights and all its runs at once, for making its network takes longer than counting."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    made = _runs(name)
+    found: dict[tuple[Modality, int], Work] = {}
+    for modality, pieces in ((m, n) for m in made.by_modality for n in {PIECES, _PADDED.get(name, PIECES)}):
+        weights: dict[int, int] = {}
+
+        def read(function: Any, tensor: Tensor, weights: dict[int, int] = weights) -> Tensor:
+            if not is_lookup(function):
+                weights[id(tensor)] = tensor.numel()
+            return tensor
+
+        counter = FlopCounterMode(display=False)
+        with torch.inference_mode(), counter, Interception(made.network.parameters(), read):
+            made.by_modality[modality](pieces)
+        found[modality, pieces] = Work(counter.get_total_flops(), sum(weights.values()))
+    return sum(parameter.numel() for parameter in made.network.parameters()), found
+
+
+def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
+    """Count one run of one specialist's tower.
+
+    Parameters
+    ----------
+    name : str
+        A specialist of the published presets.
+    modality : Modality
+        One picture, one sound of 10 s, one shape of 10,000 points, or one sentence.
+    pieces : int
+        Length of the sentence, for towers that do not pad it to their full length: `PIECES`, or what the published
+        inference pads it to.
+
+    Returns
+    -------
+    Work
+    """
+    return _counted(_twin(name))[1][modality, pieces]
+
+
+def parameters(name: str) -> int:
+    """Count the parameters of a published specialist's network."""
+    return _counted(_twin(name))[0]
+
+
+def _twin(name: str) -> str:
+    """First specialist with the same network: three trainings of one cost the same."""
+    spec, build = find(name)
+    specs = all_specs().values()
+    alike = (one.name for one in specs if one.parameters == spec.parameters and find(one.name)[1] is build)
+    return next(alike)
+
+
+def heads(preset: Preset, modality: Modality) -> Work:
+    """Count the projectors of one input, the same on both sides; the routers are next to nothing."""
+    numbers = 0
+    for space in preset.spaces_of(modality):
+        head = preset.spaces[space].heads[modality]
+        if head.kind == "mlp":
+            numbers += head.count * _HIDDEN * (preset.spaces[space].width + preset.width)
+    return Work(2 * numbers, numbers)
+
+
+def ours(preset: Preset, modality: Modality) -> Work:
+    """Count one input in our inference: each tower once, and only the one that the input needs."""
+    return sum((work(name, modality) for name in preset.towers_of(modality)), heads(preset, modality))
+
+
+def published(preset: Preset, modality: Modality) -> Work:
+    """Count one input in the published inference: every space's own tower, SigLIP's other tower, padded sentences.
+
+    Its spaces of a modality are all that have a tower for it: full runs the Uni3D members' picture towers too, although
+    its router has no use for them.
+    """
+    total = heads(preset, modality)
+    for space in preset.spaces.values():
+        if modality not in space.towers:
+            continue
+        tower = space.towers[modality]
+        total += work(tower, modality, _PADDED.get(tower, PIECES))
+        if tower.startswith("siglip"):
+            total += work(tower, _PARTNERS[modality])
+    return total
+
+
+def table(preset: Preset) -> dict[Modality, tuple[Work, Work]]:
+    """Count all modalities: {modality: (published, ours)}."""
+    return {modality: (published(preset, modality), ours(preset, modality)) for modality in MODALITIES}
