@@ -1,1 +1,31 @@
-"""One space for 3D shapes, sounds, images and sentences: the library under the application."""
+"""One space for 3D shapes, sounds, images and sentences: the library under the application.
+
+The names below load what they need when they are first used, so that importing the package costs nothing: the
+processes that decode files import it too.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omnibind_core.binder import OmniBind
+    from omnibind_core.compose import Term
+    from omnibind_core.errors import OmniBindError
+    from omnibind_core.gallery import Gallery
+
+__all__ = ["Gallery", "OmniBind", "OmniBindError", "Term"]
+
+_MODULES = {
+    "Gallery": "omnibind_core.gallery",
+    "OmniBind": "omnibind_core.binder",
+    "OmniBindError": "omnibind_core.errors",
+    "Term": "omnibind_core.compose",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

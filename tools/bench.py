@@ -162,10 +162,8 @@ def queries() -> None:
     per_item = (time.perf_counter() - begin) / len(sample)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(
-        f"\nModels and gallery ready after {ready:.1f} s (imports of torch apart). Gallery build: {1e3 * per_item:.0f} ms"
-    )
-    print(f"per item. Peak memory {peak:.2f} GB, largest worker {children:.2f} GB.")
+    print(f"\nModels and gallery ready after {ready:.1f} s. Gallery build: {1e3 * per_item:.0f} ms per item.")
+    print(f"Peak memory {peak:.2f} GB, largest decoding process {children:.2f} GB.")
 
 
 def _ten_seconds(gallery):  # type: ignore[no-untyped-def]
