@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--in", dest="modalities", default=",".join(MODALITIES), help="where to look: image,audio,point,text"
     )
     one.add_argument("--operator", default="sum", help="sum, slerp, product or projection (default: sum)")
-    one.add_argument("--match", default="media", help="media, or media+caption (default: media)")
+    one.add_argument("--match", default="media+caption", help="media, or media+caption (default: media+caption)")
     one.add_argument("--centred", action="store_true", help="subtract each modality's mean first")
     one = command("classify", _classify, _show_classify, "which of these labels fits the item best")
     one.add_argument("item", metavar="ITEM")

@@ -23,12 +23,13 @@ from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
     from omnibind_core.binder import OmniBind
 
-__all__ = ["Gallery", "Item", "Match", "build", "read_catalogue"]
+__all__ = ["DEFAULT_MATCH", "Gallery", "Item", "Match", "build", "read_catalogue"]
 
 log = logging.getLogger(__name__)
 
 Match: TypeAlias = Literal["media", "media+caption"]
 MATCHES: tuple[Match, ...] = get_args(Match)
+DEFAULT_MATCH: Match = "media+caption"  # what a first visitor is served best by; figures say which they used
 
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
 MAX_HITS = 200
@@ -212,7 +213,7 @@ class Gallery:
         *,
         modalities: Sequence[Modality] = MODALITIES,
         operator: str = "sum",
-        match: Match = "media",
+        match: Match = DEFAULT_MATCH,
         centred: bool = False,
         exclude: Collection[str] = (),
     ) -> dict[Modality, list[Hit]]:
