@@ -76,8 +76,8 @@ class Api:
         """Find what is near a file or a sentence, in all four modalities.
 
         Give `file` (an image, a sound, a mesh or a point cloud) or `text`. `modality` "auto" tells a file by its
-        content. `k` answers come back for each modality (1 to 200), compared with the "media" alone or with
-        "media+caption". `up` names the axis that points up in a shape's file.
+        content. `k` answers come back for each modality (1 to 200); `match` says whether they are compared by their
+        "media" alone or by "media+caption". `up` names the axis that points up in a shape's file.
 
         Answers {"hits": {modality: [{"id", "caption", "score", "z", "file"}]}}; "file" is an address on this server,
         null for a sentence; "z" says by how many standard deviations the score stands out.
@@ -97,15 +97,11 @@ class Api:
 
         Each of the 1 to 8 `terms` is {"text": ...}, {"file": ...} or {"item": a gallery id}, with "weight" from -1
         to 1 (1 where it is left out; negative means less of this), and for shapes "up". `operator` is "sum",
-        "slerp", "product" or "projection".
+        "slerp", "product" or "projection"; `k` and `match` are those of /search.
 
         Answers as /search does; every hit also has "terms", its cosine with each term.
         """
-        if (
-            not isinstance(terms, list)
-            or not 1 <= len(terms) <= MAX_TERMS
-            or not all(isinstance(t, dict) for t in terms)
-        ):
+        if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms) or len(terms) > MAX_TERMS:
             raise QueryError("terms of another form", f"a list of 1 to {MAX_TERMS} objects", "see the documentation")
         made = [self._term(term) for term in terms]
         options = replace(_DEFAULT, k=k, match=match, operator=operator)

@@ -110,6 +110,11 @@ class Service:
             return Status("loading", status.label, status.share, time.perf_counter() - self._began)
         return status
 
+    @property
+    def error(self) -> Exception | None:
+        """Why loading failed; None where it did not."""
+        return self._error
+
     def wait(self, seconds: float = WAIT_SECONDS) -> tuple[OmniBind, Gallery]:
         """Give the model and the gallery, as soon as they are there.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
@@ -25,8 +27,12 @@ PUBLIC = {"/search", "/mix", "/embed", "/classify"}
 
 @pytest.fixture(scope="module")
 def address(service: Service) -> Iterator[str]:
-    demo = build_demo(service)
-    yield launch(demo, service, server_name="127.0.0.1", server_port=None)
+    async def start() -> tuple[gr.Blocks, str]:
+        demo = build_demo(service)
+        return demo, launch(demo, service, server_name="127.0.0.1", server_port=None)
+
+    demo, local = asyncio.run(start())  # where no loop runs, gradio makes a few and never closes them
+    yield local
     demo.close(verbose=False)
 
 

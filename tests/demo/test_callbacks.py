@@ -97,7 +97,7 @@ def test_options_change_the_answers(service: Service) -> None:
     assert cards(more)[: OPTIONS.k] == cards(view)[: OPTIONS.k]
     assert callbacks.refresh(service, view.visit, replace(OPTIONS, match="media")).notice == ""
     wrong = callbacks.refresh(service, view.visit, replace(OPTIONS, operator="nonsense"))
-    assert "operator" in wrong.notice
+    assert "Operator" in wrong.notice
     assert wrong.answers is None, "earlier answers stay"
 
 
@@ -122,7 +122,7 @@ def test_examples_and_ready_mixes_work(service: Service) -> None:
         view = callbacks.give_mix(service, Visit(), EXAMPLES, str(number), OPTIONS)
         complete(view)
         assert len(view.visit.ingredients) > 1
-    assert "one of" in callbacks.give_mix(service, Visit(), EXAMPLES, "99", OPTIONS).notice
+    assert "One of" in callbacks.give_mix(service, Visit(), EXAMPLES, "99", OPTIONS).notice
 
 
 def test_a_shape_can_be_turned(service: Service, upload: Put) -> None:
