@@ -21,7 +21,7 @@ from omnibind_core.interception import Interception, is_lookup
 from omnibind_core.specialists.registry import all_specs, find
 from omnibind_core.types import MODALITIES, Modality
 
-__all__ = ["PIECES", "Work", "heads", "ours", "parameters", "published", "table", "work"]
+__all__ = ["PIECES", "Work", "is_published", "meta_network", "ours", "parameters", "published", "table", "work"]
 
 PIECES = 12  # of a sentence such as "a small dog barks at the postman twice", marks of start and end included
 _META = torch.device("meta")
@@ -158,10 +158,9 @@ _FAMILIES: Mapping[str, Callable[[str], _Runs]] = {
 }
 
 
+@cache
 def _runs(name: str) -> _Runs:
-    _, build = find(name)
-    family = getattr(build, "__module__", "").rpartition(".")[2]
-    made = _FAMILIES[family](name)
+    made = _FAMILIES[_family(name)](name)
     made.network.eval().requires_grad_(False)
     return made
 
@@ -211,6 +210,20 @@ def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
 def parameters(name: str) -> int:
     """Count the parameters of a published specialist's network."""
     return _counted(_twin(name))[0]
+
+
+def meta_network(name: str) -> nn.Module:
+    """Make the network of a published specialist, in its full size, without weights or memory."""
+    return _runs(_twin(name)).network
+
+
+def is_published(name: str) -> bool:
+    """Whether `name` is a specialist of the published presets, which alone are counted here."""
+    return _family(name) in _FAMILIES
+
+
+def _family(name: str) -> str:
+    return getattr(find(name)[1], "__module__", "").rpartition(".")[2]
 
 
 def _twin(name: str) -> str:

@@ -17,8 +17,8 @@ HEAD = """\
 
 Printed by `make bench-presets`: counted on torch's meta device, so exact, the same on every machine, and without
 weights. GFLOP are billions of floating-point operations in matrix products and convolutions (a multiplication and an
-addition are two). GB read are the bytes of the weights that one input reads, at two bytes each (bfloat16) on both sides;
-at batch 1 they decide how long a fast card takes. The sentence has {pieces} pieces, the shape 10,000 points.
+addition are two). GB read are the bytes of the weights that one input reads, at two bytes each (bfloat16) on both
+sides; at batch 1 they decide how long a fast card takes. The sentence has {pieces} pieces, the shape 10,000 points.
 
 "Published" is the authors' inference code (zehanwang01/OmniBind, `omni_model/experts.py`): each Uni3D member runs
 EVA02-CLIP-E-14+'s picture or sentence tower again (four runs in large and full, two in base), each SigLIP call runs its
