@@ -117,7 +117,7 @@ def arrive(service: Service, visit: Visit, options: Options, first: str) -> tupl
     """
     now = service.status()
     if now.phase == "failed":
-        return now, View(visit, notice=panels.notice(service.error))
+        return now, View(visit, notice=panels.notice(service.error, "The models did not load."))
     if now.phase != "ready" or visit.ingredients or not first:
         return now, None
     return now, give_item(service, visit, first, "new", options)

@@ -26,6 +26,7 @@ __all__ = [
     "status",
 ]
 
+_KEPT = "That did not work. Your earlier answers are still here."
 _HINTS: Mapping[Modality, str] = {
     "point": "GLB, OBJ, STL, PLY …",
     "audio": "upload or record",
@@ -181,14 +182,14 @@ def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.1f} ms" if seconds < 0.01 else f"{1000 * seconds:,.0f} ms"
 
 
-def notice(error: Exception | str | None) -> str:
+def notice(error: Exception | str | None, title: str = _KEPT) -> str:
     """Draw what went wrong, in the three parts that every error of the core has; None clears it."""
     if error is None or error == "":
         return ""
     if isinstance(error, OmniBindError):
         rows = (("Given", error.given), ("Allowed", error.allowed), ("What to do", error.action))
         body = "".join(f"<dt>{label}</dt><dd>{escape(_sentence(text))}</dd>" for label, text in rows)
-        inner = f"<strong>That did not work. Your earlier answers are still here.</strong><dl>{body}</dl>"
+        inner = f"<strong>{escape(title)}</strong><dl>{body}</dl>"
     else:
         inner = f"<strong>{escape(str(error))}</strong>"
     return (

@@ -294,7 +294,7 @@ class Service:
 
 def _unexpected(error: Exception) -> OmniBindError:
     return WeightsError(
-        f"an installation whose models do not load ({type(error).__name__}: {error})",
+        f"an installation whose models do not load ({type(error).__name__}, see the log)",
         "the pinned requirements and about 2 GB of free memory",
         "run `python -m omnibind_core doctor`, then try again",
     )
