@@ -57,7 +57,7 @@ class Hearing:
 def hear() -> Hearing:
     """Vectors of all recordings and rendered sounds with their augmented copies.
 
-    About 10 minutes on one core at the first call (packages apart), then read from the cache directory.
+    About 11 minutes on one core at the first call (packages apart), then read from the cache directory.
 
     Returns
     -------
@@ -112,16 +112,16 @@ def _embed(sounds: list[tuple[Clip, Audio]], copies: bool) -> Hearing:
     # bfloat16: a quarter of the time, and cosines to float32's vectors above 0.9999.
     ears = aisfx.build(spec, local_files(spec.weights), {}, torch.device("cpu"), torch.bfloat16)
     clips = tuple(clip for clip, _ in sounds)
-    powers = [_power(audio) for _, audio in tqdm(sounds, "spectrograms")]
-    clean = torch.stack([ears.features(aisfx.compress(power)) for power in tqdm(powers, "sounds")])
+    powers = [_power(audio) for _, audio in tqdm(sounds, "spectrograms", disable=None)]
+    clean = torch.stack([ears.features(aisfx.compress(power)) for power in tqdm(powers, "sounds", disable=None)])
     recorded = set(pools_sounds.packages())
     behind = [power for clip, power in zip(clips, powers, strict=True) if clip.source in recorded]
     rng = np.random.default_rng(_SEED)
     rows: list[Tensor] = []
     origin: list[int] = []
-    for i, (clip, power) in enumerate(zip(tqdm(clips, "copies", disable=not copies), powers, strict=True)):
-        for _ in range((RECORDED_COPIES if clip.source in recorded else RENDERED_COPIES) if copies else 0):
-            rows.append(ears.features(aisfx.compress(augmenting.augment(power, behind, rng))))
+    for i, clip in enumerate(tqdm(clips if copies else (), "copies", disable=None)):
+        for _ in range(RECORDED_COPIES if clip.source in recorded else RENDERED_COPIES):
+            rows.append(ears.features(aisfx.compress(augmenting.augment(powers[i], behind, rng))))
             origin.append(i)
     augmented = unit(torch.stack(rows)) if rows else torch.empty(0, clean.shape[1])
     return Hearing(clips, unit(clean), augmented, torch.tensor(origin, dtype=torch.int64))
