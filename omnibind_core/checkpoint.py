@@ -12,8 +12,9 @@ from omnibind_core.weights import Progress, Tensors, local_files, read_tensors
 
 __all__ = ["check_names", "expected_names", "load_files"]
 
+_COUNTER = "num_batches_tracked"  # of a BatchNorm in training: published, and without effect on any output
 _LINEAR = ("weight", "bias")
-_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_NORM = ("weight", "bias", "running_mean", "running_var", _COUNTER)
 _HEAD_TENSORS = {
     "mlp": [f"0.{n}" for n in _LINEAR]
     + [f"1.{n}" for n in _NORM]
@@ -51,6 +52,7 @@ def check_names(preset: Preset, file: str, tensors: Tensors) -> None:
     """
     expected = expected_names(preset, file)
     missing, unknown = sorted(expected - set(tensors)), sorted(set(tensors) - expected)
+    missing = [name for name in missing if not name.endswith(_COUNTER)]
     if missing or unknown:
         raise WeightsError(
             f"file '{file}' of preset '{preset.name}' with {len(missing)} missing tensors {missing[:3]} "

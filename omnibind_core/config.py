@@ -28,6 +28,7 @@ __all__ = [
 
 HeadKind: TypeAlias = Literal["mlp", "linear", "anchors", "identity"]
 RouterKind: TypeAlias = Literal["mlp", "flat"]
+_WORDS = {"title", "note", "licence"}
 _FOLDER = Path(__file__).parent / "presets"
 
 
@@ -211,7 +212,7 @@ class Preset:
         return list(dict.fromkeys(name for modality in self.members for name in self.towers_of(modality)))
 
     def fingerprint(self) -> str:
-        """Hash of all that decides its vectors: the JSON, the committed weights, the towers' stated hashes.
+        """Hash of all that decides its vectors: the JSON but for words for people, the committed weights, the towers.
 
         Returns
         -------
@@ -220,12 +221,19 @@ class Preset:
         """
         from omnibind_core.specialists.registry import all_specs, required
 
-        digest = hashlib.sha256(json.dumps(json.loads(self.text), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(_without_words(json.loads(self.text)), sort_keys=True).encode())
         for _, source in sorted(self.files.items()):
             digest.update(source.local().read_bytes() if isinstance(source, Asset) else repr(source).encode())
         for name in required(self.specialists()):
             digest.update(repr(sorted(all_specs()[name].weights.items())).encode())
         return digest.hexdigest()[:16]
+
+
+def _without_words(raw: Any) -> Any:
+    """Leave out what is only for people to read."""
+    if isinstance(raw, dict):
+        return {key: _without_words(value) for key, value in raw.items() if key not in _WORDS}
+    return raw
 
 
 def preset_names() -> list[str]:
