@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from omnibind_core.binding import ears
+from omnibind_core.binding import ears, evaluate_ears
 from omnibind_core.binding.ears import Recipe, distil_heads, train_heads
-from omnibind_core.binding.evaluate_ears import head_embedder, learned
+from omnibind_core.binding.evaluate_ears import Learned, evaluate_sounds, head_embedder, learned
 from omnibind_core.binding.hearing import Hearing
 from omnibind_core.binding.pools_sounds import TEST, Clip
 from omnibind_core.binding.sound_heads import TEMPLATES, kinship, label_vectors, write_heads
 from omnibind_core.config import assets_directory
 from omnibind_core.specialists.base import unit
+from omnibind_core.types import FloatArray
 
 MINI = assets_directory() / "mini"
 LABELS = [f"thing {i}" for i in range(12)]
@@ -141,3 +143,26 @@ def test_held_out_heads_know_most_labels():
     assert known.held_out == set(TEST)
     assert known.taught < set(known.labels)
     assert len(known.taught) > 200
+
+
+def test_figures_of_sounds(heard: Hearing, targets: torch.Tensor, monkeypatch: pytest.MonkeyPatch):
+    """A perfect ear names all; a deaf one (equal vectors) names none; untaught labels are counted apart."""
+    monkeypatch.setattr(evaluate_ears, "hear_recordings", lambda _sources: heard)
+    words = targets[0].numpy()
+
+    def read(sentences: Sequence[str]) -> FloatArray:
+        return words[[LABELS.index(sentence.removeprefix("the sound of a ")) for sentence in sentences]]
+
+    def perfect(rows: torch.Tensor) -> FloatArray:
+        return words[[LABELS.index(clip.label) for clip in heard.clips]]
+
+    def deaf(rows: torch.Tensor) -> FloatArray:
+        return np.tile(words.mean(0), (len(rows), 1)) * 0
+
+    known = Learned(LABELS, set(LABELS[:10]), {"three"})
+    rows = {row.task: row for row in evaluate_sounds(read, perfect, known)}
+    assert rows["held-out sounds -> label"].n == 36
+    assert rows["held-out sounds of taught labels -> label"].n == 30
+    assert rows["label -> held-out sound"].n == 12
+    assert all(row.r1.value == 100 for row in rows.values())
+    assert all(row.r5.value == 0 for row in evaluate_sounds(read, deaf, known))
