@@ -12,7 +12,7 @@ looks
     49 % of the time so, 38 % with a looks head taught by InfoNCE, 35 % by words alone.
 
 Run ``python -m omnibind_core.binding.ears``: about 13 minutes on one core, 11 of them for the copies of sounds, which
-are kept in the cache directory; the first run also fetches 1.2 GB of packages. Seeds are fixed: on one machine the
+are kept in the cache directory; the first run also fetches 2 GB of packages. Seeds are fixed: on one machine the
 files come out the same to the byte.
 """
 
