@@ -65,6 +65,7 @@ def theme() -> gr.themes.Base:
         block_shadow="none",
         input_background_fill="#ffffff",
         input_background_fill_dark="*neutral_900",
+        input_border_width="1px",
         input_border_color="*neutral_200",
         input_border_color_dark="*neutral_700",
         border_color_primary="*neutral_200",

@@ -20,8 +20,8 @@ TITLE = "Name it"
 
 _LABELS = "dog, cat, bird, car, train, airplane, guitar, drum, chair, clock, rain, a person talking"
 _LEAD = (
-    "Write a few labels; any words will do, none of them was trained on. The input and the labels land in the same "
-    "space, and the nearest label wins."
+    "Write a few labels; any words will do. The input and the labels land in the same space, "
+    "and the nearest label wins."
 )
 
 

@@ -118,7 +118,9 @@ def _input(modality: Modality) -> Any:
         return gr.Audio(type="filepath", sources=["upload", "microphone"], buttons=[], **shared)
     if modality == "image":
         return gr.Image(type="filepath", height=150, sources=["upload", "webcam", "clipboard"], buttons=[], **shared)
-    return gr.Textbox(lines=1, max_lines=3, max_length=2000, placeholder="a dog barks at the postman", **shared)
+    return gr.Textbox(
+        lines=1, max_lines=3, max_length=2000, placeholder="a dog barks at the postman", container=False, **shared
+    )
 
 
 def _options() -> list[Any]:
