@@ -51,7 +51,7 @@ gallery: setup
 	$(PY) -m omnibind_core gallery --build
 
 eval: setup
-	$(PY) -m omnibind_core.binding.evaluate
+	$(PY) -m omnibind_core.binding.evaluate --out docs/results.md
 
 bench: setup
 	$(PY) tools/bench.py
