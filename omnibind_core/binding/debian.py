@@ -47,7 +47,9 @@ def package_folder(name: str) -> Path:
     log.info("fetching Debian package %s", name)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         # apt drops its privileges to a user who may not write here: that warning is harmless.
-        done = subprocess.run(["apt-get", "download", "-q", name], cwd=scratch, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["apt-get", "download", "-q", name], cwd=scratch, capture_output=True, text=True, check=False
+        )
         debs = list(Path(scratch).glob("*.deb"))
         if done.returncode or not debs:
             raise MediaError(
