@@ -301,7 +301,11 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     try:
-        found: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        # Both map the file into memory: ten gigabytes of float32 are then read tensor by tensor, as they are converted.
+        if path.suffix == ".safetensors":
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (SafetensorError, RuntimeError, OSError, ValueError, pickle.UnpicklingError, EOFError) as error:
         raise WeightsError(
             f"{path.name} cannot be read ({type(error).__name__}: {str(error)[:200]})",
