@@ -17,6 +17,8 @@ from omnibind_core import media
 from omnibind_core.checkpoint import load_files
 from omnibind_core.config import MemberSpec, Preset, load_preset
 from omnibind_core.errors import QueryError
+from omnibind_core.plans import Placement
+from omnibind_core.preflight import announce
 from omnibind_core.projectors import Projectors
 from omnibind_core.routers import Routers
 from omnibind_core.runtime import choose_device, choose_dtype
@@ -64,6 +66,7 @@ class OmniBind:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        plan: str = "auto",
         offline: bool | None = None,
         modalities: Iterable[Modality] | None = None,
         progress: Progress | None = None,
@@ -78,6 +81,9 @@ class OmniBind:
             "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", "cuda:1".
         dtype : str
             Type in which the towers compute: "auto" (measured: whichever is faster here), "float32", "bfloat16".
+        plan : str
+            Where the weights of the published presets lie: "auto" (the quickest that fits), "resident", "int8",
+            "streamed"; see :mod:`omnibind_core.memory`.
         offline : bool, optional
             True never touches the network; None reads ``OMNIBIND_OFFLINE``.
         modalities : iterable of Modality, optional
@@ -98,19 +104,20 @@ class OmniBind:
         """
         preset = load_preset(name)
         wanted = list(modalities) if modalities is not None else list(preset.members)
+        names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)
+        placement = Placement(plan, preset, wanted, chosen_device, choose_dtype(dtype, chosen_device))
+        announce(preset, names)
         report = progress or (lambda _label, _share: None)
         files = load_files(preset, offline=offline, progress=report)
         projectors = Projectors(preset, files, chosen_device)
         routers = Routers(preset, files, chosen_device)
-        chosen_dtype = choose_dtype(dtype, chosen_device)
         towers: dict[str, Specialist] = {}
-        names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         for i, tower in enumerate(names):
             spec, build = find(tower)
             report(spec.title, i / len(names))
             paths = local_files(spec.weights, offline=offline, progress=report)
-            towers[tower] = build(spec, paths, {s: towers[s] for s in spec.shares}, chosen_device, chosen_dtype)
+            towers[tower] = placement.build(build, spec, paths, {s: towers[s] for s in spec.shares})
         report("ready", 1.0)
         return cls(preset, towers, projectors, routers, chosen_device)
 

@@ -16,12 +16,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.config import Preset
+from omnibind_core.config import HeadSpec, Preset
 from omnibind_core.interception import Interception, is_lookup
 from omnibind_core.specialists.registry import all_specs, find
 from omnibind_core.types import MODALITIES, Modality
 
-__all__ = ["PIECES", "Work", "is_published", "meta_network", "ours", "parameters", "published", "table", "work"]
+__all__ = [
+    "PIECES",
+    "Work",
+    "family",
+    "heads_bytes",
+    "is_published",
+    "meta_network",
+    "ours",
+    "parameters",
+    "published",
+    "table",
+    "work",
+]
 
 PIECES = 12  # of a sentence such as "a small dog barks at the postman twice", marks of start and end included
 _META = torch.device("meta")
@@ -160,7 +172,7 @@ _FAMILIES: Mapping[str, Callable[[str], _Runs]] = {
 
 @cache
 def _runs(name: str) -> _Runs:
-    made = _FAMILIES[_family(name)](name)
+    made = _FAMILIES[family(name)](name)
     made.network.eval().requires_grad_(False)
     return made
 
@@ -219,10 +231,11 @@ def meta_network(name: str) -> nn.Module:
 
 def is_published(name: str) -> bool:
     """Whether `name` is a specialist of the published presets, which alone are counted here."""
-    return _family(name) in _FAMILIES
+    return family(name) in _FAMILIES
 
 
-def _family(name: str) -> str:
+def family(name: str) -> str:
+    """Name of the module that a specialist comes from."""
     return getattr(find(name)[1], "__module__", "").rpartition(".")[2]
 
 
@@ -234,13 +247,22 @@ def _twin(name: str) -> str:
     return next(alike)
 
 
+def _head_numbers(preset: Preset, space: str, head: HeadSpec) -> int:
+    """Count the weights of one space's projectors of the published form; others have next to none."""
+    return head.count * _HIDDEN * (preset.spaces[space].width + preset.width) if head.kind == "mlp" else 0
+
+
+def heads_bytes(preset: Preset) -> int:
+    """Bytes of all projectors of a preset in memory, each once."""
+    distinct = {(name, head) for name, space in preset.spaces.items() for head in space.heads.values()}
+    itemsize: int = getattr(torch, preset.dtype).itemsize
+    return itemsize * sum(_head_numbers(preset, name, head) for name, head in distinct)
+
+
 def heads(preset: Preset, modality: Modality) -> Work:
     """Count the projectors of one input, the same on both sides; the routers are next to nothing."""
-    numbers = 0
-    for space in preset.spaces_of(modality):
-        head = preset.spaces[space].heads[modality]
-        if head.kind == "mlp":
-            numbers += head.count * _HIDDEN * (preset.spaces[space].width + preset.width)
+    spaces = preset.spaces_of(modality)
+    numbers = sum(_head_numbers(preset, name, preset.spaces[name].heads[modality]) for name in spaces)
     return Work(2 * numbers, numbers)
 
 

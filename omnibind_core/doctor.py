@@ -6,12 +6,18 @@ import platform
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omnibind_core.config import Asset, load_preset
+from omnibind_core.config import Asset, Preset, load_preset
+from omnibind_core.cost import is_published
+from omnibind_core.plans import choose_plan, free_in_machine, free_on_card, needs
+from omnibind_core.preflight import announce, file_rows, free_on_disk, is_commercial, licences
 from omnibind_core.runtime import choose_device
 from omnibind_core.specialists.registry import all_specs, required
 from omnibind_core.weights import Progress, cache_directory, is_cached, is_offline, local_files
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["describe", "examine"]
 
@@ -44,7 +50,8 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     -------
     dict
         "preset", "machine", "packages", "specialists" (each with licence and files), "missing" (labels of files
-        that are not on this machine), "ready".
+        that are not on this machine), "files" (each with size, where known), "disk", "memory" (what each plan needs,
+        which one this machine would take, and why), "licences", "commercial", "ready". Nothing is fetched to tell it.
 
     Raises
     ------
@@ -57,6 +64,8 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     unknown = [name for name in chosen.specialists() if name not in specs]
     missing: list[str] = []
     rows = []
+    if fetch:
+        announce(chosen, known)
     for name in required(known):
         spec = specs[name]
         if fetch:
@@ -74,7 +83,9 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
                 "cached": not absent,
             }
         )
-    for source in chosen.files.values():
+    for role, source in chosen.files.items():
+        if fetch and not isinstance(source, Asset):
+            local_files({role: source}, progress=progress)
         if isinstance(source, Asset):
             missing += [] if source.local().is_file() else [source.path]
         elif not is_cached(source):
@@ -82,6 +93,7 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     import torch
 
     device = choose_device("auto")
+    files = file_rows(chosen, known)
     return {
         "preset": chosen.name,
         "title": chosen.title,
@@ -97,14 +109,39 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
         },
         "packages": {name: _version(name) for name in _PACKAGES},
         "specialists": rows,
+        "files": [vars(row) for row in files],
+        "disk": {
+            "to_fetch": sum(row.about for row in files if not row.cached),
+            "unstated": sum(row.bytes is None for row in files if not row.cached),
+            "free": free_on_disk(),
+        },
+        "memory": _memory(chosen, device),
+        "licences": licences(chosen, known),
+        "commercial": all(is_commercial(licence) for licence in [chosen.licence, *licences(chosen, known)]),
         "missing": list(dict.fromkeys(missing)) + [f"specialist {name}" for name in unknown],
         "ready": not missing and not unknown and sys.version_info >= (3, 10),
     }
 
 
+def _memory(preset: Preset, device: torch.device) -> dict[str, Any]:
+    """Tell what each plan needs and which one fits; small presets need no plan."""
+    if not any(is_published(name) for name in preset.specialists()):
+        return {"plans": [], "plan": "resident", "reason": "small enough for every machine"}
+    card, machine = free_on_card(device), free_in_machine()
+    plans = needs(preset, card=card)
+    plan, reason = choose_plan(plans, card, machine)
+    return {
+        "plans": [vars(one) for one in plans if card is not None or one.plan != "streamed"],
+        "free_on_card": card,
+        "free_in_machine": machine,
+        "plan": plan,
+        "reason": reason,
+    }
+
+
 def describe(found: dict[str, Any]) -> list[str]:
     """Put the answer of :func:`examine` into lines for people."""
-    machine = found["machine"]
+    machine, disk = found["machine"], found["disk"]
     lines = [
         f"preset     {found['preset']}: {found['title']} ({found['licence']})",
         f"machine    Python {machine['python']}, {machine['system']}, {machine['device']}, "
@@ -117,9 +154,51 @@ def describe(found: dict[str, Any]) -> list[str]:
         state = "here" if row["cached"] else "to be fetched"
         size = f"{row['bytes'] / 1e6:.0f} MB, " if row["bytes"] else ""
         lines.append(f"{row['title']:<24} {size}{row['parameters'] / 1e6:.1f} M parameters, {row['licence']}, {state}")
-    missing = ", ".join(found["missing"])
-    lines.append("ready" if found["ready"] else f"not ready: {missing} (run `make setup`, or `doctor --fetch`)")
+    if found["memory"]["plans"]:
+        lines += _files(found["files"], disk) + _plans(found["memory"], disk)
+    if not found["commercial"]:
+        titles = [t for name, owners in found["licences"].items() if not is_commercial(name) for t in owners]
+        lines.append(f"licence    not for commercial use: {', '.join(titles) or found['licence']}")
+    many = found["memory"]["plans"] and len(found["missing"]) > 1
+    missing = f"{len(found['missing'])} files are not here" if many else ", ".join(found["missing"])
+    command = (
+        "make setup" if found["preset"] == "mini" else f"python -m omnibind_core doctor --preset {found['preset']}"
+    )
+    lines.append("ready" if found["ready"] else f"not ready: {missing} (run `{command} --fetch`)")
     return lines
+
+
+def _files(rows: list[dict[str, Any]], disk: dict[str, int]) -> list[str]:
+    lines = []
+    for row in rows:
+        size = (
+            f"{row['bytes'] / 1e9:7.3f} GB"
+            if row["bytes"]
+            else "size not stated, about " + (f"{row['about'] / 1e9:.3f} GB")
+        )
+        lines.append(f"file       {row['label']}: {size}, {'here' if row['cached'] else 'to be fetched'}")
+    verdict = "enough" if disk["free"] > disk["to_fetch"] else "NOT ENOUGH"
+    lines.append(
+        f"disk       {disk['to_fetch'] / 1e9:.1f} GB to fetch ({disk['unstated']} sizes estimated), "
+        f"{disk['free'] / 1e9:.1f} GB free: {verdict}"
+    )
+    return lines
+
+
+def _plans(memory: dict[str, Any], disk: dict[str, int]) -> list[str]:
+    card = memory["free_on_card"]
+    where = "card" if card is not None else "no card; for the weights"
+    lines = [
+        f"plan       {one['plan']:<9} {where} {one['card'] / 1e9:.1f} GB, machine {one['machine'] / 1e9:.1f} GB"
+        for one in memory["plans"]
+    ]
+    free = f"{card / 1e9:.1f} GB on the card, " if card is not None else ""
+    lines.append(f"memory     free: {free}{memory['free_in_machine'] / 1e9:.1f} GB in the machine")
+    if disk["free"] <= disk["to_fetch"]:
+        return [*lines, "verdict    this machine cannot run it: too little room on the disk (see OMNIBIND_CACHE)"]
+    if memory["plan"] is None:
+        return [*lines, f"verdict    this machine cannot run it: {memory['reason']}"]
+    return [*lines, f"verdict    this machine can run it, plan {memory['plan']}: {memory['reason']}"]
 
 
 def _version(name: str) -> str:
