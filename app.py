@@ -19,8 +19,8 @@ def main() -> None:
     demo = build_demo(service)
     try:
         address = launch(demo, service)
-    except OSError as error:  # the port is taken
-        sys.exit(f"{error} Choose another one with --port.")
+    except OSError:
+        sys.exit(f"Port {settings.port or '7860 and those after it'} is taken: choose another one with --port.")
     service.start()
     print(f"OmniBind Explorer: {address}", flush=True)  # noqa: T201
     try:

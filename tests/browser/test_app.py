@@ -217,6 +217,20 @@ def test_the_webcam_is_a_source(page: Page) -> None:
     answered(page)
 
 
+def test_visitors_do_not_see_one_another(page: Page, browser: Browser, app: tuple[str, float]) -> None:
+    ready(page)
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(app[0])
+    ready(other)
+    say(other, "a secret sentence")
+    page.locator(".ob-mixes [data-act=mix]").first.click()
+    expect(page.locator(".ob-chip")).to_have_count(len(EXAMPLES.mixes[0].parts), timeout=ANSWER)
+    expect(page.get_by_text("a secret sentence")).to_have_count(0)
+    expect(other.locator(".ob-chip")).to_have_count(1)
+    context.close()
+
+
 def test_naming(page: Page) -> None:
     ready(page)
     page.get_by_role("tab", name="Name it").click()
