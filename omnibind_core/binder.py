@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from omnibind_core import media
+from omnibind_core.auto import best_preset
 from omnibind_core.checkpoint import load_files
 from omnibind_core.config import MemberSpec, Preset, load_preset
 from omnibind_core.errors import QueryError
@@ -76,7 +77,7 @@ class OmniBind:
         Parameters
         ----------
         name : str or Path
-            Preset name, or a JSON of the same form.
+            Preset name, or a JSON of the same form; "auto" takes the best that this machine and network can run.
         device : str
             "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", "cuda:1".
         dtype : str
@@ -102,7 +103,7 @@ class OmniBind:
         >>> model.embed_texts(["a dog barks"]).shape  # doctest: +SKIP
         (1, 640)
         """
-        preset = load_preset(name)
+        preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name)
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)

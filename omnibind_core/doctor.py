@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from omnibind_core.auto import best_preset
 from omnibind_core.config import Asset, Preset, load_preset
 from omnibind_core.cost import is_published
 from omnibind_core.plans import choose_plan, free_in_machine, free_on_card, needs
@@ -40,7 +41,7 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     Parameters
     ----------
     preset : str
-        Whose files.
+        Whose files; "auto" takes the best that this machine and network can run.
     fetch : bool
         Whether to fetch what is not cached.
     progress : callable, optional
@@ -58,7 +59,7 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     PresetError, WeightsError
         Unknown preset; a file could not be fetched.
     """
-    chosen = load_preset(preset)
+    chosen = load_preset(best_preset() if preset == "auto" else preset)
     specs = all_specs()
     known = [name for name in chosen.specialists() if name in specs]
     unknown = [name for name in chosen.specialists() if name not in specs]

@@ -131,3 +131,31 @@ def test_what_fits_stays_on_the_card(monkeypatch, tmp_path):
 def test_resident_is_left_as_it_is(tmp_path):
     tower = uni3d(tmp_path)
     assert place(tower, "resident", CPU, Budget(0)) is tower
+
+
+# Elsewhere the network looks at its numbers on the way, which the meta device has none of.
+ON_META = {
+    "wavcaps": ["audio"],
+    "clap_general": [],
+    "imagebind_huge": ["image", "audio", "text"],
+    "eva02_e14_plus": ["image", "text"],
+    "dfn_h14": ["image", "text"],
+    "siglip_l_384": ["image", "text"],
+    "uni3d_g": ["point"],
+    "eva_clip_18b": ["image", "text"],
+}
+
+
+def test_all_that_an_input_needs_comes_to_the_card(request, original, tower):
+    # The meta device stands for a card: it refuses to compute with what lies elsewhere.
+    card = torch.device("meta")
+    placed = place(tower, "streamed", card, Budget(0))
+    modalities = ON_META[request.node.callspec.params["original"]]
+    assert all(placed.embed(modality, [_example(modality)]).device == card for modality in modalities)
+
+
+def test_the_meta_device_refuses_what_lies_elsewhere(tmp_path):
+    tower = eva_clip(tmp_path)
+    tower._device = torch.device("meta")
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        tower.embed("image", [_example("image")])
