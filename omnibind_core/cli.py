@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--preset", default="mini", help=f"one of {', '.join(preset_names())} (default: mini)")
     common.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    common.add_argument("--plan", default="auto", help="memory plan: auto, resident, int8, streamed (default: auto)")
     common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
     common.add_argument("--json", action="store_true", help="print JSON instead of text")
     common.add_argument("-v", "--verbose", action="store_true", help="say what is loaded and measured")
@@ -104,9 +105,8 @@ def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = Non
     from omnibind_core.runtime import tune_threads
 
     tune_threads()
-    return OmniBind.from_pretrained(
-        arguments.preset, device=arguments.device, modalities=modalities, progress=_progress, **options
-    )
+    options = {"device": arguments.device, "plan": arguments.plan, **options}
+    return OmniBind.from_pretrained(arguments.preset, modalities=modalities, progress=_progress, **options)
 
 
 _fetched: set[str] = set()
