@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from omnibind_core.specialists.base import Builder, Specialist, SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.types import MODALITIES, Modality
 
-__all__ = ["Needs", "Placement", "choose_plan", "free_in_machine", "free_on_card", "needs"]
+__all__ = ["Needs", "Placement", "choose_plan", "free_in_machine", "free_on_card", "needs", "shares_on_card"]
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +93,9 @@ def needs(
     travels = [(one["travels"] + one["shrinks"]) * width for one in numbers]
     shrunk = [one["travels"] * width + one["shrinks"] + one["shrinks"] // GROUP * width for one in numbers]
     # A tower is loaded whole before it is spread, and for int8 it is there twice while it is measured.
-    spare = max(0, (card or 0) - base - stays)
     kept = peak = 0
-    for one in travels:
+    for one, on_card in zip(travels, _spread(travels, (card or 0) - base - stays), strict=True):
         peak = max(peak, kept + one)
-        on_card = min(spare, one)
-        spare -= on_card
         kept += one - on_card
     measured = max(whole + small for whole, small in zip(travels, shrunk, strict=True))
     return [
@@ -106,6 +103,25 @@ def needs(
         Needs("int8", base + stays + sum(shrunk), LOADING + measured),
         Needs("streamed", base + stays, LOADING + peak),
     ]
+
+
+def shares_on_card(preset: Preset, card: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, float]:
+    """Give the share of each specialist's weights that "streamed" keeps on a card of `card` free bytes: 0..1."""
+    names = _names(preset, MODALITIES)
+    numbers = [_numbers(name) for name in names]
+    travels = [(one["travels"] + one["shrinks"]) * dtype.itemsize for one in numbers]
+    stays = [one["stays"] * dtype.itemsize for one in numbers]
+    spread = _spread(travels, card - heads_bytes(preset) - RESERVE - sum(stays))
+    rows = zip(names, spread, stays, travels, strict=True)
+    return {name: (there + always) / (always + whole) for name, there, always, whole in rows}
+
+
+def _spread(travels: Iterable[int], spare: int) -> Iterator[int]:
+    """Fill `spare` bytes of the card with towers, in the order in which they are loaded."""
+    spare = max(0, spare)
+    for one in travels:
+        yield min(spare, one)
+        spare -= min(spare, one)
 
 
 def _names(preset: Preset, modalities: Iterable[Modality]) -> list[str]:

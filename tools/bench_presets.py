@@ -52,11 +52,74 @@ def rows() -> list[str]:
     return lines
 
 
+PLANS = """\
+## Memory plans
+
+`from_pretrained(..., plan="auto")` takes the first of these that fits what is free (`omnibind_core/memory.py`):
+`resident`, all weights on the card in bfloat16; `int8`, large matrices in eight bits with a scale for each 64 numbers,
+tower by tower where its vectors change by less than 1 % (one minus the cosine, measured while loading); `streamed`, what
+does not fit the card stays in pinned memory and comes when it is read, with the vectors of `resident`. Card: free bytes
+needed, {reserve:.1f} GB for CUDA and for computing included. Machine: at most, while loading; for `streamed` beside a
+24 GB card, which is filled first.
+"""
+SECONDS = """\
+Seconds for one input are **estimates, not measurements**: {flops:.0f} TFLOP/s, {memory:.1f} TB/s on the card and
+{bus:.0f} GB/s to it (a 24 GB card of 2022 on PCIe 4 reaches about this), one input at a time, without decoding and
+without the time to start kernels, which adds tens of milliseconds.
+"""
+FLOPS, MEMORY, BUS = 100e12, 0.8e12, 20e9  # a second
+CARDS = (("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
+
+
+def plan_rows() -> list[str]:
+    """Lines of the table of memory plans."""
+    from omnibind_core.config import load_preset
+    from omnibind_core.plans import needs
+
+    lines = ["| preset | plan | card GB | machine GB |", "|---|---|---:|---:|"]
+    for name in ("base", "large", "full"):
+        found = needs(load_preset(name), card=23_500_000_000)
+        lines += [f"| {name} | {one.plan} | {one.card / 1e9:.1f} | {one.machine / 1e9:.1f} |" for one in found]
+    return lines
+
+
+def second_rows() -> list[str]:
+    """Lines of the table of estimated seconds."""
+    from omnibind_core.config import load_preset
+    from omnibind_core.cost import ours, work
+    from omnibind_core.plans import choose_plan, needs, shares_on_card
+
+    lines = [
+        f"| preset | card | plan | {' | '.join(NAMES.values())} | data to the card for a picture |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, size in CARDS:
+        preset, card = load_preset(name), int(size * 1e9 - 0.5e9)
+        plan, _ = choose_plan(needs(preset, card=card), card, 1 << 62)
+        there = shares_on_card(preset, card)
+        cells, travels = [], {}
+        for modality in NAMES:
+            cost = ours(preset, modality)
+            towers = preset.towers_of(modality)
+            away = sum(2 * work(tower, modality).weights * (1 - there[tower]) for tower in towers)
+            travels[modality] = away if plan == "streamed" else 0.0
+            # int8: a byte is read, two are written and read again.
+            reading = (5 if plan == "int8" else 2) * cost.weights / MEMORY
+            seconds = max(cost.operations / FLOPS, reading) + travels[modality] / BUS
+            cells.append(f"{seconds:.3f}")
+        lines.append(f"| {name} | {size} GB | {plan} | {' | '.join(cells)} | {travels['image'] / 1e9:.1f} GB |")
+    return lines
+
+
 def page() -> str:
     """Give docs/presets.md."""
     from omnibind_core.cost import PIECES
+    from omnibind_core.plans import RESERVE
 
-    return "\n".join([HEAD.format(pieces=PIECES), *rows(), "", FOOT])
+    costs = [HEAD.format(pieces=PIECES), *rows(), "", FOOT]
+    plans = [PLANS.format(reserve=RESERVE / 1e9), *plan_rows(), ""]
+    seconds = [SECONDS.format(flops=FLOPS / 1e12, memory=MEMORY / 1e12, bus=BUS / 1e9), *second_rows(), ""]
+    return "\n".join(costs + plans + seconds)
 
 
 def main() -> None:
