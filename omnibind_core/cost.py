@@ -1,9 +1,9 @@
 """What an input costs in each preset, counted on the meta device: exact, in seconds, without weights or memory.
 
-Ours runs each tower that the input needs once. The published inference (zehanwang01/OmniBind, ``omni_model``) runs
-every member's own tower: each Uni3D member runs EVA02-E's again for pictures and sentences, each SigLIP runs its other
-tower on a dummy, and CLAP pads a sentence to 77 pieces. Whatever both do alike outside of matrix products (decoding,
-spectrograms, grouping of points, norms) is not counted on either side.
+Ours runs each tower that the input needs once, and sentences only as far as they go. The published inference
+(zehanwang01/OmniBind, ``omni_model``) runs every member's own tower: each Uni3D member runs EVA02-E's again, each SigLIP
+its other tower on a dummy, and most pad sentences to their full length. What both do alike outside of matrix products
+(decoding, spectrograms, grouping of points, norms) is not counted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ __all__ = [
 PIECES = 12  # of a sentence such as "a small dog barks at the postman twice", marks of start and end included
 _META = torch.device("meta")
 _HIDDEN = 2048  # of the published heads
-_PADDED: Mapping[str, int] = {"clap_general": 77, "clap_music": 77}  # laion_clap's padding="max_length"
+# Places that the published inference pads a sentence to; elsewhere it is as long as the sentence.
+_PADDED = dict.fromkeys(("clap_general", "clap_music", "imagebind_huge", "eva02_e14_plus", "dfn_h14"), 77)
+_BOTH_WAYS = {"siglip_l_384", "siglip_so400m_384"}  # always padded: padding counts
 _PARTNERS: Mapping[Modality, Modality] = {"image": "text", "text": "image"}
 
 
@@ -111,7 +113,7 @@ def _clap(name: str) -> _Runs:
 
 
 def _imagebind(name: str) -> _Runs:
-    from omnibind_core.specialists._imagebind import BANKS, FRAMES, LONGEST, SIDE, ImageBindSize, Towers
+    from omnibind_core.specialists._imagebind import BANKS, FRAMES, SIDE, ImageBindSize, Towers
 
     with _META:
         net = Towers(ImageBindSize())
@@ -120,22 +122,28 @@ def _imagebind(name: str) -> _Runs:
         {
             "image": lambda _: net("vision", _empty(1, 3, SIDE, SIDE)),
             "audio": lambda _: net("audio", _empty(3, 1, BANKS, FRAMES)),  # three clips
-            "text": lambda _: net("text", _pieces(LONGEST)),
+            "text": lambda n: net("text", _pieces(n)),
         },
     )
 
 
 def _open_clip(name: str) -> _Runs:
+    from omnibind_core.specialists._causal import encode_text
     from omnibind_core.specialists.open_clip_towers import configuration, network
 
     config = configuration(name)
     net: Any = network(config)
     side, longest = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
+
+    def text(count: int) -> Tensor:
+        embedded: Tensor = net.encode_text(_pieces(longest)) if name in _BOTH_WAYS else encode_text(net, _pieces(count))
+        return embedded
+
     return _Runs(
         net,
         {
             "image": lambda _: net.encode_image(_empty(1, 3, side, side)),
-            "text": lambda _: net.encode_text(_pieces(longest)),
+            "text": text,
         },
     )
 
@@ -212,9 +220,6 @@ def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
         Length of the sentence, for towers that do not pad it to their full length: `PIECES`, or what the published
         inference pads it to.
 
-    Returns
-    -------
-    Work
     """
     return _counted(_twin(name))[1][modality, pieces]
 
@@ -272,7 +277,7 @@ def ours(preset: Preset, modality: Modality) -> Work:
 
 
 def published(preset: Preset, modality: Modality) -> Work:
-    """Count one input in the published inference: every space's own tower, SigLIP's other tower, padded sentences.
+    """Count one input in the published inference: every space's own tower, SigLIP's other tower, padding.
 
     Its spaces of a modality are all that have a tower for it: full runs the Uni3D members' picture towers too, although
     its router has no use for them.
@@ -283,7 +288,7 @@ def published(preset: Preset, modality: Modality) -> Work:
             continue
         tower = space.towers[modality]
         total += work(tower, modality, _PADDED.get(tower, PIECES))
-        if tower.startswith("siglip"):
+        if tower in _BOTH_WAYS:
             total += work(tower, _PARTNERS[modality])
     return total
 

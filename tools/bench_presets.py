@@ -22,8 +22,9 @@ sides; at batch 1 they decide how long a fast card takes. The sentence has {piec
 
 "Published" is the authors' inference code (zehanwang01/OmniBind, `omni_model/experts.py`): each Uni3D member runs
 EVA02-CLIP-E-14+'s picture or sentence tower again (four runs in large and full, two in base), each SigLIP call runs its
-other tower on a dummy, CLAP pads every sentence to 77 pieces. "Ours" runs each tower once, and only the one that the
-input needs. The vectors are the same: what is left out is computed twice, or not used.
+other tower on a dummy, and towers that read from left to right run 77 places for every sentence. "Ours" runs each tower
+once, only the one that the input needs, and only as far as the sentence goes (SigLIP reads both ways and always runs
+64 places). The vectors are the same: what is left out is computed twice, or not used.
 """
 FOOT = """\
 What remains in `full` for a picture is EVA-CLIP-18B itself (9,121 GFLOP), which nobody runs twice; in `base` there is
@@ -57,10 +58,10 @@ PLANS = """\
 
 `from_pretrained(..., plan="auto")` takes the first of these that fits what is free (`omnibind_core/memory.py`):
 `resident`, all weights on the card in bfloat16; `int8`, large matrices in eight bits with a scale for each 64 numbers,
-tower by tower where its vectors change by less than 1 % (one minus the cosine, measured while loading); `streamed`, what
-does not fit the card stays in pinned memory and comes when it is read, with the vectors of `resident`. Card: free bytes
-needed, {reserve:.1f} GB for CUDA and for computing included. Machine: at most, while loading; for `streamed` beside a
-24 GB card, which is filled first.
+tower by tower where its vectors change by less than 1 % (one minus the cosine, measured while loading); `streamed`:
+what does not fit the card stays in pinned memory and comes when it is read, with the vectors of `resident`. Card: free
+bytes needed, {reserve:.1f} GB for CUDA and for computing included. Machine: at most, while loading; for `streamed`
+beside a 24 GB card, which is filled first.
 """
 SECONDS = """\
 Seconds for one input are **estimates, not measurements**: {flops:.0f} TFLOP/s, {memory:.1f} TB/s on the card and

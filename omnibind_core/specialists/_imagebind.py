@@ -138,9 +138,9 @@ class _Pieces(nn.Module):
         self.pos_embed = nn.Parameter(torch.empty(1, LONGEST, width))
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(n, 77) int64 -> (n, 77, d)."""
+        """(n, t up to 77) int64 -> (n, t, d)."""
         embedded: Tensor = self.token_embedding(ids)
-        return embedded + self.pos_embed
+        return embedded + self.pos_embed[:, : ids.shape[1]]
 
 
 def _head(before: int, after: int) -> tuple[nn.LayerNorm, nn.Linear]:
@@ -166,12 +166,12 @@ class Towers(nn.Module):
         )
 
     def forward(self, name: str, x: Tensor) -> Tensor:
-        """Embed a batch of "vision" (n, 3, 224, 224), "audio" (n, 1, 128, 204) or "text" (n, 77): (n, width)."""
+        """Embed a batch of "vision" (n, 3, 224, 224), "audio" (n, 1, 128, 204) or "text" (n, t): (n, width)."""
         trunk: nn.Module = self.modality_trunks[name]
         head: Any = self.modality_heads[name]
         tokens = self.modality_preprocessors[name](x)
         if name == "text":
-            causal = torch.ones(LONGEST, LONGEST, dtype=torch.bool, device=x.device).triu(1)
+            causal = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
             last = trunk(tokens, causal)[torch.arange(len(x), device=x.device), x.argmax(1)]  # the mark of the end
             out: Tensor = head["proj"](last)
         else:

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.media.audio import resample
+from omnibind_core.specialists._causal import cut
 from omnibind_core.specialists._fbank import FRAME, RATE, fbank
 from omnibind_core.specialists._imagebind import FRAMES, LONGEST, SIDE, ImageBindSize, Towers, names_to_read
 from omnibind_core.specialists._torchvision import import_torchvision
@@ -183,14 +184,14 @@ class ImageBind:
         return torch.cat(rows)
 
     def pieces(self, texts: Sequence[str]) -> Tensor:
-        """Give CLIP's byte pairs: (n, 77) int64, padded with 0."""
+        """Give CLIP's byte pairs: (n, length of the longest, at most 77) int64, padded with 0."""
         if self._tokenizer is None:
             import_torchvision()
             from open_clip.tokenizer import SimpleTokenizer
 
             self._tokenizer = SimpleTokenizer(context_length=LONGEST)
         ids: Tensor = self._tokenizer(list(texts))
-        return ids.to(self._device)
+        return cut(ids).to(self._device)
 
     def _sound(self, item: Audio) -> Tensor:
         samples = torch.from_numpy(np.ascontiguousarray(resample(item, RATE))).to(self._device)

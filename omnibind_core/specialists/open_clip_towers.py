@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from omnibind_core.errors import OmniBindError, WeightsError
+from omnibind_core.specialists._causal import cut, encode_text
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
@@ -278,7 +279,10 @@ class OpenClipTower:
         return features
 
     def _sentences(self, items: Sequence[Any]) -> Tensor:
-        features: Tensor = self._network.encode_text(self._tokenize([item.text for item in items]).to(self._device))
+        tokens = self._tokenize([item.text for item in items])
+        if not _RECIPES[self.spec.name].siglip:
+            return encode_text(self._network, cut(tokens).to(self._device))
+        features: Tensor = self._network.encode_text(tokens.to(self._device))
         return features
 
 
