@@ -109,17 +109,20 @@ def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = Non
     return OmniBind.from_pretrained(arguments.preset, modalities=modalities, progress=_progress, **options)
 
 
-_fetched: set[str] = set()
+_bars: dict[str, Any] = {}
 
 
 def _progress(label: str, share: float) -> None:
-    """Show downloads on a terminal's standard error."""
-    if 0 < share < 1 and sys.stderr.isatty():
-        print(f"\r{label}: {share:4.0%} ", end="", file=sys.stderr)
-        _fetched.add(label)
-    elif share == 1 and label in _fetched:
-        print(f"\r{label}: fetched", file=sys.stderr)
-        _fetched.discard(label)
+    """Draw a bar on standard error for each file that is being fetched."""
+    if label not in _bars:
+        if not 0 < share < 1:
+            return  # cached
+        from tqdm import tqdm
+
+        _bars[label] = tqdm(total=100, desc=label, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}")
+    _bars[label].update(100 * share - _bars[label].n)
+    if share >= 1:
+        _bars.pop(label).close()
 
 
 def _source(item: str) -> tuple[Modality, str | Path]:
