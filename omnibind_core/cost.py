@@ -1,9 +1,9 @@
 """What an input costs in each preset, counted on the meta device: exact, in seconds, without weights or memory.
 
 Ours runs each tower that the input needs once, and sentences only as far as they go. The published inference
-(zehanwang01/OmniBind, ``omni_model``) runs every member's own tower: each Uni3D member runs EVA02-E's again, each SigLIP
-its other tower on a dummy, and most pad sentences to their full length. What both do alike outside of matrix products
-(decoding, spectrograms, grouping of points, norms) is not counted.
+(zehanwang01/OmniBind, ``omni_model``) runs every member's own tower: each Uni3D member runs EVA02-E's again, SigLIP
+runs its other tower on a dummy, and most pad sentences to their full length. What both do alike outside of matrix
+products (decoding, spectrograms, grouping of points, norms) is not counted.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -50,13 +51,16 @@ class Needs:
 
 
 @cache
-def _numbers(name: str) -> dict[Role, int]:
-    """Count a specialist's weights by what becomes of them."""
-    found: dict[Role, int] = {"stays": 0, "travels": 0, "shrinks": 0}
+def _numbers(name: str) -> dict[Role | Literal["pinned"], int]:
+    """Count a specialist's weights by what becomes of them; "pinned" is what those that move take in pinned memory."""
+    found: dict[Role | Literal["pinned"], int] = {"stays": 0, "travels": 0, "shrinks": 0, "pinned": 0}
     if is_published(name):
         for owner in meta_network(name).modules():
             for parameter in owner.parameters(recurse=False):
-                found[role(owner, parameter)] += parameter.numel()
+                becomes = role(owner, parameter)
+                found[becomes] += parameter.numel()
+                if becomes != "stays":  # torch pins blocks of a power of two
+                    found["pinned"] += 1 << (parameter.numel() - 1).bit_length()
     else:
         found["stays"] = find(name)[0].parameters
     return found
@@ -94,9 +98,10 @@ def needs(
     shrunk = [one["travels"] * width + one["shrinks"] + one["shrinks"] // GROUP * width for one in numbers]
     # A tower is loaded whole before it is spread, and for int8 it is there twice while it is measured.
     kept = peak = 0
-    for one, on_card in zip(travels, _spread(travels, (card or 0) - base - stays), strict=True):
+    for count, one, on_card in zip(numbers, travels, _spread(travels, (card or 0) - base - stays), strict=True):
         peak = max(peak, kept + one)
-        kept += one - on_card
+        kept += count["pinned"] * width * (one - on_card) // max(one, 1)
+    peak = max(peak, kept)
     measured = max(whole + small for whole, small in zip(travels, shrunk, strict=True))
     return [
         Needs("resident", base + stays + sum(travels), LOADING + heads_bytes(preset)),
