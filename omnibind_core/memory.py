@@ -188,7 +188,7 @@ def place(specialist: Specialist, plan: Plan, device: torch.device, budget: Budg
         exact = {key: kept[key] for key in shrinking}
         error = vector_error(placed, lambda: kept.update(_shrunk(exact, device)))
         log.info("%s in int8: its vectors change by %.3f %%", specialist.spec.title, 100 * error)
-        if error > TOLERANCE:
+        if not error <= TOLERANCE:  # nor if it is not a number
             log.warning("%s is not kept in int8, for its vectors would change too much", specialist.spec.title)
             kept.update(exact)
     for key, found in kept.items():
