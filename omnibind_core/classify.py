@@ -14,7 +14,9 @@ from omnibind_core.types import FloatArray
 __all__ = ["LabelScore", "classify"]
 
 MAX_LABELS = 200
-TEMPERATURE = 0.05  # our choice: cosines of the bound space spread over about 0.2, so the best label stands out
+# Calibrated on the development halves of the picture and shape pools: among ten labels the mean probability of the
+# first is then 0.64 where 64 % are right, and 0.69 where 72 % are; 0.05 says 0.72 and 0.77.
+TEMPERATURE = 0.07
 
 
 @dataclass(frozen=True)
