@@ -20,7 +20,17 @@ from omnibind_core.binding.pools import PoolError, Rows
 from omnibind_core.binding.search import representatives, top_k
 from omnibind_core.types import MODALITIES, Modality
 
-__all__ = ["Hop", "Hubness", "PseudoPairs", "Vectors", "hubness", "pseudo_pairs", "read_pairs", "write_pairs"]
+__all__ = [
+    "Hop",
+    "Hubness",
+    "PseudoPairs",
+    "Vectors",
+    "hubness",
+    "pseudo_pairs",
+    "read_pairs",
+    "read_report",
+    "write_pairs",
+]
 
 Indices: TypeAlias = NDArray[np.int64]
 Vectors: TypeAlias = Mapping[Modality, Mapping[str, Rows]]
@@ -271,3 +281,17 @@ def read_pairs(path: Path) -> PseudoPairs:
     return PseudoPairs(
         {m: tensors[f"items.{m}"] for m in present}, tensors["source"], {m: tensors[f"scores.{m}"] for m in present}
     )
+
+
+def read_report(path: Path) -> dict[tuple[Modality, Modality], Hubness]:
+    """Read the hubness report that :func:`write_pairs` wrote."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as stored:
+        about = json.loads(stored.metadata()["hubness"])
+    report: dict[tuple[Modality, Modality], Hubness] = {}
+    for start in MODALITIES:
+        for end in MODALITIES:
+            if found := about.get(f"{start}->{end}"):
+                report[start, end] = Hubness(**{**found, "most": tuple((row, times) for row, times in found["most"])})
+    return report

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from omnibind_core.binding.pools import ArrayRows, PoolError
-from omnibind_core.binding.pseudo_pairs import Hop, hubness, pseudo_pairs, read_pairs, write_pairs
+from omnibind_core.binding.pseudo_pairs import Hop, hubness, pseudo_pairs, read_pairs, read_report, write_pairs
 from omnibind_core.binding.search import peak_bytes, representatives, top_k
 from omnibind_core.config import assets_directory
 from omnibind_core.types import MODALITIES, FloatArray
@@ -152,6 +152,7 @@ def test_the_gallery_pairs_with_itself_by_meaning(tmp_path: Path):
         assert set(got) == set(expected[row])
     write_pairs(tmp_path / "pairs.safetensors", pairs, report)
     read = read_pairs(tmp_path / "pairs.safetensors")
+    assert read_report(tmp_path / "pairs.safetensors") == report
     np.testing.assert_array_equal(read.source, pairs.source)
     np.testing.assert_array_equal(read.items["audio"], pairs.items["audio"])
     np.testing.assert_array_equal(read.scores["text"], pairs.scores["text"])
