@@ -9,10 +9,12 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import PIL.Image
@@ -107,13 +109,16 @@ def _alarm(seconds: float) -> None:
 
 
 def _peak_bytes() -> int:
-    """Most memory this process ever held, 0 where the platform cannot tell."""
+    """Most memory this process ever held, 0 where the platform cannot tell.
+
+    Not ``getrusage``: on Linux its peak starts at that of the process which started this one.
+    """
     try:
-        import resource
-    except ImportError:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
         return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    found = re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 if __name__ == "__main__":

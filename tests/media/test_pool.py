@@ -180,3 +180,17 @@ def test_media_cross_the_pipe_unchanged() -> None:
     assert back.surfaces[0].texture is not None
     np.testing.assert_array_equal(back.surfaces[0].uv, textured.uv)
     assert back.surfaces[1].uv is None
+
+
+def test_a_large_parent_does_not_tire_its_workers() -> None:
+    """A child's peak by ``getrusage`` starts at its parent's; a model of some GB must not cost a process a file."""
+    code = (
+        "import sys; import numpy as np; from omnibind_core.media.source import Blob;"
+        "from omnibind_core.media.pool import WorkerPool; "
+        "ballast = np.ones(1_400_000_000, np.uint8); pool = WorkerPool(size=1);"
+        "blob = Blob(sys.stdin.buffer.read(), 'a.png', 'png'); pool.decode(blob, 'image');"
+        "first = {w._process.pid for w in pool._workers}; pool.decode(blob, 'image');"
+        "print(len(first), first == {w._process.pid for w in pool._workers}); pool.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=PNG.data, capture_output=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == [b"1", b"True"]
