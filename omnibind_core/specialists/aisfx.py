@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,7 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = (1, *_STAGES)
-        self.first = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1) for before, after in zip(widths, _STAGES, strict=False)
-        )
+        self.first = nn.ModuleList(nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths))
         self.second = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in _STAGES)
 
     def load(self, published: Mapping[str, Tensor]) -> None:
