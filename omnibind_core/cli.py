@@ -42,12 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result: dict[str, Any] = arguments.run(arguments)
     except OmniBindError as error:
+        _progress.close()
         if arguments.json:
             body = {"given": error.given, "allowed": error.allowed, "action": error.action}
             print(json.dumps({"error": body}), file=sys.stderr)
         else:
             print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    finally:
+        _progress.close()
     if arguments.json:
         print(json.dumps(result))
     else:
@@ -109,20 +112,32 @@ def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = Non
     return OmniBind.from_pretrained(arguments.preset, modalities=modalities, progress=_progress, **options)
 
 
-_bars: dict[str, Any] = {}
+class _Bar:
+    """One passing line on a terminal's standard error: what is being fetched or loaded, and how far it is."""
+
+    def __init__(self) -> None:
+        self._label = ""
+        self._bar: Any = None
+
+    def __call__(self, label: str, share: float) -> None:
+        if label != self._label or share >= 1:
+            self.close()
+        if share < 1:
+            if self._bar is None:
+                from tqdm import tqdm
+
+                shape = "{desc}: {percentage:3.0f}%|{bar:30}| {elapsed}"
+                self._label = label
+                self._bar = tqdm(total=100, desc=label, bar_format=shape, leave=False, disable=None)
+            self._bar.update(100 * share - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._label, self._bar = "", None
 
 
-def _progress(label: str, share: float) -> None:
-    """Draw a bar on standard error for each file that is being fetched."""
-    if label not in _bars:
-        if not 0 < share < 1:
-            return  # cached
-        from tqdm import tqdm
-
-        _bars[label] = tqdm(total=100, desc=label, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}")
-    _bars[label].update(100 * share - _bars[label].n)
-    if share >= 1:
-        _bars.pop(label).close()
+_progress = _Bar()
 
 
 def _source(item: str) -> tuple[Modality, str | Path]:
