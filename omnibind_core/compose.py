@@ -17,7 +17,7 @@ import numpy as np
 from omnibind_core.errors import QueryError
 from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["OPERATORS", "Operator", "Term", "centre", "check_terms"]
+__all__ = ["OPERATORS", "Operator", "Term", "centre", "check_terms", "unit_rows"]
 
 _TINY = 1e-6
 
@@ -72,23 +72,22 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
     -------
     vectors : ndarray, shape (t, D), float32
     weights : ndarray, shape (t,), float32
-        Terms of weight 0 are left out.
+        As given; at least one is not 0.
 
     Raises
     ------
     QueryError
         No terms, all weights 0, or a weight that is not a number from -1 to 1.
     """
-    for term in terms:
-        check_weight(term.weight)
-    used = [term for term in terms if abs(term.weight) > _TINY]
-    if not used:
+    weights = np.array([check_weight(term.weight) for term in terms], np.float32)
+    weights[abs(weights) <= _TINY] = 0
+    if not weights.any():
         raise QueryError(
             f"{len(terms)} terms, none with a weight other than 0",
             "at least one term with a weight from -1 to 1",
             "add a term, or move a slider away from 0",
         )
-    return np.stack([t.vector for t in used]).astype(np.float32), np.array([t.weight for t in used], np.float32)
+    return np.stack([term.vector for term in terms]).astype(np.float32), weights
 
 
 def check_weight(weight: object) -> float:
@@ -113,10 +112,11 @@ def centre(vectors: FloatArray, mean: FloatArray) -> FloatArray:
 
     Contrastive spaces put each modality into its own cone; the mean is the cone's axis.
     """
-    return _unit(vectors - mean)
+    return unit_rows(vectors - mean)
 
 
-def _unit(rows: FloatArray) -> FloatArray:
+def unit_rows(rows: FloatArray) -> FloatArray:
+    """Scale rows to unit length: (n, D) -> (n, D); zero rows stay zero."""
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
     scaled: FloatArray = (rows / np.maximum(norms, _TINY)).astype(np.float32)
     return scaled
@@ -127,7 +127,7 @@ def _query(vector: FloatArray) -> FloatArray:
         raise QueryError(
             "terms that cancel one another out", "terms whose sum is not zero", "change a weight or leave a term out"
         )
-    return _unit(vector)[None]
+    return unit_rows(vector)[None]
 
 
 class _VectorOperator:
@@ -210,7 +210,7 @@ class Product:
         """Each term on its own (negative ones turned round), and their sum."""
         signed: FloatArray = np.sign(weights)[:, None] * vectors
         total: FloatArray = weights @ vectors
-        return _unit(np.vstack([signed, total[None]]))
+        return unit_rows(np.vstack([signed, total[None]]))
 
     def scores(self, vectors: FloatArray, weights: FloatArray, candidates: FloatArray) -> FloatArray:
         """(t, D), (t,), (n, D) -> (n,) in 0..1."""

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from omnibind_core.compose import OPERATORS, Operator, Term, centre, check_terms
+from omnibind_core.compose import OPERATORS, Operator, Term, centre, check_terms, unit_rows
 from omnibind_core.config import assets_directory
 from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.index import FlatIndex
@@ -147,9 +147,7 @@ class Gallery:
         self.folder = folder
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
-        both = media + caption
-        both /= np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-6)
-        self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": both}
+        self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": unit_rows(media + caption)}
 
     @classmethod
     def load(cls, model: OmniBind, folder: Path | None = None) -> Gallery:
@@ -179,7 +177,7 @@ class Gallery:
             )
         if json.loads(metadata.get("ids", "[]")) != [item.id for item in items]:
             raise GalleryError("vectors of another catalogue", "one vector for each item, in order", remedy)
-        return cls(items, _unit(media), _unit(caption), folder)
+        return cls(items, unit_rows(media), unit_rows(caption), folder)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -249,10 +247,9 @@ class Gallery:
         """
         _check(k, modalities, operator, match)
         vectors, weights = check_terms(terms)
-        used = [term for term in terms if abs(term.weight) > 1e-6]
         if centred:
-            vectors = np.vstack([centre(t.vector[None], self._mean(match, t.modality)) for t in used])
-        hidden = set(exclude) | self._duplicates(used)
+            vectors = np.vstack([centre(t.vector[None], self._mean(match, t.modality)) for t in terms])
+        hidden = set(exclude) | self._duplicates(terms)
         return {
             m: self._search(m, vectors, weights, k, OPERATORS[operator], match, centred, hidden) for m in modalities
         }
@@ -272,13 +269,14 @@ class Gallery:
         if not len(rows):
             return []
         index, candidates = self._index(modality, match, centred)
-        queries = operator.queries(vectors, weights)
+        used = weights != 0  # a term of weight 0 decides nothing, but its cosines are still told
+        queries = operator.queries(vectors[used], weights[used])
         wanted = k + len(hidden) if len(queries) == 1 else max(_CANDIDATES, k + len(hidden))
         _, found = index.search(queries, wanted)
         local = np.unique(found)
-        scores = operator.scores(vectors, weights, candidates[local])
+        scores = operator.scores(vectors[used], weights[used], candidates[local])
         sample = candidates[:: max(1, len(candidates) // _SAMPLE)]
-        reference = operator.scores(vectors, weights, sample)
+        reference = operator.scores(vectors[used], weights[used], sample)
         mean, deviation = float(reference.mean()), max(float(reference.std()), 1e-6)
         hits: list[Hit] = []
         for i in np.argsort(-scores, kind="stable"):
@@ -322,11 +320,6 @@ class Gallery:
         if centred:
             vectors = centre(vectors, self._mean(match, modality))
         return FlatIndex(vectors), vectors
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    scaled: FloatArray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
-    return scaled
 
 
 def _check(k: int, modalities: Sequence[Modality], operator: str, match: str) -> None:

@@ -72,6 +72,16 @@ def test_a_mix_has_both_and_a_negative_has_it_not(gallery):
     assert less[-1].details["concept"] == "cat"
 
 
+@pytest.mark.parametrize("operator", ["sum", "product", "projection", "slerp"])
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_term_of_weight_0_changes_no_score_and_is_still_traced(gallery, operator, centred):
+    options = {"operator": operator, "centred": centred, "modalities": ["image"]}
+    alone = gallery.search([Term(DOG)], 3, **options)["image"]
+    traced = gallery.search([Term(PIANO, 0.0), Term(DOG)], 3, **options)["image"]
+    assert [(hit.id, hit.score) for hit in traced] == [(hit.id, hit.score) for hit in alone]
+    assert [hit.terms[1:] for hit in traced] == [hit.terms for hit in alone]
+
+
 def test_the_querys_own_input_never_comes_back(gallery):
     for item in gallery.items:
         hits = gallery.search([gallery.term(item.id)], 3)

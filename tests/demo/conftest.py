@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,4 +57,7 @@ def service(uploads: Path) -> Service:
     made = Service(Settings.read(["--device", "cpu"]))
     made.start()
     made.wait()
+    end = time.monotonic() + 60
+    while made.status().phase == "loading" and time.monotonic() < end:  # its first tries come after it can answer
+        time.sleep(0.05)
     return made
