@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from omnibind_core.binder import bind
 from omnibind_core.binding.losses import Temperature, cross_modal, decoupling, domain_shares
+from omnibind_core.binding.processes import BatchNorm, gather, own
 from omnibind_core.binding.pseudo_pairs import PseudoPairs, Vectors
 from omnibind_core.binding.train_projectors import digest
 from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, seeded, train
@@ -42,13 +43,16 @@ class Languages:
     targets : Tensor, shape (n, domains), bool
         For each text of the pool, in the order of `domains`; see
         :func:`omnibind_core.binding.losses.domain_targets`.
+    rows : Tensor, shape (m,), int64, optional
+        Texts that the loss may draw; None: all.
     """
 
     domains: Mapping[Modality, Sequence[str]]
     targets: Tensor
+    rows: Tensor | None = None
 
 
-def new_router(width: int, members: int, seed: int) -> nn.Module:
+def new_router(width: int, members: int, seed: int) -> nn.Sequential:
     """Make a router of the published form, without its last sigmoid and softmax.
 
     Parameters
@@ -61,10 +65,10 @@ def new_router(width: int, members: int, seed: int) -> nn.Module:
         Of its first weights.
     """
 
-    def make() -> nn.Module:
+    def make() -> nn.Sequential:
         return nn.Sequential(
-            nn.Linear(width, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(),
-            nn.Linear(HIDDEN, MIDDLE), nn.BatchNorm1d(MIDDLE), nn.Tanh(), nn.Linear(MIDDLE, members),
+            nn.Linear(width, HIDDEN), BatchNorm(HIDDEN), nn.ReLU(),
+            nn.Linear(HIDDEN, MIDDLE), BatchNorm(MIDDLE), nn.Tanh(), nn.Linear(MIDDLE, members),
         )  # fmt: skip
 
     return seeded(make, seed)
@@ -128,11 +132,12 @@ def train_routers(
         raise TrainingError(
             f"{len(languages.targets)} targets for {len(_any_rows(vectors, 'text'))} texts", "one each", "correct them"
         )
-    shares, targets = torch.zeros(0), torch.zeros(0)
+    shares, targets, drawable = torch.zeros(0), torch.zeros(0), torch.zeros(0)
     if languages is not None:
         names = [member.name for member in preset.members["text"]]
         shares = domain_shares(names, languages.domains, list(languages.domains)).to(device)
         targets = languages.targets
+        drawable = torch.arange(len(targets)) if languages.rows is None else languages.rows
     routers = nn.ModuleDict()
     for number, modality in enumerate(trained):
         width = sum(vectors[modality][space].width for space in preset.routers[modality].inputs)
@@ -150,11 +155,12 @@ def train_routers(
         return weights
 
     def routed(modality: Modality, rows: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
+        n, rows = len(rows), rows[own(len(rows))]
         read = {s: torch.from_numpy(vectors[modality][s].take(rows)).to(device) for s in preset.spaces_of(modality)}
         with torch.no_grad():
             projected = projectors(modality, read)
         weights = weigh(modality, read, len(rows))
-        return bind(preset.members[modality], projected, weights), weights
+        return gather(bind(preset.members[modality], projected, weights), n), gather(weights, n)
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
         rows = batch_rows(recipe.seed, step, len(pairs), recipe.batch)
@@ -165,7 +171,7 @@ def train_routers(
             # A missing item is stood for by the first of its pool, and left out of the loss.
             asked = np.maximum(items[modality], 0)
             if modality == "text" and languages is not None:
-                drawn = torch.randint(len(targets), (recipe.batch,), generator=generator).numpy()
+                drawn = drawable[torch.randint(len(drawable), (recipe.batch,), generator=generator)].numpy()
                 asked = np.concatenate([asked, drawn])
             out, weights = routed(modality, asked)
             bound[modality] = out[: len(rows)]
@@ -180,7 +186,9 @@ def train_routers(
         "preset": json.loads(preset.text),
         "tuples": digest(pairs.source, *(pairs.items[m] for m in sorted(pairs.items))),
         "vectors": digest(*(vectors[m][s].chunk(0, 256) for m in preset.members for s in preset.spaces_of(m))),
-        "languages": None if languages is None else [dict(languages.domains), digest(targets.numpy())],
+        "languages": None
+        if languages is None
+        else [dict(languages.domains), digest(targets.numpy(), drawable.numpy())],
     }
     curve = train(whole, loss_of, recipe, folder / "routers", identity=identity, title="routers", device=device)
     return {m: routers[m].cpu() for m in trained}, curve

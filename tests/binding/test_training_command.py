@@ -2,108 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors import safe_open
 
 from omnibind_core.binder import OmniBind
-from omnibind_core.binding import pipeline
+from omnibind_core.binding import extraction, pipeline
 from omnibind_core.binding.__main__ import main
 from omnibind_core.binding.plan import read_plan
-from omnibind_core.binding.pools import extract, open_shards
+from omnibind_core.binding.pools import open_shards
 from omnibind_core.binding.pseudo_pairs import read_pairs
 from omnibind_core.binding.training import TrainingError
-from omnibind_core.config import assets_directory, load_preset
-from omnibind_core.types import FloatArray
+from omnibind_core.config import load_preset
 from omnibind_core.weights import read_tensors
-
-PLAN = """
-name = "small"
-title = "Small & tested"
-licence = "CC-BY-4.0"
-out = "trained"
-seed = 3
-
-[pools.image]
-files = ["image/*.jpg"]
-licence = "see the gallery's catalogue"
-vectors = {efficientnet_lite2 = "ready/image"}
-
-[pools.audio]
-files = ["audio/*.ogg"]
-vectors = {aisfx = "ready/audio"}
-
-[pools.text]
-lines = {image = ["seen.txt"], audio = ["heard.txt"]}
-
-[spaces.eyes]
-title = "Eyes"
-towers = {image = "efficientnet_lite2", text = "minilm_l6"}
-
-[spaces.ears]
-towers = {audio = "aisfx", text = "minilm_l6"}
-
-[pairs]
-duplicates = {image = {space = "eyes", cosine = 0.9999}}
-
-[pairs.routes]
-"image>text" = ["eyes:text"]
-"text>image" = ["eyes:image"]
-"audio>text" = ["ears:text"]
-"text>audio" = ["ears:audio"]
-"audio>image" = ["ears:text", "eyes:image"]
-"image>audio" = ["eyes:text", "ears:audio"]
-
-[target]
-parts = [{space = "eyes", share = 0.9}, {space = "ears", share = 0.1, project = true}]
-
-[projectors]
-mixtures = ["all", "AT"]
-steps = 20
-batch = 48
-hidden = 64
-
-[routers]
-inputs = {text = ["eyes"]}
-domains = {image = ["eyes"], audio = ["ears"]}
-steps = 60
-batch = 48
-rate = 0.003
-decoupling = 4.0
-"""
+from tests.binding.small_plan import PLAN, lay_out
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay out 60 pictures and 60 sounds (stubs with finished vectors) and what is said of them."""
     folder = tmp_path_factory.mktemp("pools")
-    gallery = assets_directory() / "gallery"
-    with safe_open(gallery / "vectors-mini.safetensors", "np") as stored:
-        ids, rows = json.loads(stored.metadata()["ids"]), stored.get_tensor("media").astype(np.float32)
-    items = {item["id"]: item for item in json.loads((gallery / "catalogue.json").read_text())["items"]}
-    for modality, suffix, said, template in (
-        ("image", "jpg", "seen.txt", "a photo of a {}"),
-        ("audio", "ogg", "heard.txt", "the sound of a {}"),
-    ):
-        chosen = sorted(i for i, name in enumerate(ids) if items[name]["modality"] == modality)[:60]
-        (folder / modality).mkdir()
-        paths = [folder / modality / f"{number:03d}.{suffix}" for number in range(len(chosen))]
-        for path in paths:
-            path.touch()
-        keys = [path.relative_to(folder).as_posix() for path in paths]
-        words = rows[chosen][:, :384]  # mini's block of meaning is MiniLM's space
-
-        def embed(numbers: range, words: FloatArray = words) -> FloatArray:
-            return words[list(numbers)]
-
-        extract(folder / "ready" / modality, range(len(keys)), keys, embed, specialist="mini's words")
-        lines = [items[ids[i]]["caption"] for i in chosen] + [template.format(items[ids[i]]["concept"]) for i in chosen]
-        (folder / said).write_text("\n\n".join(lines))
-    (folder / "small.toml").write_text(PLAN)
+    lay_out(folder)
     return folder
 
 
@@ -138,7 +57,7 @@ def test_one_command_makes_a_preset_that_binds(folder: Path, monkeypatch: pytest
         raise AssertionError("done already")
 
     monkeypatch.setattr(pipeline, "pseudo_pairs", forbidden)
-    monkeypatch.setattr(pipeline.registry, "required", forbidden)
+    monkeypatch.setattr(extraction.registry, "required", forbidden)
     assert main([str(folder / "small.toml"), "--device", "cpu"]) == 0
     again = read_tensors(out / "projectors.safetensors")
     assert all((value == again[name]).all() for name, value in before.items())
