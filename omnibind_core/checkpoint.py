@@ -84,7 +84,9 @@ def load_files(
         else:
             path = local_files({name: source}, offline=offline, progress=progress)[name]
         if not path.is_file():
-            raise WeightsError(f"no file {path}", "the committed weights", "restore it from version control")
+            raise WeightsError(
+                f"no file {path}", "the weights that the preset names", "restore it from version control, or its folder"
+            )
         loaded[name] = read_tensors(path)
         check_names(preset, name, loaded[name])
     return loaded

@@ -41,19 +41,22 @@ def assets_directory() -> Path:
 
 @dataclass(frozen=True)
 class Asset:
-    """A weights file that is committed with the project.
+    """A weights file that is committed with the project, or lies beside its preset.
 
     Attributes
     ----------
     path : str
-        Relative to :func:`assets_directory`.
+        Relative to `folder`.
+    folder : Path, optional
+        Of the preset's JSON; None is :func:`assets_directory`.
     """
 
     path: str
+    folder: Path | None = None
 
     def local(self) -> Path:
         """Absolute path on this machine."""
-        return assets_directory() / self.path
+        return (self.folder or assets_directory()) / self.path
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,7 @@ def load_preset(name: str | Path) -> Preset:
         raise PresetError(f"preset '{name}'", f"one of {', '.join(preset_names())}", "choose one of these")
     text = path.read_text(encoding="utf-8")
     try:
-        return _parse(json.loads(text), text)
+        return _parse(json.loads(text), text, path.resolve().parent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, PresetError):
             raise
@@ -272,7 +275,7 @@ def load_preset(name: str | Path) -> Preset:
         ) from error
 
 
-def _parse(raw: dict[str, Any], text: str) -> Preset:
+def _parse(raw: dict[str, Any], text: str, folder: Path) -> Preset:
     spaces = {name: _space(name, body) for name, body in raw["spaces"].items()}
     modalities: dict[Modality, Any] = {m: raw["modalities"][m] for m in MODALITIES if m in raw["modalities"]}
     preset = Preset(
@@ -285,7 +288,7 @@ def _parse(raw: dict[str, Any], text: str) -> Preset:
         spaces=spaces,
         members={m: tuple(_member(one) for one in body["members"]) for m, body in modalities.items()},
         routers={m: _router(body["router"]) for m, body in modalities.items()},
-        files={name: _file(body) for name, body in raw["files"].items()},
+        files={name: _file(body, folder) for name, body in raw["files"].items()},
         text=text,
     )
     for problem in _contradictions(preset):
@@ -311,7 +314,11 @@ def _router(raw: dict[str, Any]) -> RouterSpec:
     return RouterSpec(**{**raw, **lists})
 
 
-def _file(raw: dict[str, Any]) -> HubFile | Asset:
+def _file(raw: dict[str, Any], folder: Path) -> HubFile | Asset:
+    if "beside" in raw:
+        if Path(raw["beside"]).name != raw["beside"]:  # a preset from elsewhere reads no other folder
+            raise ValueError(f"'{raw['beside']}' is not the name of a file beside the preset")
+        return Asset(raw["beside"], folder)
     return Asset(raw["asset"]) if "asset" in raw else HubFile(**raw)
 
 

@@ -71,7 +71,7 @@ decoupling = 4.0
 
 
 def lay_out(folder: Path) -> None:
-    """Lay out 60 pictures and 60 sounds (stubs with finished vectors), what is said of them, and the plan."""
+    """Lay out the plan, sentences, and 60 pictures, sounds and shapes each: stubs with finished vectors."""
     gallery = assets_directory() / "gallery"
     with safe_open(gallery / "vectors-mini.safetensors", "np") as stored:
         ids, rows = json.loads(stored.metadata()["ids"]), stored.get_tensor("media").astype(np.float32)
@@ -79,6 +79,7 @@ def lay_out(folder: Path) -> None:
     for modality, suffix, said, template in (
         ("image", "jpg", "seen.txt", "a photo of a {}"),
         ("audio", "ogg", "heard.txt", "the sound of a {}"),
+        ("point", "glb", "", ""),
     ):
         chosen = sorted(i for i, name in enumerate(ids) if items[name]["modality"] == modality)[:60]
         (folder / modality).mkdir()
@@ -93,5 +94,6 @@ def lay_out(folder: Path) -> None:
 
         extract(folder / "ready" / modality, range(len(keys)), keys, embed, specialist="mini's words")
         lines = [items[ids[i]]["caption"] for i in chosen] + [template.format(items[ids[i]]["concept"]) for i in chosen]
-        (folder / said).write_text("\n\n".join(lines))
+        if said:
+            (folder / said).write_text("\n\n".join(lines))
     (folder / "small.toml").write_text(PLAN)
