@@ -23,7 +23,7 @@ from omnibind_core.binding.losses import Temperature, info_nce, same_items
 from omnibind_core.binding.pools import PoolError, Rows
 from omnibind_core.binding.processes import BatchNorm, gather, own
 from omnibind_core.binding.pseudo_pairs import PseudoPairs
-from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, seeded, train
+from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, exact, seeded, train
 from omnibind_core.specialists.base import unit
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 
@@ -213,7 +213,8 @@ def _train_head(
                 chosen = {m: torch.from_numpy(items[m][both]).to(device) for m in {a, b}}
                 given = outputs[a][torch.from_numpy(both[items[a] >= 0]).to(device)]
                 seen = wanted[b][torch.from_numpy(both[items[b] >= 0]).to(device)]
-                losses.append(info_nce(given, seen, temperature(), same_items(chosen, chosen)))
+                with exact(device):
+                    losses.append(info_nce(given, seen, temperature(), same_items(chosen, chosen)))
         if not losses:  # a batch without one complete pair asks for nothing
             losses.append(0.0 * out.sum())
         return torch.stack(losses).mean()

@@ -21,7 +21,7 @@ from omnibind_core.binding.losses import Temperature, cross_modal, decoupling, d
 from omnibind_core.binding.processes import BatchNorm, gather, own
 from omnibind_core.binding.pseudo_pairs import PseudoPairs, Vectors
 from omnibind_core.binding.train_projectors import digest
-from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, seeded, train
+from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, exact, seeded, train
 from omnibind_core.config import Preset
 from omnibind_core.projectors import Projectors
 from omnibind_core.types import FloatArray, Modality
@@ -178,9 +178,11 @@ def train_routers(
             if modality == "text" and languages is not None:
                 drawn_weights = weights[len(rows) :]
                 wanted = targets[torch.from_numpy(asked[len(rows) :])].to(device)
-                decoupled = decoupling(drawn_weights, shares, wanted)
+                with exact(device):
+                    decoupled = decoupling(drawn_weights, shares, wanted)
         there = {m: torch.from_numpy(i).to(device) for m, i in items.items()}
-        return cross_modal(bound, whole["temperature"](), there) + recipe.decoupling * decoupled
+        with exact(device):
+            return cross_modal(bound, whole["temperature"](), there) + recipe.decoupling * decoupled
 
     identity = {
         "preset": json.loads(preset.text),

@@ -28,7 +28,7 @@ from omnibind_core.binding.processes import average_gradients, rank, wait
 from omnibind_core.errors import OmniBindError
 from omnibind_core.types import FloatArray
 
-__all__ = ["Recipe", "TrainingError", "batch_rows", "curve_svg", "seeded", "train"]
+__all__ = ["Recipe", "TrainingError", "batch_rows", "curve_svg", "exact", "seeded", "train"]
 
 _STATE = "state.safetensors"
 
@@ -129,6 +129,11 @@ def seeded(make: Callable[[], nn.Sequential], seed: int) -> nn.Sequential:
         if isinstance(layer, nn.Linear) and isinstance(following, nn.BatchNorm1d):
             layer.bias.requires_grad_(False)
     return layers
+
+
+def exact(device: str) -> torch.autocast:
+    """Leave bfloat16 for a while: cosines times a scale of 20 or more need float32."""
+    return torch.autocast(torch.device(device).type, enabled=False)
 
 
 def train(
