@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from omnibind_core.types import FloatArray
 __all__ = ["Recipe", "TrainingError", "batch_rows", "curve_svg", "exact", "seeded", "train"]
 
 _STATE = "state.safetensors"
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class TrainingError(OmniBindError, RuntimeError):
@@ -116,19 +117,20 @@ def _order(seed: int, passes: int, n: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, passes)).permutation(n)
 
 
-def seeded(make: Callable[[], nn.Sequential], seed: int) -> nn.Sequential:
-    """Make layers with first weights that only `seed` decides; the global generator stays as it was.
+def seeded(make: Callable[[], Network], seed: int) -> Network:
+    """Make a module with first weights that only `seed` decides; the global generator stays as it was.
 
     A bias before a BatchNorm is not trained: it changes nothing that BatchNorm lets through, and its gradient is
     rounding noise, which AdamW would turn into steps of full size that differ from machine to machine.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layers = make()
-    for layer, following in pairwise(layers):
-        if isinstance(layer, nn.Linear) and isinstance(following, nn.BatchNorm1d):
-            layer.bias.requires_grad_(False)
-    return layers
+        module = make()
+    for layers in module.modules():
+        for layer, following in pairwise(layers) if isinstance(layers, nn.Sequential) else ():
+            if isinstance(layer, nn.Linear) and isinstance(following, nn.BatchNorm1d):
+                layer.bias.requires_grad_(False)
+    return module
 
 
 def exact(device: str) -> torch.autocast:
