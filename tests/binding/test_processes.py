@@ -60,8 +60,17 @@ def test_two_processes_go_on_with_what_one_began_and_end_with_the_same(tmp_path:
         assert alone.keys() == together.keys()
         for name, value in alone.items():
             torch.testing.assert_close(together[name], value, atol=1e-3, rtol=1e-3)
-    cards = [(folder / "MODEL_CARD.md").read_text().split("## Held-out figures")[1] for folder in (one, two)]
-    assert cards[0].count(" -> ") == cards[1].count(" -> ") == 6
+    for folder in (one, two):
+        card = (folder / "MODEL_CARD.md").read_text().split("## Held-out figures")[1]
+        rows = [line.strip("| ").split(" | ") for line in card.splitlines() if "->" in line]
+        cells = {who: figures for who, *figures in rows}
+        assert len(cells) == 6
+        _, candidates, chance, eyes, ears, equal, routed = cells["image -> text"]
+        assert (eyes, ears) == ("100.0", "-")  # eyes found the pairs
+        assert float(chance) == pytest.approx(100 / int(candidates), abs=0.05)
+        assert min(float(equal), float(routed)) > 3 * float(chance)
+        assert cells["audio -> image"][3:5] == ["-", "-"]
+        assert "the text router gives most of its weight to that domain" in card
 
 
 def test_a_process_alone_does_as_if_nothing_were_there():

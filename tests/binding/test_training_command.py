@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -95,7 +96,8 @@ def test_a_preset_names_no_file_outside_its_folder(tmp_path: Path):
         load_preset(path)
 
 
-def test_a_plan_with_points_can_use_every_mixture(folder: Path):
+def test_a_plan_with_points_can_use_every_mixture(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pipeline, "_IN_MEMORY", 10)  # as with millions of rows
     plan = PLAN.replace('"trained"', '"wide"').replace('["all", "AT"]', json.dumps(list(MIXTURES)))
     plan = plan.replace("steps = 20", "steps = 2").replace("hidden = 64", "hidden = 16").replace('{image = "eff', POINT)
     plan = plan.replace("[pools.text]", POINTS)
@@ -107,6 +109,9 @@ def test_a_plan_with_points_can_use_every_mixture(folder: Path):
     heads = read_tensors(folder / "wide" / "projectors.safetensors")
     firsts = torch.stack([heads[f"ears.{number}.4.bias"] for number in range(10)])
     assert len(firsts.unique(dim=0)) == 10
+    target = open_shards(folder / "wide" / "work" / "target" / "whole" / "text")
+    assert (len(target), target.width) == (377, 384)
+    np.testing.assert_allclose(np.linalg.norm(target.chunk(0, 377), axis=1), 1, atol=1e-3)
     card = (folder / "wide" / "MODEL_CARD.md").read_text()
     assert "Heads of each space: all, A, T, V, AT, AV, TV, P, PV, PT." in card
     assert "the plan asks for no validation" in card
