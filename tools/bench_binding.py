@@ -79,11 +79,13 @@ class Meter:
 
     def __str__(self) -> str:
         card = f" + {torch.cuda.max_memory_allocated() / 1e9:.1f} on the card" if self.device.startswith("cuda") else ""
-        return f"{self.peak / 1e9:.2f}{card}"
+        return f"{self.peak / 1e9:.2f}{card}" if self.peak else f"not measured{card}"
 
 
 def resident() -> int:
-    """Bytes of this process in memory, but for pages of mapped files."""
+    """Bytes of this process in memory, but for pages of mapped files; 0 where the system does not say."""
+    if not Path("/proc/self/status").is_file():
+        return 0
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return 1024 * int(status["RssAnon"].split()[0])
 
