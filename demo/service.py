@@ -279,6 +279,7 @@ class Service:
             options.k,
             operator=options.operator,
             match=options.match,
+            centred=options.centred,
             exclude=exclude or (),
         )
         return Answers(hits, time.perf_counter() - start)

@@ -6,10 +6,8 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from omnibind_core.gallery import Match
+from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, Match
 
 __all__ = ["MAX_TERMS", "Options", "Settings"]
 
@@ -41,11 +39,14 @@ class Options:
         What the query is compared with.
     k : int
         Answers for each modality.
+    centred : bool
+        Whether each modality's mean is subtracted first.
     """
 
-    operator: str = "sum"
-    match: Match = "media+caption"
+    operator: str = DEFAULT_OPERATOR
+    match: Match = DEFAULT_MATCH
     k: int = 6
+    centred: bool = DEFAULT_CENTRED
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, MATCHES, OPERATORS
 from omnibind_core.config import preset_names
 from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.types import MODALITIES, Modality
@@ -89,9 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--in", dest="modalities", default=",".join(MODALITIES), help="where to look: image,audio,point,text"
     )
-    one.add_argument("--operator", default="sum", help="sum, slerp, product or projection (default: sum)")
-    one.add_argument("--match", default="media+caption", help="media, or media+caption (default: media+caption)")
-    one.add_argument("--centred", action="store_true", help="subtract each modality's mean first")
+    one.add_argument("--operator", default=DEFAULT_OPERATOR, help=f"{', '.join(OPERATORS)} (default: %(default)s)")
+    one.add_argument("--match", default=DEFAULT_MATCH, help=f"{', '.join(MATCHES)} (default: %(default)s)")
+    one.add_argument(
+        "--centred",
+        action=argparse.BooleanOptionalAction,
+        default=DEFAULT_CENTRED,
+        help="subtract each modality's mean first",
+    )
     one = command("classify", _classify, _show_classify, "which of these labels fits the item best")
     one.add_argument("item", metavar="ITEM")
     one.add_argument("--labels", required=True, help="labels, separated by commas")

@@ -8,13 +8,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from omnibind_core.compose import OPERATORS, Operator, Term, centre, check_terms, unit_rows
+from omnibind_core.compose import (
+    DEFAULT_CENTRED,
+    DEFAULT_MATCH,
+    DEFAULT_OPERATOR,
+    MATCHES,
+    OPERATORS,
+    Match,
+    Operator,
+    Term,
+    centre,
+    check_terms,
+    unit_rows,
+)
 from omnibind_core.config import assets_directory
 from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.index import FlatIndex
@@ -23,13 +35,9 @@ from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
     from omnibind_core.binder import OmniBind
 
-__all__ = ["DEFAULT_MATCH", "Gallery", "Item", "Match", "build", "read_catalogue"]
+__all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Item", "Match", "build", "read_catalogue"]
 
 log = logging.getLogger(__name__)
-
-Match: TypeAlias = Literal["media", "media+caption"]
-MATCHES: tuple[Match, ...] = get_args(Match)
-DEFAULT_MATCH: Match = "media+caption"  # what a first visitor is served best by; figures say which they used
 
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
 MAX_HITS = 200
@@ -210,9 +218,9 @@ class Gallery:
         k: int = 8,
         *,
         modalities: Sequence[Modality] = MODALITIES,
-        operator: str = "sum",
+        operator: str = DEFAULT_OPERATOR,
         match: Match = DEFAULT_MATCH,
-        centred: bool = False,
+        centred: bool = DEFAULT_CENTRED,
         exclude: Collection[str] = (),
     ) -> dict[Modality, list[Hit]]:
         """Find the items that answer signed terms, in each modality on its own.

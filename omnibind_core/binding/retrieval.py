@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.types import FloatArray
 
-__all__ = ["Figure", "Row", "measure", "table"]
+__all__ = ["Figure", "Row", "figure", "measure", "table"]
 
 _RESAMPLES = 2000
 
@@ -95,13 +95,14 @@ def measure(task: str, queries: FloatArray, candidates: FloatArray, right: NDArr
         n=len(scores),
         candidates=len(candidates),
         chance=float(100 * right.mean()),
-        r1=_figure(hits[:, 0]),
-        r5=_figure(hits[:, :5].any(1)),
-        mean_average_precision=_figure(average),
+        r1=figure(hits[:, 0]),
+        r5=figure(hits[:, :5].any(1)),
+        mean_average_precision=figure(average),
     )
 
 
-def _figure(values: NDArray[np.float64] | NDArray[np.bool_]) -> Figure:
+def figure(values: NDArray[np.float64] | NDArray[np.bool_]) -> Figure:
+    """Average what each query gave: (n,), 0..1 -> percent, with its interval."""
     values = 100.0 * np.asarray(values, np.float64)
     drawn = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
     low, high = np.percentile(values[drawn].mean(1), [2.5, 97.5])
