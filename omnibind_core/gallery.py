@@ -155,6 +155,7 @@ class Gallery:
         self.folder = folder
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
+        self._paths: dict[str, str] = {}
         self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": unit_rows(media + caption)}
 
     @classmethod
@@ -205,7 +206,9 @@ class Gallery:
     def path(self, item: Item, thumbnail: bool = False) -> str | None:
         """Absolute path of an item's file or thumbnail; None for a sentence."""
         name = item.thumbnail if thumbnail else item.file
-        return str((self.folder / name).resolve()) if name else None
+        if name and name not in self._paths:  # asking the disk is most of what a search of many answers takes
+            self._paths[name] = str((self.folder / name).resolve())
+        return self._paths[name] if name else None
 
     def term(self, item_id: str, weight: float = 1.0) -> Term:
         """Make a gallery item a term of a query, by its media."""
@@ -286,6 +289,7 @@ class Gallery:
         sample = candidates[:: max(1, len(candidates) // _SAMPLE)]
         reference = operator.scores(vectors[used], weights[used], sample)
         mean, deviation = float(reference.mean()), max(float(reference.std()), 1e-6)
+        cosines = candidates[local] @ vectors.T  # (m, t): what each term says to each answer
         hits: list[Hit] = []
         for i in np.argsort(-scores, kind="stable"):
             item = self.items[rows[local[i]]]
@@ -298,7 +302,7 @@ class Gallery:
                     item.caption,
                     float(scores[i]),
                     (float(scores[i]) - mean) / deviation,
-                    tuple(float(c) for c in vectors @ candidates[local[i]]),
+                    tuple(cosines[i].tolist()),
                     self.path(item),
                     self.path(item, thumbnail=True),
                     {"concept": item.concept, "creator": item.creator, "licence": item.licence, "source": item.source},
