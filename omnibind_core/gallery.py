@@ -289,7 +289,6 @@ class Gallery:
         sample = candidates[:: max(1, len(candidates) // _SAMPLE)]
         reference = operator.scores(vectors[used], weights[used], sample)
         mean, deviation = float(reference.mean()), max(float(reference.std()), 1e-6)
-        cosines = candidates[local] @ vectors.T  # (m, t): what each term says to each answer
         hits: list[Hit] = []
         for i in np.argsort(-scores, kind="stable"):
             item = self.items[rows[local[i]]]
@@ -302,7 +301,7 @@ class Gallery:
                     item.caption,
                     float(scores[i]),
                     (float(scores[i]) - mean) / deviation,
-                    tuple(cosines[i].tolist()),
+                    tuple(float(c) for c in vectors @ candidates[local[i]]),
                     self.path(item),
                     self.path(item, thumbnail=True),
                     {"concept": item.concept, "creator": item.creator, "licence": item.licence, "source": item.source},

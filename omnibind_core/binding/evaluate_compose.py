@@ -16,7 +16,6 @@ from pathlib import Path
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.binding.composing import Measured, Outcome, Setting, decide, evaluate_compositions, winner
-from omnibind_core.binding.compositions import GROUPS
 from omnibind_core.binding.report import Cell, Chart, Section, table
 from omnibind_core.binding.retrieval import Figure
 from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS, Match
@@ -47,7 +46,7 @@ def sections(measured: Measured) -> list[Section]:
     overall = {one.setting: one for one in outcomes if one.group == "all"}
     by_group = {(one.setting, one.group): one for one in outcomes}
     guessing = overall[Setting("chance")]
-    counts = {group: by_group[Setting("chance"), group].n for group in GROUPS}
+    counts = {one.group: one.n for one in outcomes if one.setting == guessing.setting}
     ways = [*OPERATORS, "first term", "best single term", "words only"]
     like = [overall[replace(chosen, way=way)] for way in ways]
     default = Setting(DEFAULT_OPERATOR, DEFAULT_CENTRED, DEFAULT_MATCH)
@@ -58,7 +57,7 @@ def sections(measured: Measured) -> list[Section]:
             "and then the simplest way is kept"
         )
     verdict += ". " if chosen == default else f". The application still uses {_said(default)}. "
-    groups = [group for group in GROUPS if group != "all"]
+    groups = [group for group in counts if group != "all"]
     every: list[list[Cell]] = [
         [_way(o.setting), _matched(o.setting), o.n, str(o.mrr), str(o.hit), str(o.mean)] for o in overall.values()
     ]
