@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from omnibind_core.binder import OmniBind
 from omnibind_core.binding.composing import Measured, Outcome, Setting, decide, evaluate_compositions, winner
 from omnibind_core.binding.report import Cell, Chart, Section, table
 from omnibind_core.binding.retrieval import Figure
-from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS, Match
+from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS
 from omnibind_core.errors import OmniBindError
 from omnibind_core.runtime import tune_threads
 
@@ -35,7 +35,6 @@ Two things flatter: the captions said what is right, so comparing with captions 
 learned from most of the gallery's sounds. The best single term is picked knowing the answer, for each query. n says
 how many queries a way can answer: at equal weights slerp is the sum, and where nothing is subtracted projection is too.
 """
-_MATCHED: Mapping[Match, str] = {"media": "the thing alone", "media+caption": "the thing and its caption"}
 
 
 def sections(measured: Measured) -> list[Section]:
@@ -47,25 +46,23 @@ def sections(measured: Measured) -> list[Section]:
     by_group = {(one.setting, one.group): one for one in outcomes}
     guessing = overall[Setting("chance")]
     counts = {one.group: one.n for one in outcomes if one.setting == guessing.setting}
+    chance = round(guessing.mean.value, 1)
     ways = [*OPERATORS, "first term", "best single term", "words only"]
-    like = [overall[replace(chosen, way=way)] for way in ways]
+    like = [overall[one] for one in (replace(chosen, way=way) for way in ways) if one in overall]
     default = Setting(DEFAULT_OPERATOR, DEFAULT_CENTRED, DEFAULT_MATCH)
     verdict = f"The winner is **{_said(chosen)}**"
     if decision.best != chosen:
         verdict += (
-            f": the best mean, of {_said(decision.best)}, leads by {decision.lead} points, which is within chance, "
-            "and then the simplest way is kept"
+            f": the best mean, of {_said(decision.best)}, leads by {decision.lead.value:.1f} points (95 % interval "
+            f"{decision.lead.low:.1f} to {decision.lead.high:.1f}), which is within chance, so the simplest stays"
         )
     verdict += ". " if chosen == default else f". The application still uses {_said(default)}. "
-    groups = [group for group in counts if group != "all"]
-    every: list[list[Cell]] = [
-        [_way(o.setting), _matched(o.setting), o.n, str(o.mrr), str(o.hit), str(o.mean)] for o in overall.values()
+    mixed = sorted((o for o in overall.values() if o.setting.way in OPERATORS), key=lambda one: -one.mean.value)
+    settings: list[list[Cell]] = [
+        [_said(o.setting), o.n, str(o.mrr), str(o.hit), *_numbers(o.mean), chance] for o in mixed
     ]
     by_kind: list[list[Cell]] = [
-        [
-            *(_way(setting), _matched(setting)),
-            *(_short(by_group.get((setting, group)), counts[group]) for group in groups),
-        ]
+        [_said(setting), *(_short(by_group.get((setting, group)), n) for group, n in counts.items())]
         for setting in overall
     ]
     return [
@@ -74,36 +71,34 @@ def sections(measured: Measured) -> list[Section]:
             f"{_TEXT.format(n=len(measured.queries))}\n{verdict}The ways below are compared in that setting.",
             ["way", "n", "MRR", "hit@10", "mean of both", "from", "to", "chance"],
             [
-                [o.setting.way, o.n, str(o.mrr), str(o.hit), *_numbers(o.mean), round(guessing.mean.value, 1)]
+                [o.setting.way, o.n, str(o.mrr), str(o.hit), *_numbers(o.mean), chance]
                 for o in sorted(like, key=lambda one: -one.mean.value)
             ],
             Chart("way", "mean of both", "from", "to", "chance"),
         ),
         Section(
             "Mixing: with and without centring and captions",
-            "Centring subtracts each modality's mean first.",
-            ["way", "compared with", "n", "MRR", "hit@10", "mean of both"],
-            every,
+            "Centring subtracts each modality's mean first. With captions, a query meets the mean of an item "
+            "and its caption; without, with the item alone.",
+            ["setting", "n", "MRR", "hit@10", "mean of both", "from", "to", "chance"],
+            settings,
+            Chart("setting", "mean of both", "from", "to", "chance"),
         ),
         Section(
             "Mixing: kinds of queries",
             "MRR / hit@10 in percent; the number of queries stands in brackets, behind a cell where it is smaller.",
-            ["way", "compared with", *(f"{group} ({counts[group]})" for group in groups)],
+            ["way", *(f"{group} ({n})" for group, n in counts.items())],
             by_kind,
         ),
     ]
 
 
-def _way(setting: Setting) -> str:
-    return f"{setting.way}, centred" if setting.centred else setting.way
-
-
-def _matched(setting: Setting) -> str:
-    return _MATCHED[setting.match] if setting.way != "chance" else "-"
-
-
 def _said(setting: Setting) -> str:
-    return f"{_way(setting)}, compared with {_MATCHED[setting.match]}"
+    """Name a setting for people; guessing has none."""
+    if setting.way == "chance":
+        return setting.way
+    centred = ", centred" if setting.centred else ""
+    return f"{setting.way}{centred}, {'with' if setting.match == 'media+caption' else 'without'} captions"
 
 
 def _numbers(one: Figure) -> list[float]:

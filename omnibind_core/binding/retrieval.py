@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from omnibind_core.binding.report import Cell, Chart, Section
 from omnibind_core.types import FloatArray
 
-__all__ = ["Figure", "Row", "figure", "measure", "table"]
+__all__ = ["Figure", "Row", "figure", "measure", "section", "table"]
 
 _RESAMPLES = 2000
 
@@ -123,3 +124,17 @@ def table(rows: Sequence[Row]) -> str:
     lines = [f"| {' | '.join(name for name, _ in columns)} |", f"|{' --- |' * len(columns)}"]
     lines += [f"| {' | '.join(str(value(row)) for _, value in columns)} |" for row in rows]
     return "\n".join(lines)
+
+
+def section(title: str, text: str, rows: Sequence[Row]) -> Section:
+    """Make a section of the results page: the same table, and bars of R@1 with their intervals and chance."""
+    cells: list[list[Cell]] = [
+        [
+            *(row.task, row.n, row.candidates, round(row.chance, 1)),
+            *(round(x, 1) for x in (row.r1.value, row.r1.low, row.r1.high)),
+            *(str(row.r5), str(row.mean_average_precision)),
+        ]
+        for row in rows
+    ]
+    columns = ["task", "n", "candidates", "chance", "R@1", "from", "to", "R@5", "mAP"]
+    return Section(title, text, columns, cells, Chart("task", "R@1", "from", "to", "chance"))

@@ -144,8 +144,9 @@ def test_tables_hold_every_way_and_count_what_each_can_answer(gallery):
     ways, settings, kinds = sections(measure_compositions(gallery, embed_texts, [TIGER, FOAL]))
     assert set(ways.column("way")) == {*OPERATORS, "first term", "best single term", "words only"}
     assert dict(zip(ways.column("way"), ways.column("n"), strict=True))["slerp"] == 1
-    assert len(settings.rows) == 1 + 4 * len(ways.rows)
-    assert kinds.columns[2:] == ["two terms (2)", "with negative (1)", "with words (1)"]
+    assert len(settings.rows) == 4 * len(OPERATORS)
+    assert len(kinds.rows) == 1 + 4 * len(ways.rows)
+    assert kinds.columns[1:] == ["all (2)", "two terms (2)", "with negative (1)", "with words (1)"]
     assert ways.chart is not None
     assert "2 queries" in ways.text
 
