@@ -69,20 +69,20 @@ def sections(measured: Measured) -> list[Section]:
         Section(
             "Mixing: ways to compose",
             f"{_TEXT.format(n=len(measured.queries))}\n{verdict}The ways below are compared in that setting.",
-            ["way", "n", "MRR", "hit@10", "mean of both", "from", "to", "chance"],
+            ["way", "n", "MRR", "hit@10", "mean of MRR and hit@10", "from", "to", "chance"],
             [
                 [o.setting.way, o.n, str(o.mrr), str(o.hit), *_numbers(o.mean), chance]
                 for o in sorted(like, key=lambda one: -one.mean.value)
             ],
-            Chart("way", "mean of both", "from", "to", "chance"),
+            Chart("way", "mean of MRR and hit@10", "from", "to", "chance"),
         ),
         Section(
             "Mixing: with and without centring and captions",
             "Centring subtracts each modality's mean first. With captions, a query meets the mean of an item "
             "and its caption; without, with the item alone.",
-            ["setting", "n", "MRR", "hit@10", "mean of both", "from", "to", "chance"],
+            ["setting", "n", "MRR", "hit@10", "mean of MRR and hit@10", "from", "to", "chance"],
             settings,
-            Chart("setting", "mean of both", "from", "to", "chance"),
+            Chart("setting", "mean of MRR and hit@10", "from", "to", "chance"),
         ),
         Section(
             "Mixing: kinds of queries",
