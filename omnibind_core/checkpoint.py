@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from omnibind_core.config import Asset, Preset
+from omnibind_core.config import Asset, MadeHere, Preset
 from omnibind_core.errors import WeightsError
 from omnibind_core.weights import Progress, Tensors, local_files, read_tensors
 
@@ -81,6 +81,10 @@ def load_files(
     for name, source in preset.files.items():
         if isinstance(source, Asset):
             path = source.local()
+        elif isinstance(source, MadeHere):
+            from omnibind_core.binding.first_start import made  # for presets that ask for it alone
+
+            path = made(preset, offline=offline, progress=progress)
         else:
             path = local_files({name: source}, offline=offline, progress=progress)[name]
         if not path.is_file():

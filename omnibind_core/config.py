@@ -17,6 +17,7 @@ from omnibind_core.weights import HubFile
 __all__ = [
     "Asset",
     "HeadSpec",
+    "MadeHere",
     "MemberSpec",
     "Preset",
     "RouterSpec",
@@ -54,6 +55,22 @@ class Asset:
     def local(self) -> Path:
         """Absolute path on this machine."""
         return assets_directory() / self.path
+
+
+@dataclass(frozen=True)
+class MadeHere:
+    """A weights file that this machine makes on the preset's first start, and keeps in the cache directory.
+
+    Attributes
+    ----------
+    made_by : str
+        "first_start", the only way there is: see :mod:`omnibind_core.binding.first_start`.
+    version : int
+        Of how it is made; another one makes other vectors.
+    """
+
+    made_by: str
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -174,7 +191,7 @@ class Preset:
         Columns of each modality's router.
     routers : mapping of Modality to RouterSpec
         One for each modality.
-    files : mapping of str to HubFile or Asset
+    files : mapping of str to HubFile, Asset or MadeHere
         Weight files of projectors and routers.
     text : str
         The JSON as written, for the fingerprint.
@@ -189,7 +206,7 @@ class Preset:
     spaces: Mapping[str, SpaceSpec]
     members: Mapping[Modality, tuple[MemberSpec, ...]]
     routers: Mapping[Modality, RouterSpec]
-    files: Mapping[str, HubFile | Asset]
+    files: Mapping[str, HubFile | Asset | MadeHere]
     text: str = field(repr=False, default="")
 
     def tower(self, modality: Modality, space: str) -> str:
@@ -311,7 +328,9 @@ def _router(raw: dict[str, Any]) -> RouterSpec:
     return RouterSpec(**{**raw, **lists})
 
 
-def _file(raw: dict[str, Any]) -> HubFile | Asset:
+def _file(raw: dict[str, Any]) -> HubFile | Asset | MadeHere:
+    if "made_by" in raw:
+        return MadeHere(**raw)
     return Asset(raw["asset"]) if "asset" in raw else HubFile(**raw)
 
 

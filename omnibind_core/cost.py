@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.config import HeadSpec, Preset
+from omnibind_core.config import HeadSpec, Preset, load_preset
 from omnibind_core.interception import Interception, is_lookup
 from omnibind_core.specialists.registry import all_specs, find
 from omnibind_core.types import MODALITIES, Modality
@@ -26,6 +26,7 @@ __all__ = [
     "Work",
     "family",
     "heads_bytes",
+    "is_counted",
     "is_published",
     "meta_network",
     "ours",
@@ -41,6 +42,7 @@ _HIDDEN = 2048  # of the published heads
 # Places that the published inference pads a sentence to; elsewhere it is as long as the sentence.
 _PADDED = dict.fromkeys(("clap_general", "clap_music", "imagebind_huge", "eva02_e14_plus", "dfn_h14"), 77)
 _BOTH_WAYS = {"siglip_l_384", "siglip_so400m_384"}  # always padded: padding counts
+_WHOLE = {*_BOTH_WAYS, "mobileclip2_s0"}
 _PARTNERS: Mapping[Modality, Modality] = {"image": "text", "text": "image"}
 
 
@@ -112,6 +114,20 @@ def _clap(name: str) -> _Runs:
     )
 
 
+def _clap_unfused(name: str) -> _Runs:
+    from omnibind_core.specialists.clap_unfused import network
+
+    net: Any = network()
+    mel = _empty(1, 1, 1001, 64)
+    return _Runs(
+        net,
+        {
+            "audio": lambda _: net.audio_projection(net.audio_model(mel).pooler_output),
+            "text": lambda n: net.text_projection(net.text_model(input_ids=_pieces(n)).pooler_output),
+        },
+    )
+
+
 def _imagebind(name: str) -> _Runs:
     from omnibind_core.specialists._imagebind import BANKS, FRAMES, SIDE, ImageBindSize, Towers
 
@@ -136,7 +152,7 @@ def _open_clip(name: str) -> _Runs:
     side, longest = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
 
     def text(count: int) -> Tensor:
-        embedded: Tensor = net.encode_text(_pieces(longest)) if name in _BOTH_WAYS else encode_text(net, _pieces(count))
+        embedded: Tensor = net.encode_text(_pieces(longest)) if name in _WHOLE else encode_text(net, _pieces(count))
         return embedded
 
     return _Runs(
@@ -175,7 +191,10 @@ _FAMILIES: Mapping[str, Callable[[str], _Runs]] = {
     "open_clip_towers": _open_clip,
     "uni3d": _uni3d,
     "eva_clip_18b": _eva_clip,
+    "mobileclip": _open_clip,
+    "clap_unfused": _clap_unfused,
 }
+_PUBLISHED = ("base", "large", "full")
 
 
 @cache
@@ -234,8 +253,18 @@ def meta_network(name: str) -> nn.Module:
     return _runs(_twin(name)).network
 
 
+@cache
+def _published() -> frozenset[str]:
+    return frozenset(tower for preset in _PUBLISHED for tower in load_preset(preset).specialists())
+
+
 def is_published(name: str) -> bool:
-    """Whether `name` is a specialist of the published presets, which alone are counted here."""
+    """Whether `name` is a specialist of the published presets, which are large enough to need a memory plan."""
+    return name in _published()
+
+
+def is_counted(name: str) -> bool:
+    """Whether the runs of a specialist can be counted here: those of `lite` and of the published presets."""
     return family(name) in _FAMILIES
 
 

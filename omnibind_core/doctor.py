@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from omnibind_core.auto import best_preset
-from omnibind_core.config import Asset, Preset, load_preset
+from omnibind_core.config import Asset, MadeHere, Preset, load_preset
 from omnibind_core.cost import is_published
 from omnibind_core.plans import choose_plan, free_in_machine, free_on_card, needs
 from omnibind_core.preflight import announce, file_rows, free_on_disk, is_commercial, licences
@@ -85,11 +85,14 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
             }
         )
     for role, source in chosen.files.items():
-        if fetch and not isinstance(source, Asset):
-            local_files({role: source}, progress=progress)
+        if isinstance(source, MadeHere):
+            continue
         if isinstance(source, Asset):
             missing += [] if source.local().is_file() else [source.path]
-        elif not is_cached(source):
+            continue
+        if fetch:
+            local_files({role: source}, progress=progress)
+        if not is_cached(source):
             missing.append(source.label)
     import torch
 
