@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
+    one.add_argument("--table", action="store_true", help="print the table of all presets instead")
     return parser
 
 
@@ -285,12 +286,19 @@ def _show_gallery(result: dict[str, Any]) -> list[str]:
 
 
 def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.table:
+        from omnibind_core.preset_table import preset_table
+
+        return {"table": preset_table()}
     from omnibind_core.doctor import examine
 
     return examine(arguments.preset, fetch=arguments.fetch, progress=_progress)
 
 
 def _show_doctor(result: dict[str, Any]) -> list[str]:
+    if "table" in result:
+        lines: list[str] = result["table"]
+        return lines
     from omnibind_core.doctor import describe
 
     return describe(result)

@@ -119,11 +119,17 @@ def _clap_unfused(name: str) -> _Runs:
 
     net: Any = network()
     mel = _empty(1, 1, 1001, 64)
+
+    def text(count: int) -> object:
+        # As its forward does, which first looks at the pieces' numbers.
+        embedded = net.text_model.embeddings(_pieces(count))
+        return net.text_projection(net.text_model.pooler(net.text_model.encoder(embedded)[0]))
+
     return _Runs(
         net,
         {
             "audio": lambda _: net.audio_projection(net.audio_model(mel).pooler_output),
-            "text": lambda n: net.text_projection(net.text_model(input_ids=_pieces(n)).pooler_output),
+            "text": text,
         },
     )
 
@@ -232,7 +238,7 @@ def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
     Parameters
     ----------
     name : str
-        A specialist of the published presets.
+        A specialist of the published presets or of lite.
     modality : Modality
         One picture, one sound of 10 s, one shape of 10,000 points, or one sentence.
     pieces : int
@@ -240,11 +246,16 @@ def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
         inference pads it to.
 
     """
+    if family(name) == "shape_views":
+        from omnibind_core.specialists.shape_views import VIEWS
+
+        seen = work(find(name)[0].shares[0], "image")
+        return Work(len(VIEWS) * seen.operations, seen.weights)
     return _counted(_twin(name))[1][modality, pieces]
 
 
 def parameters(name: str) -> int:
-    """Count the parameters of a published specialist's network."""
+    """Count the parameters of a specialist's network, of the published presets or of lite."""
     return _counted(_twin(name))[0]
 
 
@@ -265,7 +276,8 @@ def is_published(name: str) -> bool:
 
 def is_counted(name: str) -> bool:
     """Whether the runs of a specialist can be counted here: those of `lite` and of the published presets."""
-    return family(name) in _FAMILIES
+    spec = find(name)[0]
+    return family(name) in _FAMILIES or (family(name) == "shape_views" and is_counted(spec.shares[0]))
 
 
 def family(name: str) -> str:
@@ -282,7 +294,7 @@ def _twin(name: str) -> str:
 
 
 def _head_numbers(preset: Preset, space: str, head: HeadSpec) -> int:
-    """Count the weights of one space's projectors of the published form; others have next to none."""
+    """Count the weights of one space's projectors of the published form; lite's are half as wide, so at most these."""
     return head.count * _HIDDEN * (preset.spaces[space].width + preset.width) if head.kind == "mlp" else 0
 
 
