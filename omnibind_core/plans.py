@@ -20,7 +20,16 @@ from omnibind_core.specialists.base import Builder, Specialist, SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.types import MODALITIES, Modality
 
-__all__ = ["Needs", "Placement", "choose_plan", "free_in_machine", "free_on_card", "light_needs", "needs", "shares_on_card"]
+__all__ = [
+    "Needs",
+    "Placement",
+    "choose_plan",
+    "free_in_machine",
+    "free_on_card",
+    "light_needs",
+    "needs",
+    "shares_on_card",
+]
 
 log = logging.getLogger(__name__)
 

@@ -47,9 +47,9 @@ def _row(preset: Preset) -> str:
 def _needs(preset: Preset) -> str:
     if not any(is_published(name) for name in preset.specialists()):
         return f"{light_needs(preset) / 1e9:.1f} GB of memory, no card"
-    by_plan = {one.plan: one for one in needs(preset, card=_CARD)}
-    cards = ", ".join(f"{by_plan[plan].card / 1e9:.1f} ({plan})" for plan in ("resident", "int8", "streamed"))
-    return f"a card with {cards} GB free; beside it {by_plan['streamed'].machine / 1e9:.0f} GB of memory"
+    plans = needs(preset, card=_CARD)  # "streamed" is the last
+    cards = ", ".join(f"{one.card / 1e9:.1f} ({one.plan})" for one in plans)
+    return f"a card with {cards} GB free; beside it {plans[-1].machine / 1e9:.0f} GB of memory"
 
 
 def _cost(preset: Preset) -> str:

@@ -10,8 +10,8 @@ it, neither of which needs pairs:
 
 - :class:`Centre`: each kind of input is centred by its own mean.
 - :class:`Memory`, as in C-MCR: a sentence is also represented by the media that lie nearest to it in each space,
-  mixed by softmax; these mixtures are aligned too, and drawn to the sentence. It wants many media: with a hundred of
-  them it did harm (``python -m omnibind_core.binding.evaluate_bridge``).
+  mixed by softmax; these mixtures are aligned too, and drawn to the sentence. It wants many media: with a
+  hundred, sounds found their pictures less often (``python -m omnibind_core.binding.evaluate_bridge``).
 """
 
 from __future__ import annotations

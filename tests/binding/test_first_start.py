@@ -124,10 +124,42 @@ def test_other_sentences_make_another_one(stand_ins, monkeypatch):
     assert made(LITE) != path
 
 
+def test_the_library_loads_lite_and_puts_sentences_pictures_and_sounds_into_one_space(stand_ins, monkeypatch):
+    from omnibind_core import binder
+
+    monkeypatch.setattr(binder, "find", first_start.find)
+    monkeypatch.setattr(binder, "local_files", lambda *_args, **_options: {})
+    told: list[tuple[str, float]] = []
+    model = binder.OmniBind.from_pretrained(
+        "lite", device="cpu", dtype="float32", progress=lambda label, share: told.append((label, share))
+    )
+    assert any(label == first_start.LABEL for label, _ in told)  # the application's page shows it
+    bound = model.embed_texts(["a dog barks", "a piano"], explain=True)
+    assert bound.vectors.shape == (2, 512)
+    assert bound.weights_by_name() == {"sight": 0.5, "sound": 0.5}
+    sound = model.embed_audio([(48_000, np.sin(np.arange(48_000, dtype=np.float32) / 20))])
+    picture = model.embed_images([np.arange(192, dtype=np.uint8).reshape(8, 8, 3)])
+    for rows in (bound.vectors, sound, picture):
+        assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
+
+
 def test_a_preset_says_what_is_the_target():
     assert target_of(LITE) == "sight"
     with pytest.raises(PresetError, match="0 spaces of linear heads"):
         target_of(replace(LITE, spaces={"sound": LITE.spaces["sound"]}))
+
+
+def test_another_space_that_has_sentences_is_bound_by_naming_it(items, tmp_path):
+    raw = json.loads(LITE.text)
+    heads = {m: {"kind": "mlp", "file": "bridge", "prefix": f"points.{m}.{{}}.", "count": 3} for m in ("text", "point")}
+    raw["spaces"]["points"] = {"towers": {"text": "minilm_l6", "point": "shape_views"}, "heads": heads}
+    raw["modalities"]["point"]["members"].append("points")
+    (tmp_path / "more.json").write_text(json.dumps(raw))
+    more = load_preset(tmp_path / "more.json")
+    standing = {name: Tower(name) for name in more.specialists()} | {"minilm_l6": Tower("minilm_l6")}
+    tensors = bind_spaces(more, standing, SENTENCES, items, GALLERY, tmp_path, lambda *_: None, QUICK)
+    assert set(tensors) == {name for name in expected_names(more, "bridge") if "num_batches" not in name}
+    assert any(name.startswith("points.point.2.") for name in tensors)
 
 
 def test_media_are_of_different_concepts_and_few():
