@@ -13,12 +13,12 @@ from omnibind_core.binding.procedural_world import WORLD
 from omnibind_core.media.shapes import Part, cloud_of_parts
 from omnibind_core.types import PointCloud
 
-__all__ = ["CLASSES", "EACH", "Procedural", "build", "catalogue"]
+__all__ = ["CLASSES", "EACH", "Procedural", "build", "catalogue", "fingerprint"]
 
 CLASSES: dict[str, Sketcher] = dict(sorted({**HOME, **WORLD}.items()))
 """Label -> what draws a shape of that class."""
 
-EACH = 12
+EACH = 8
 """Shapes of each class in the catalogue."""
 
 _STRETCH = 0.15
@@ -38,6 +38,15 @@ def catalogue() -> list[Procedural]:
     return [Procedural(label, number) for label in CLASSES for number in range(EACH)]
 
 
+def fingerprint() -> bytes:
+    """Digest of the first shape of every class: what is kept of the shapes goes by it."""
+    digest = hashlib.sha256()
+    for label in CLASSES:
+        for part in _sketch(Procedural(label, 0), np.random.default_rng(0)):
+            digest.update(np.round(1000 * part.vertices).astype(np.int64).tobytes())
+    return digest.digest()
+
+
 def build(which: Procedural) -> PointCloud:
     """Make a shape; the same one at every call.
 
@@ -53,10 +62,15 @@ def build(which: Procedural) -> PointCloud:
     """
     seed = int.from_bytes(hashlib.sha256(f"{which.label}/{which.number}".encode()).digest()[:8], "big")
     rng = np.random.default_rng(seed)
-    sketch = Sketch(rng)
-    CLASSES[which.label](sketch)
+    drawn = _sketch(which, rng)
     stretch = np.exp(rng.uniform(-_STRETCH, _STRETCH, 3))
     angle = np.radians(rng.uniform(-_LEAN, _LEAN))
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-    parts = [Part(p.vertices * stretch @ turn.T, p.faces, p.rgb) for p in sketch.parts]
+    parts = [Part(p.vertices * stretch @ turn.T, p.faces, p.rgb) for p in drawn]
     return cloud_of_parts(parts, which.label, "y")
+
+
+def _sketch(which: Procedural, rng: np.random.Generator) -> list[Part]:
+    sketch = Sketch(rng)
+    CLASSES[which.label](sketch)
+    return sketch.parts

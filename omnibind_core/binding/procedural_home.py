@@ -127,13 +127,25 @@ def _case(
         for i in range(rows + 1):
             s.box(w, 0.03, d, (0, i * (h - 0.03) / rows, 0), c)
             for k in range(s.n(0, 12)) if i < rows and s.chance(0.7) else ():
-                s.box(w * 0.06, h / rows * s.u(0.5, 0.8), d * 0.7, ((k / 13 - 0.42) * w, i * h / rows + 0.03, 0), s.paint())
+                s.box(
+                    w * 0.06,
+                    h / rows * s.u(0.5, 0.8),
+                    d * 0.7,
+                    ((k / 13 - 0.42) * w, i * h / rows + 0.03, 0),
+                    s.paint(),
+                )
         return
     s.box(w, h, d, (0, 0.06, 0), c)
     front, knob = s.paint("wood", "white") if s.chance(0.4) else c, s.paint("metal", "dark")
     for i in range(doors):
         s.box(w / doors * 0.94, h * 0.94, 0.02, ((i + 0.5 - doors / 2) * w / doors, 0.09, d / 2), front)
-        s.box(0.02, 0.12, 0.03, ((i + 0.5 - doors / 2) * w / doors + (0.4 - 0.8 * (i % 2)) * w / doors, h / 2, d / 2 + 0.02), knob)
+        s.box(
+            0.02,
+            0.12,
+            0.03,
+            ((i + 0.5 - doors / 2) * w / doors + (0.4 - 0.8 * (i % 2)) * w / doors, h / 2, d / 2 + 0.02),
+            knob,
+        )
     for i in range(rows):
         s.box(w * 0.94, h / rows * 0.9, 0.02, (0, 0.08 + i * h / rows, d / 2), front)
         s.box(w * 0.2, 0.02, 0.03, (0, 0.08 + (i + 0.5) * h / rows, d / 2 + 0.02), knob)
@@ -188,7 +200,9 @@ def _hanging_lamp(s: Sketch) -> None:
     s.rod(0.06, 0.03, (0, 0.8, 0), c)
     s.rod(0.01, 0.6, (0, 0.2, 0), c)
     if n < 4:
-        s.turned([(s.u(0.15, 0.3), 0), (s.u(0.05, 0.2), s.u(0.1, 0.25)), (0, 0.26)], (0, 0, 0), s.paint("white", "glass"))
+        s.turned(
+            [(s.u(0.15, 0.3), 0), (s.u(0.05, 0.2), s.u(0.1, 0.25)), (0, 0.26)], (0, 0, 0), s.paint("white", "glass")
+        )
         return
     for i in range(n):
         x, z = _around(i, n, 0.35)
@@ -303,7 +317,9 @@ def _sink(s: Sketch, kind: str) -> None:
         w = s.u(0.5, 0.7)
         s.box(w, 0.05, 0.45, (0, 0.8, 0), c)
         s.turned([(0, 0.65), (0.15, 0.68), (0.2, 0.86), (0.22, 0.86)], (0, 0, 0.03), c)
-        s.box(w * 0.9, 0.75, 0.4, (0, 0, 0), s.paint("wood", "white")) if s.chance(0.5) else s.rod(0.08, 0.8, (0, 0, -0.05), c)
+        s.box(w * 0.9, 0.75, 0.4, (0, 0, 0), s.paint("wood", "white")) if s.chance(0.5) else s.rod(
+            0.08, 0.8, (0, 0, -0.05), c
+        )
     elif kind == "shower":
         s.box(0.9, 0.1, 0.9, (0, 0, 0), c)
         for turn in (0, 90):
@@ -311,7 +327,15 @@ def _sink(s: Sketch, kind: str) -> None:
         s.tube([(-0.4, 1.0, -0.4), (-0.4, 2.0, -0.4), (-0.2, 2.05, -0.2)], 0.015, m)
         s.rod(0.1, 0.03, (-0.2, 2.0, -0.2), m)
         return
-    s.tube([(0, 0.5 + 0.3 * (kind == "sink"), -0.18), (0, 1.05 if kind == "sink" else 0.7, -0.18), (0, 1.0 if kind == "sink" else 0.7, -0.03)], 0.02, m)
+    s.tube(
+        [
+            (0, 0.5 + 0.3 * (kind == "sink"), -0.18),
+            (0, 1.05 if kind == "sink" else 0.7, -0.18),
+            (0, 1.0 if kind == "sink" else 0.7, -0.03),
+        ],
+        0.02,
+        m,
+    )
 
 
 def _clock(s: Sketch) -> None:

@@ -136,7 +136,9 @@ class Sketch:
             side /= np.linalg.norm(side)
             ring = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * np.cross(along, side)
             around, after = np.arange(8), (np.arange(8) + 1) % 8
-            faces = np.concatenate([np.stack([around, after, after + 8], 1), np.stack([around, after + 8, around + 8], 1)])
+            faces = np.concatenate(
+                [np.stack([around, after, after + 8], 1), np.stack([around, after + 8, around + 8], 1)]
+            )
             self._add(np.concatenate([a + p * ring, b + q * ring]), faces, colour, (0, 0, 0), (0, 0, 0))
 
     def ring(self, radius: float, r: float, at: Place, colour: Colour, axis: str = "y", arc: float = 360.0) -> None:

@@ -51,7 +51,12 @@ def _beast(s: Sketch, kind: str) -> None:
     for x in (-1, 1):
         for z in (-1, 1):
             swing = s.u(-0.08, 0.08)
-            s.tube([(x * fat * 0.6, leg + 0.05, z * body * 0.75), (x * fat * 0.6, 0, z * body * 0.75 + swing)], r * 1.4, c, r)
+            s.tube(
+                [(x * fat * 0.6, leg + 0.05, z * body * 0.75), (x * fat * 0.6, 0, z * body * 0.75 + swing)],
+                r * 1.4,
+                c,
+                r,
+            )
     s.ball(fat, fat * 1.05, body, (0, leg + fat * 0.7, 0), c)
     if kind == "cow" and s.chance(0.7):
         for i in range(4):
@@ -60,18 +65,45 @@ def _beast(s: Sketch, kind: str) -> None:
     s.tube([(0, leg + fat, body * 0.75), top], fat * 0.6, c, 0.09)
     head = max(0.1, fat * 0.5)
     s.ball(head, head, head * 1.2, top, c)
-    s.ball(head * 0.55, head * 0.5, muzzle, (0, top[1] - head * 0.3, top[2] + head), s.paint("fur") if s.chance(0.3) else c)
+    s.ball(
+        head * 0.55, head * 0.5, muzzle, (0, top[1] - head * 0.3, top[2] + head), s.paint("fur") if s.chance(0.3) else c
+    )
     for x in (-1, 1):
-        s.ball(0.2 if kind == "elephant" else 0.035, ear, 0.02, (x * head * 0.7, top[1] + head * 0.6 + ear * 0.7, top[2]), c, (0, 0, -20 * x))
+        s.ball(
+            0.2 if kind == "elephant" else 0.035,
+            ear,
+            0.02,
+            (x * head * 0.7, top[1] + head * 0.6 + ear * 0.7, top[2]),
+            c,
+            (0, 0, -20 * x),
+        )
         if kind in ("deer", "cow") and s.chance(0.8):
             tip = (x * 0.25, top[1] + head + (0.45 if kind == "deer" else 0.12), top[2])
-            s.tube([(x * 0.05, top[1] + head * 0.7, top[2]), (x * 0.15, top[1] + head + 0.1, top[2]), tip], 0.03, s.paint("wood"), 0.01)
+            s.tube(
+                [(x * 0.05, top[1] + head * 0.7, top[2]), (x * 0.15, top[1] + head + 0.1, top[2]), tip],
+                0.03,
+                s.paint("wood"),
+                0.01,
+            )
             if kind == "deer":
-                s.tube([(x * 0.15, top[1] + head + 0.1, top[2]), (x * 0.12, top[1] + head + 0.35, top[2] + 0.1)], 0.02, s.paint("wood"))
+                s.tube(
+                    [(x * 0.15, top[1] + head + 0.1, top[2]), (x * 0.12, top[1] + head + 0.35, top[2] + 0.1)],
+                    0.02,
+                    s.paint("wood"),
+                )
     if kind == "elephant":
         s.tube([(0, top[1], top[2] + 0.2), (0, top[1] - 0.4, top[2] + 0.35), (0, 0.15, top[2] + 0.35)], 0.11, c, 0.05)
     rise = s.u(-0.9, 0.6)
-    s.tube([(0, leg + fat, -body), (0, leg + fat + rise * tail * 0.5, -body - tail * 0.5), (0, leg + fat + rise * tail, -body - tail * 0.7)], 0.035, c, 0.015)
+    s.tube(
+        [
+            (0, leg + fat, -body),
+            (0, leg + fat + rise * tail * 0.5, -body - tail * 0.5),
+            (0, leg + fat + rise * tail, -body - tail * 0.7),
+        ],
+        0.035,
+        c,
+        0.015,
+    )
 
 
 def _bird(s: Sketch) -> None:
@@ -108,7 +140,14 @@ def _plant(s: Sketch, pot: bool = True) -> None:
     elif kind == 1:  # trunk with leaves
         s.rod(0.025, 0.6, (0, h, 0), s.paint("wood"))
         for _ in range(s.n(15, 35)):
-            s.ball(0.1, 0.015, 0.05, (s.u(-0.3, 0.3), h + s.u(0.35, 0.95), s.u(-0.3, 0.3)), leaf, (s.u(-60, 60), s.u(0, 360), s.u(-60, 60)))
+            s.ball(
+                0.1,
+                0.015,
+                0.05,
+                (s.u(-0.3, 0.3), h + s.u(0.35, 0.95), s.u(-0.3, 0.3)),
+                leaf,
+                (s.u(-60, 60), s.u(0, 360), s.u(-60, 60)),
+            )
     elif kind == 2:  # ball or cone of leaves
         s.rod(0.03, 0.3, (0, h, 0), s.paint("wood"))
         if s.chance(0.5):
@@ -155,7 +194,14 @@ def _tree(s: Sketch, kind: str = "leaves") -> None:
             s.ball(s.u(0.2, 0.4), s.u(0.2, 0.35), s.u(0.2, 0.4), (x, y, z), leaf)
         if s.chance(0.4):
             for _ in range(60):
-                s.ball(0.08, 0.02, 0.08, (s.u(-0.6, 0.6), h + s.u(0, 1), s.u(-0.6, 0.6)), leaf, (s.u(-60, 60), 0, s.u(-60, 60)))
+                s.ball(
+                    0.08,
+                    0.02,
+                    0.08,
+                    (s.u(-0.6, 0.6), h + s.u(0, 1), s.u(-0.6, 0.6)),
+                    leaf,
+                    (s.u(-60, 60), 0, s.u(-60, 60)),
+                )
 
 
 def _cactus(s: Sketch) -> None:
@@ -244,7 +290,12 @@ def _bicycle(s: Sketch, motor: bool = False) -> None:
 
 
 def _airplane(s: Sketch) -> None:
-    c, w, d, span = s.paint("white", "metal") if s.chance(0.6) else s.paint(), s.u(0.2, 0.35), s.u(1.6, 2.4), s.u(1.0, 1.6)
+    c, w, d, span = (
+        s.paint("white", "metal") if s.chance(0.6) else s.paint(),
+        s.u(0.2, 0.35),
+        s.u(1.6, 2.4),
+        s.u(1.0, 1.6),
+    )
     s.ball(w, w, d, (0, 0.6, 0), c)
     sweep = s.u(-25, 5)
     for x in (-1, 1):
@@ -434,7 +485,11 @@ def _street(s: Sketch, kind: str) -> None:
         s.rod(0.15, 0.6, (0, 0.03, 0), (0.9, 0.35, 0.1), top=0.03)
         s.rod(0.11, 0.12, (0, 0.25, 0), (0.95, 0.95, 0.95), top=0.085)
     elif kind == "fire hydrant":
-        s.turned([(0.2, 0), (0.2, 0.05), (0.13, 0.06), (0.13, 0.55), (0.16, 0.56), (0.1, 0.7), (0, 0.74)], (0, 0, 0), (0.8, 0.1, 0.1))
+        s.turned(
+            [(0.2, 0), (0.2, 0.05), (0.13, 0.06), (0.13, 0.55), (0.16, 0.56), (0.1, 0.7), (0, 0.74)],
+            (0, 0, 0),
+            (0.8, 0.1, 0.1),
+        )
         for axis in "xz":
             s.rod(0.06, 0.4, (-0.2 * (axis == "x"), 0.4, -0.2 * (axis == "z")), (0.8, 0.1, 0.1), axis=axis)
     elif kind == "mailbox":
@@ -488,7 +543,13 @@ def _street(s: Sketch, kind: str) -> None:
             s.tube([(x * 0.25, 1.0, 0), (x * 0.6, 1.2, 0)], 0.02, s.paint("wood"))
     elif kind == "rock":
         for _ in range(s.n(1, 5)):
-            s.ball(s.u(0.2, 0.5), s.u(0.15, 0.4), s.u(0.2, 0.5), (s.u(-0.3, 0.3), s.u(0, 0.15), s.u(-0.3, 0.3)), s.paint("earth", "metal"))
+            s.ball(
+                s.u(0.2, 0.5),
+                s.u(0.15, 0.4),
+                s.u(0.2, 0.5),
+                (s.u(-0.3, 0.3), s.u(0, 0.15), s.u(-0.3, 0.3)),
+                s.paint("earth", "metal"),
+            )
 
 
 def _carried(s: Sketch, kind: str) -> None:
@@ -496,7 +557,11 @@ def _carried(s: Sketch, kind: str) -> None:
     if kind in ("suitcase", "briefcase", "toolbox", "handbag", "backpack"):
         w, h, d = (0.45, 0.35, 0.18) if kind != "backpack" else (0.32, 0.5, 0.2)
         w, h = w * s.u(0.8, 1.2), h * s.u(0.8, 1.4)
-        (s.ball(w * 0.55, h * 0.6, d * 0.7, (0, h / 2, 0), c) if kind in ("backpack", "handbag") else s.box(w, h, d, (0, 0, 0), c))
+        (
+            s.ball(w * 0.55, h * 0.6, d * 0.7, (0, h / 2, 0), c)
+            if kind in ("backpack", "handbag")
+            else s.box(w, h, d, (0, 0, 0), c)
+        )
         s.ring(w * 0.25, 0.015, (0, h, 0), s.paint("dark"), axis="z", arc=180)
         s.box(w * 0.6, h * 0.35, 0.05, (0, h * 0.1, d / 2), s.paint("metal", "dark"))
         for x in (-1, 1) if kind == "backpack" else ():
@@ -548,7 +613,13 @@ def _food(s: Sketch, kind: str) -> None:
     brown: Colour = (0.75 * s.u(0.85, 1.1), 0.5, 0.25)
     if kind == "cake":
         for i in range(s.n(1, 3)):
-            s.rod(0.4 - 0.11 * i, 0.16, (0, 0.03 + 0.16 * i, 0), s.paint() if s.chance(0.5) else s.paint("white", "wood"), sides=26)
+            s.rod(
+                0.4 - 0.11 * i,
+                0.16,
+                (0, 0.03 + 0.16 * i, 0),
+                s.paint() if s.chance(0.5) else s.paint("white", "wood"),
+                sides=26,
+            )
         s.rod(0.5, 0.03, (0, 0, 0), s.paint("white", "metal"), sides=26)
         for i in range(8):
             x, z = _around(i, 8, 0.15)

@@ -7,26 +7,25 @@ is killed goes on where it was. The folder's name changes with all that decides 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from omnibind_core.binding import pools_shapes, procedural, procedural_parts
+from omnibind_core.binding import procedural
 from omnibind_core.binding.pools_shapes import load_mesh
 from omnibind_core.binding.vectors import named_shapes
 from omnibind_core.media import limits
 from omnibind_core.media.shapes import Part, cloud_of_parts
-from omnibind_core.specialists import _raster, _raster_kernels, point_encoder, registry
+from omnibind_core.specialists import _raster, point_encoder, registry
 from omnibind_core.specialists.efficientnet_lite import EfficientNetLite
 from omnibind_core.specialists.shape_views import VIEWS
 from omnibind_core.types import FloatArray, Image, PointCloud
@@ -57,20 +56,15 @@ class Pool:
         Azimuth and elevation, degrees, of the views to draw in each style.
     samplings : int
         Even samplings of each shape.
-    modules : tuple of module
-        Those whose source decides the shapes.
     """
 
     name: str
     views: dict[Style, tuple[tuple[float, float], ...]]
     samplings: int
-    modules: tuple[ModuleType, ...]
 
 
-SWEET_HOME = Pool("sweet_home", {"colour": _AROUND, "grey": VIEWS[:3], "splat": VIEWS[:3]}, 4, (pools_shapes,))
-PROCEDURAL = Pool(
-    "procedural", {"colour": (*VIEWS[:2], VIEWS[3]), "grey": VIEWS[:1]}, 2, (procedural, procedural_parts)
-)
+SWEET_HOME = Pool("sweet_home", {"colour": _AROUND, "grey": VIEWS[:3], "splat": VIEWS[:3]}, 4)
+PROCEDURAL = Pool("procedural", {"colour": (*VIEWS[:2], VIEWS[3]), "grey": VIEWS[:1]}, 2)
 
 
 def clouds(pool: Pool) -> tuple[tuple[str, ...], tuple[str, ...], Callable[[int], PointCloud]]:
@@ -98,10 +92,14 @@ def _as_read(cloud: PointCloud) -> PointCloud:
     return cloud_of_parts(parts, "mesh", "y")
 
 
-def _folder(pool: Pool, what: str, modules: Sequence[ModuleType]) -> Path:
-    digest = hashlib.sha256(repr((pool.name, pool.views, pool.samplings, _SPLATS, _SIDE, limits.POINTS)).encode())
-    for module in (*pool.modules, *modules):
-        digest.update(Path(inspect.getfile(module)).read_bytes())
+def _folder(pool: Pool, what: str, probe: Callable[[PointCloud], NDArray[Any]]) -> Path:
+    """Folder that changes with the pool's settings, with its shapes and with what is worked out of two of them."""
+    keys, _, make = clouds(pool)
+    digest = hashlib.sha256(repr((keys, pool.views, pool.samplings, _SPLATS, _SIDE, limits.POINTS)).encode())
+    for i in (0, len(keys) // 2):
+        digest.update(probe(make(i)).tobytes())
+    if pool.name == PROCEDURAL.name:
+        digest.update(procedural.fingerprint())
     return cache_directory() / "shapes" / f"{pool.name}-{what}-{digest.hexdigest()[:12]}"
 
 
@@ -149,7 +147,10 @@ def sampled(pool: Pool) -> tuple[Tensor, Tensor]:
         found: FloatArray = torch.cat(parts).numpy()
         return found
 
-    stored = _kept(_folder(pool, "points", (point_encoder,)), len(keys), f"{pool.name}: points", points)
+    def probe(cloud: PointCloud) -> NDArray[Any]:
+        return np.round(100 * point_encoder.even(torch.from_numpy(cloud.xyz)).numpy())
+
+    stored = _kept(_folder(pool, "points", probe), len(keys), f"{pool.name}: points", points)
     split = pool.samplings * even
     return stored[:, :split].unflatten(1, (pool.samplings, even)), stored[:, split:]
 
@@ -187,23 +188,20 @@ def seen(pool: Pool, style: Style, tower: str = "efficientnet_lite2") -> Tensor:
         rows: FloatArray = _eyes(tower).features(drawn).numpy()
         return rows
 
-    folder = _folder(pool, f"{style}-{tower}", (_raster, _raster_kernels))
+    def probe(cloud: PointCloud) -> NDArray[Any]:
+        return _raster.render(cloud, size=32)
+
+    folder = _folder(pool, f"{style}-{tower}", probe)
     return _kept(folder, len(keys), f"{pool.name}: {style} by {tower}", features)
 
 
 def _styled(cloud: PointCloud, style: Style, seed: int) -> PointCloud:
     if style == "grey":
-        return replace(cloud, surfaces=tuple(replace(s, uv=None, texture=None) for s in cloud.surfaces), has_colour=False)
+        return replace(
+            cloud, surfaces=tuple(replace(s, uv=None, texture=None) for s in cloud.surfaces), has_colour=False
+        )
     if style == "splat":
         rng = np.random.default_rng(seed)
         some = rng.choice(len(cloud.xyz), int(rng.choice(_SPLATS)), replace=False)
         return PointCloud(cloud.xyz[some], cloud.rgb[some], (), cloud.has_colour and rng.random() < 0.7)
     return cloud
-
-
-def main_cache(arguments: Sequence[Any] = ()) -> None:
-    """Work out everything that is kept of the pools."""
-    for pool in (SWEET_HOME, PROCEDURAL):
-        sampled(pool)
-        for style in pool.views:
-            seen(pool, style)
