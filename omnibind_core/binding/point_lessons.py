@@ -121,7 +121,7 @@ def augmented(drawn: Sequence[tuple[Lessons, Tensor]], rng: torch.Generator) -> 
 
 
 def looks_targets(drawn: Sequence[tuple[Lessons, Tensor]], rng: torch.Generator) -> Tensor:
-    """Looks of the shapes of a batch, the views weighted by chance: (b, 256) unit rows."""
+    """Mix the looks of the shapes of a batch, the views weighted by chance: (b, 256) unit rows."""
     parts = []
     for lessons, rows in drawn:
         views = lessons.views[rows].float()

@@ -113,7 +113,7 @@ class Sketch:
         turn: Place = (0, 0, 0),
         sides: int = 16,
     ) -> None:
-        """Closed cylinder, or a cone where `top` is another radius."""
+        """Draw a closed cylinder, or a cone where `top` is another radius."""
         top = r if top is None else top
         self.turned([(0, 0), (r, 0), (top, h), (0, h)], at, colour, axis, turn, sides)
 

@@ -668,9 +668,13 @@ WORLD: dict[str, Sketcher] = {
     "palm tree": partial(_tree, kind="palm"), "cactus": _cactus, "hedge": _hedge, "fence": _fence, "car": _car,
     "bus": partial(_car, kind="bus"), "truck": partial(_car, kind="truck"), "bicycle": _bicycle,
     "motorcycle": partial(_bicycle, motor=True), "airplane": _airplane, "boat": _boat, "toy train": _train,
-    **{k: partial(_beast, kind=k) for k in ("dog", "cat", "horse", "cow", "rabbit", "deer", "sheep", "pig", "elephant", "bear")},
+    **{
+        k: partial(_beast, kind=k)
+        for k in ("dog", "cat", "horse", "cow", "rabbit", "deer", "sheep", "pig", "elephant", "bear")
+    },
     **{k: partial(_tool, kind=k) for k in (
-        "hammer", "shovel", "broom", "rake", "knife", "spoon", "fork", "screwdriver", "toothbrush", "scissors", "pliers",
+        "hammer", "shovel", "broom", "rake", "knife", "spoon", "fork", "screwdriver", "toothbrush", "scissors",
+        "pliers",
         "saw", "key", "pencil", "racket", "umbrella")},
     **{k: partial(_instrument, kind=k) for k in ("guitar", "electric guitar", "violin", "piano", "drum")},
     **{k: partial(_device, kind=k) for k in (
@@ -680,7 +684,8 @@ WORLD: dict[str, Sketcher] = {
         "street lamp", "lantern", "traffic cone", "fire hydrant", "mailbox", "hut", "dog house", "tent", "swing",
         "football goal", "basketball hoop", "swimming pool", "sun lounger", "snowman", "rock")},
     **{k: partial(_carried, kind=k) for k in (
-        "suitcase", "briefcase", "toolbox", "handbag", "backpack", "box", "gift", "book", "ball", "hat", "helmet", "shoe",
+        "suitcase", "briefcase", "toolbox", "handbag", "backpack", "box", "gift", "book", "ball", "hat", "helmet",
+        "shoe",
         "clothes", "skateboard")},
     **{k: partial(_food, kind=k) for k in ("cake", "hamburger", "bread", "apple", "roast chicken")},
     **{k: partial(_game, kind=k) for k in ("table tennis table", "pool table", "foosball table")},

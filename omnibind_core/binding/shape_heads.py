@@ -159,7 +159,7 @@ class Discriminant:
     classes: Tensor
 
     @classmethod
-    def fit(cls, features: Tensor, label: Tensor, shrinkage: float = 0.1, width: int = SHAPED) -> Discriminant:
+    def fit(cls, features: Tensor, label: Tensor, shrinkage: float = 0.3, width: int = SHAPED) -> Discriminant:
         """Work the axes out in closed form.
 
         Parameters

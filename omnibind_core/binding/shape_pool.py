@@ -31,7 +31,7 @@ from omnibind_core.specialists.shape_views import VIEWS
 from omnibind_core.types import FloatArray, Image, PointCloud
 from omnibind_core.weights import cache_directory, local_files
 
-__all__ = ["PROCEDURAL", "SWEET_HOME", "Pool", "Style", "clouds", "sampled", "seen"]
+__all__ = ["PROCEDURAL", "SWEET_HOME", "Pool", "Style", "clouds", "queried", "sampled", "seen"]
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +153,43 @@ def sampled(pool: Pool) -> tuple[Tensor, Tensor]:
     stored = _kept(_folder(pool, "points", probe), len(keys), f"{pool.name}: points", points)
     split = pool.samplings * even
     return stored[:, :split].unflatten(1, (pool.samplings, even)), stored[:, split:]
+
+
+@cache
+def queried(pool: Pool, count: int) -> Tensor:
+    """Points of all shapes as they reach the encoder from a query of `count` points.
+
+    Parameters
+    ----------
+    pool : Pool
+        Whose shapes.
+    count : int
+        Points of a query, at most 10,000.
+
+    Returns
+    -------
+    Tensor, shape (n, min(count, 1024), 6), float16
+        Drawn at random by area from the application's points, then thinned as the specialist does.
+    """
+    keys, _, make = clouds(pool)
+    samples, raw = sampled(pool)
+    if count == limits.POINTS:
+        return samples[:, 0]
+    if count <= _RAW:
+        return torch.stack([point_encoder.even(row[:count].float()) for row in raw])
+
+    def points(i: int) -> FloatArray:
+        cloud = make(i)
+        rows = np.concatenate([cloud.xyz, cloud.rgb], axis=1)
+        if count < len(rows):
+            rows = rows[np.random.default_rng(i + 1).choice(len(rows), count, replace=False)]
+        thinned: FloatArray = point_encoder.even(torch.from_numpy(rows)).numpy()
+        return thinned
+
+    def probe(cloud: PointCloud) -> NDArray[Any]:
+        return np.round(100 * point_encoder.even(torch.from_numpy(cloud.xyz)).numpy())
+
+    return _kept(_folder(pool, f"query{count}", probe), len(keys), f"{pool.name}: {count} points", points)
 
 
 @cache

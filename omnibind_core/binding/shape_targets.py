@@ -16,7 +16,18 @@ from omnibind_core.config import assets_directory
 from omnibind_core.specialists.base import unit
 from omnibind_core.types import Text
 
-__all__ = ["FOLDS", "TEMPLATES", "chosen_on", "fold_of", "kinship", "looks_of", "taught_rows", "words_of"]
+__all__ = [
+    "FOLDS",
+    "TEMPLATES",
+    "chosen_on",
+    "conse_of",
+    "fold_of",
+    "kinship",
+    "looks_of",
+    "looks_of_names",
+    "taught_rows",
+    "words_of",
+]
 
 TEMPLATES: tuple[str, ...] = (
     "{}",
@@ -29,6 +40,9 @@ TEMPLATES: tuple[str, ...] = (
 
 FOLDS = 5
 """Parts of the meshes, each to be measured by models that never saw it."""
+
+
+_CONSE, _TYPICAL = 10, 20  # classes that views' words and sentences' looks are mixed from
 
 
 def fold_of(key: str) -> int:
@@ -76,6 +90,18 @@ def looks_of(features: Tensor, folder: Path | None = None) -> Tensor:
     return unit(unit(features) @ w.T + b)
 
 
+def looks_of_names(labels: Sequence[str], folder: Path | None = None) -> Tensor:
+    """Give the looks of class names as mini's head for sentences does: (L, 256) unit rows."""
+    from safetensors import safe_open
+
+    with safe_open(_folder(folder) / "looks.safetensors", "pt") as stored:
+        a, bias, b, m = (stored.get_tensor(f"text.{name}").float() for name in "AaBm")
+    rows = tower("minilm_l6").embed("text", [Text(label) for label in labels])
+    top = (rows @ a.T + bias).topk(_TYPICAL, dim=1)
+    mixed = torch.einsum("nk,nkd->nd", top.values.softmax(1), b[top.indices]) - m
+    return unit(mixed[:, LOOKS] if mixed.shape[1] > LOOKS.stop - LOOKS.start else mixed)
+
+
 @cache
 def _looks_head(folder: Path) -> tuple[Tensor, Tensor]:
     from safetensors import safe_open
@@ -84,6 +110,22 @@ def _looks_head(folder: Path) -> tuple[Tensor, Tensor]:
         w, b = stored.get_tensor("image.W").float(), stored.get_tensor("image.b").float()
     inside = LOOKS if len(w) > LOOKS.stop - LOOKS.start else slice(None)  # some files hold the block alone
     return w[inside], b[inside]
+
+
+@cache
+def _conse_head(folder: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from safetensors import safe_open
+
+    with safe_open(folder / "words.safetensors", "pt") as stored:
+        a, bias, b, m = (stored.get_tensor(f"image.{name}").float() for name in "AaBm")
+    return a, bias, b[:, WORDS], m[WORDS]
+
+
+def conse_of(features: Tensor, folder: Path | None = None) -> Tensor:
+    """Give the words of pooled views as mini's training-free head does: (n, 1280) -> (n, 384) unit rows."""
+    a, bias, b, m = _conse_head(_folder(folder))
+    top = (unit(features) @ a.T + bias).topk(_CONSE, dim=1)
+    return unit(torch.einsum("nk,nkd->nd", top.values.softmax(1), b[top.indices]) - m)
 
 
 def kinship(words: Tensor) -> Tensor:

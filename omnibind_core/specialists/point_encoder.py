@@ -174,8 +174,8 @@ SPECS: tuple[SpecialistSpec, ...] = (
         widths={"point": WIDTH},
         weights={"model": CommittedFile("mini/points.safetensors", "0" * 64)},
         licence="Apache-2.0",
-        paper="Ours; its parts after Yu et al., Point-BERT, arXiv 2111.14819, and Qi et al., PointNet++, arXiv 1706.02413",
-        source="trained here by `python -m omnibind_core.binding.train_points`, committed as assets/mini/points.safetensors",
+        paper="Ours; its parts after Yu et al., Point-BERT, arXiv 2111.14819; Qi et al., PointNet++, arXiv 1706.02413",
+        source="trained by `python -m omnibind_core.binding.train_points`, committed as assets/mini/points.safetensors",
         parameters=2_012_128,
     ),
 )
