@@ -15,11 +15,36 @@ from omnibind_core.media.limits import GREY
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.point_encoder import GROUPS, SAMPLES, farthest, group, sphere
 
-__all__ = ["Lessons", "augmented", "looks_targets"]
+__all__ = ["MANY", "QUERIES", "Densities", "Lessons", "augmented", "looks_targets"]
 
 _KEPT = 32  # groups of the 64 that are read in a step: half the time, and no group can be relied on
-_FEWEST = 192
 _BALANCE = 0.5  # classes are drawn in proportion to their number of shapes to the power of 1 - this
+
+
+@dataclass(frozen=True)
+class Densities:
+    """How many points the clouds of a batch have.
+
+    Attributes
+    ----------
+    most : int
+        Points of clouds that lie evenly.
+    full, thinner : float
+        Shares of batches at `most`, and at a quarter of it or more; the rest are drawn unevenly by area.
+    fewest : int
+        Points of these at least.
+    """
+
+    most: int
+    full: float
+    thinner: float
+    fewest: int
+
+
+MANY = Densities(1024, 0.5, 0.2, 192)
+"""For parametric shapes, of which all there is may be learned."""
+QUERIES = Densities(SAMPLES, 0.45, 0.2, 160)
+"""About what queries are thinned to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,38 +85,38 @@ class Lessons:
         return torch.multinomial(self.weights, count, replacement=True, generator=rng)
 
 
-def augmented(drawn: Sequence[tuple[Lessons, Tensor]], rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def augmented(drawn: Sequence[tuple[Lessons, Tensor]], densities: Densities, rng: torch.Generator) -> Tensor:
     """Give the groups of a batch of clouds, each changed by chance.
 
-    Half the batches come at the density of queries, a fifth thinner, the rest as few as 192 unevenly drawn points; a
-    fifth are cropped by a plane. A third of the shapes lose their colour. Three quarters are turned by about 10
-    degrees, the rest by any angle about Y; all are stretched, half are mirrored.
+    A fifth of the batches are cropped by planes. A third of the shapes lose their colour. Three quarters are turned by
+    about 10 degrees, the rest by any angle about Y; all are stretched, half are mirrored.
 
     Parameters
     ----------
     drawn : sequence of (Lessons, Tensor)
         Which rows of which pools.
+    densities : Densities
+        Numbers of points.
     rng : torch.Generator
         All chance comes from it.
 
     Returns
     -------
-    groups : Tensor, shape (b, 32, 16, 9), float32
+    Tensor, shape (b, 32, 16, 9), float32
         As :func:`~omnibind_core.specialists.point_encoder.group` gives them.
-    lost : Tensor, shape (b,), bool
-        Whose colour is lost.
     """
 
     def between(low: float, high: float, *size: int) -> Tensor:
         return torch.rand(size, generator=rng) * (high - low) + low
 
     way = float(between(0, 1, 1))
-    if way < 0.7:
-        n = SAMPLES if way < 0.5 else int(between(SAMPLES / 4, SAMPLES, 1))
+    most, fewest = densities.most, densities.fewest
+    if way < densities.full + densities.thinner:
+        n = most if way < densities.full else int(between(most / 4, most, 1))
         picks = [torch.randint(lessons.even.shape[1], (len(rows),), generator=rng) for lessons, rows in drawn]
         parts = [lessons.even[rows, pick, :n] for (lessons, rows), pick in zip(drawn, picks, strict=True)]
     else:
-        n = int(_FEWEST * (SAMPLES / _FEWEST) ** float(between(0, 1, 1)))
+        n = int(fewest * (most / fewest) ** float(between(0, 1, 1)))
         parts = [
             lessons.raw[rows][:, torch.randperm(lessons.raw.shape[1], generator=rng)[:n]] for lessons, rows in drawn
         ]
@@ -117,7 +142,7 @@ def augmented(drawn: Sequence[tuple[Lessons, Tensor]], rng: torch.Generator) -> 
     rgb = (rgb * between(0.75, 1.25, b, 1, 3) + between(-0.1, 0.1, b, 1, 3)).clamp(0, 1)
     rgb = torch.where(lost[:, None, None], GREY, rgb)
     centres = farthest(xyz, GROUPS)[:, torch.randperm(GROUPS, generator=rng)[:_KEPT]]
-    return group(torch.cat([xyz, rgb], 2), centres), lost
+    return group(torch.cat([xyz, rgb], 2), centres)
 
 
 def looks_targets(drawn: Sequence[tuple[Lessons, Tensor]], rng: torch.Generator) -> Tensor:

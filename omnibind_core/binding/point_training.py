@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.binding.point_lessons import Lessons, augmented, looks_targets
+from omnibind_core.binding.point_lessons import MANY, QUERIES, Densities, Lessons, augmented, looks_targets
 from omnibind_core.binding.shape_heads import mlp
 from omnibind_core.binding.shape_pool import PROCEDURAL, SWEET_HOME, clouds
 from omnibind_core.binding.shape_targets import kinship, taught_rows, words_of
@@ -71,11 +71,14 @@ class Teacher:
         Which classes mean nearly the same.
     scale : float
         What cosines with names are multiplied with.
+    densities : Densities
+        Numbers of points of the clouds.
     """
 
     written: Tensor
     kin: Tensor
     scale: float = 20.0
+    densities: Densities = QUERIES
 
     def loss(self, learner: nn.Module, drawn: Sequence[tuple[Lessons, Tensor]], rng: torch.Generator) -> Tensor:
         """Loss of a batch, each shape of which is changed by chance.
@@ -89,8 +92,7 @@ class Teacher:
         rng : torch.Generator
             All chance comes from it.
         """
-        groups, _ = augmented(drawn, rng)
-        words, looks = learner(groups)
+        words, looks = learner(augmented(drawn, self.densities, rng))
         label = torch.cat([lessons.label[rows] for lessons, rows in drawn])
         names = nn.functional.one_hot(label, len(self.kin)).float()
         wanted = (1 - _KINSHIP) * names + _KINSHIP * self.kin[label]
@@ -107,9 +109,9 @@ def all_labels() -> list[str]:
     return sorted({*clouds(SWEET_HOME)[1], *clouds(PROCEDURAL)[1]})
 
 
-def _teacher(labels: Sequence[str]) -> Teacher:
+def _teacher(labels: Sequence[str], densities: Densities) -> Teacher:
     written = words_of(labels)
-    return Teacher(written, kinship(written[0]))
+    return Teacher(written, kinship(written[0]), densities=densities)
 
 
 def pretrained(work: Path, seed: int = 0, recipe: Recipe = PRETRAINING) -> Learner:
@@ -125,7 +127,7 @@ def pretrained(work: Path, seed: int = 0, recipe: Recipe = PRETRAINING) -> Learn
         How.
     """
     labels = all_labels()
-    lessons, teacher = Lessons.of(PROCEDURAL, labels), _teacher(labels)
+    lessons, teacher = Lessons.of(PROCEDURAL, labels), _teacher(labels, MANY)
     learner = seeded(Learner, seed)
 
     def loss_of(step: int, rng: torch.Generator) -> Tensor:
@@ -149,7 +151,7 @@ def trained(work: Path, fold: int | None, seed: int = 0, recipe: Recipe = TRAINI
     recipe : Recipe
         How.
     """
-    labels, teacher = all_labels(), _teacher(all_labels())
+    labels, teacher = all_labels(), _teacher(all_labels(), QUERIES)
     meshes, parametric = Lessons.of(SWEET_HOME, labels, taught_rows(fold)), Lessons.of(PROCEDURAL, labels)
     learner = pretrained(work, seed)
 

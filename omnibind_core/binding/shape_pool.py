@@ -39,7 +39,7 @@ Style: TypeAlias = Literal["colour", "grey", "splat"]
 
 _PIECE = 32
 _SIDE = 256  # pixels, as specialists/shape_views.py draws
-_RAW = 2048
+_EVEN, _RAW = 1024, 2048
 _SPLATS = (1024, 2048, 5000, 10_000)  # points of a cloud that is drawn as discs
 _AROUND: tuple[tuple[float, float], ...] = (*VIEWS, (180.0, 15.0), (25.0, 35.0))
 
@@ -133,26 +133,25 @@ def sampled(pool: Pool) -> tuple[Tensor, Tensor]:
         Points drawn at random by area.
     """
     keys, _, make = clouds(pool)
-    even = point_encoder.SAMPLES
 
     def points(i: int) -> FloatArray:
         cloud = make(i)
         rows = np.concatenate([cloud.xyz, cloud.rgb], axis=1)
         rng = np.random.default_rng(i)
-        parts = [point_encoder.even(torch.from_numpy(rows))]
+        parts = [point_encoder.even(torch.from_numpy(rows), _EVEN)]
         for _ in range(1, pool.samplings):
             some = rows[rng.choice(len(rows), rng.integers(1500, 5000), replace=False)]
-            parts.append(point_encoder.even(torch.from_numpy(some)))
+            parts.append(point_encoder.even(torch.from_numpy(some), _EVEN))
         parts.append(torch.from_numpy(rows[rng.choice(len(rows), _RAW, replace=False)]))
         found: FloatArray = torch.cat(parts).numpy()
         return found
 
     def probe(cloud: PointCloud) -> NDArray[Any]:
-        return np.round(100 * point_encoder.even(torch.from_numpy(cloud.xyz)).numpy())
+        return np.round(100 * point_encoder.even(torch.from_numpy(cloud.xyz), _EVEN).numpy())
 
     stored = _kept(_folder(pool, "points", probe), len(keys), f"{pool.name}: points", points)
-    split = pool.samplings * even
-    return stored[:, :split].unflatten(1, (pool.samplings, even)), stored[:, split:]
+    split = pool.samplings * _EVEN
+    return stored[:, :split].unflatten(1, (pool.samplings, _EVEN)), stored[:, split:]
 
 
 @cache
@@ -168,13 +167,13 @@ def queried(pool: Pool, count: int) -> Tensor:
 
     Returns
     -------
-    Tensor, shape (n, min(count, 1024), 6), float16
+    Tensor, shape (n, min(count, 512), 6), float16
         Drawn at random by area from the application's points, then thinned as the specialist does.
     """
     keys, _, make = clouds(pool)
     samples, raw = sampled(pool)
     if count == limits.POINTS:
-        return samples[:, 0]
+        return samples[:, 0, : point_encoder.SAMPLES]
     if count <= _RAW:
         return torch.stack([point_encoder.even(row[:count].float()) for row in raw])
 

@@ -31,7 +31,7 @@ __all__ = [
     "sphere",
 ]
 
-SAMPLES = 1024
+SAMPLES = 512
 """Points that a cloud of more is thinned to: every query comes at the density that was trained most."""
 
 _MOST = 4096  # points that are thinned evenly; a denser cloud is first thinned at random
@@ -72,24 +72,26 @@ def farthest(xyz: Tensor, count: int) -> Tensor:
     return torch.cat(chosen, 1)
 
 
-def even(points: Tensor) -> Tensor:
-    """Thin a cloud to :data:`SAMPLES` points that lie evenly; one with fewer stays as it is.
+def even(points: Tensor, count: int = SAMPLES) -> Tensor:
+    """Thin a cloud to points that lie evenly; one with fewer stays as it is.
 
     Parameters
     ----------
     points : Tensor, shape (n, 3 or more), float32
         The first three columns are x, y and z.
+    count : int
+        How many to keep.
 
     Returns
     -------
-    Tensor, shape (min(n, 1024), ...), float32
-        Each first k of more than 1024 are the k farthest from each other.
+    Tensor, shape (min(n, count), ...), float32
+        Where there were more, each first k are the k farthest from each other.
     """
-    if len(points) <= SAMPLES:
+    if len(points) <= count:
         return points
     if len(points) > _MOST:
         points = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:_MOST]]
-    return points[farthest(points[None, :, :3], SAMPLES)[0]]
+    return points[farthest(points[None, :, :3], count)[0]]
 
 
 def sphere(xyz: Tensor) -> Tensor:
@@ -172,7 +174,11 @@ SPECS: tuple[SpecialistSpec, ...] = (
         name="point_encoder",
         title="Point encoder",
         widths={"point": WIDTH},
-        weights={"model": CommittedFile("mini/points.safetensors", "0" * 64)},
+        weights={
+            "model": CommittedFile(
+                "mini/points.safetensors", "c63d81bca7b02018c0d6902f7bf691fb2a464a07bb1206a65f7f6aa20623a657"
+            )
+        },
         licence="Apache-2.0",
         paper="Ours; its parts after Yu et al., Point-BERT, arXiv 2111.14819; Qi et al., PointNet++, arXiv 1706.02413",
         source="trained by `python -m omnibind_core.binding.train_points`, committed as assets/mini/points.safetensors",
