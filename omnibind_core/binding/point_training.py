@@ -101,7 +101,8 @@ class Teacher:
         target = looks_targets(drawn, rng)
         seeing = (1 - (looks * target).sum(1)).mean()
         pairs = nn.functional.cross_entropy(_PAIR_SCALE * looks @ target.T, torch.arange(len(looks)))
-        return naming + _LOOKS * seeing + _PAIRS * pairs
+        total: Tensor = naming + _LOOKS * seeing + _PAIRS * pairs
+        return total
 
 
 def all_labels() -> list[str]:

@@ -232,7 +232,8 @@ def _panel(s: Sketch, kind: str) -> None:
             s.box(0.06, h, t, (x * w / 2, 0, 0), frame)
         s.box(w, 0.06, t, (0, 0, 0), frame)
         s.box(w, 0.06, t, (0, h - 0.06, 0), frame)
-        s.box(w, h, 0.01, (0, 0, 0), {"window": inner, "mirror": inner, "whiteboard": (0.97,) * 3}.get(kind, s.paint()))  # type: ignore[arg-type]
+        white: Colour = (0.97, 0.97, 0.97)
+        s.box(w, h, 0.01, (0, 0, 0), {"window": inner, "mirror": inner, "whiteboard": white}.get(kind, s.paint()))
         for i in range(s.n(1, 3)) if kind == "window" else ():
             s.box(0.05, h, t * 0.8, ((i + 1) * w / 4 - w / 2, 0, 0), frame)
     elif kind == "door":
@@ -247,13 +248,13 @@ def _panel(s: Sketch, kind: str) -> None:
         n = s.n(1, 3)
         s.box(w * n, h, t, (0, 0, 0), frame)
         for i in range(n):
-            x = (i + 0.5 - n / 2) * w
+            middle = (i + 0.5 - n / 2) * w
             if kind == "switch":
-                s.box(w * 0.5, h * 0.6, t * 0.6, (x, h * 0.2, t * 0.5), s.paint("white"), (s.u(-12, 12), 0, 0))
+                s.box(w * 0.5, h * 0.6, t * 0.6, (middle, h * 0.2, t * 0.5), s.paint("white"), (s.u(-12, 12), 0, 0))
                 continue
-            s.ring(w * 0.3, 0.004, (x, h / 2, t / 2), s.paint("white", "metal"), axis="z")
+            s.ring(w * 0.3, 0.004, (middle, h / 2, t / 2), s.paint("white", "metal"), axis="z")
             for side in (-1, 1):
-                s.rod(0.004, 0.006, (x + side * 0.012, h / 2, t / 2), (0.1, 0.1, 0.1), axis="z")
+                s.rod(0.004, 0.006, (middle + side * 0.012, h / 2, t / 2), (0.1, 0.1, 0.1), axis="z")
     elif kind == "television":
         s.box(w, h, t, (0, 0.1, 0), frame)
         s.box(w * 0.95, h * 0.92, 0.01, (0, 0.1 + h * 0.04, t / 2), (0.05, 0.06, 0.1))

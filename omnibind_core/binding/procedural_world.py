@@ -511,10 +511,10 @@ def _street(s: Sketch, kind: str) -> None:
         s.tube([(-1, 1.5, 0), (1, 1.5, 0)], 0.04, m)
         if kind == "swing":
             for i in range(s.n(1, 2)):
-                x = 0.45 - 0.9 * i
+                middle = 0.45 - 0.9 * i
                 for dx in (-0.18, 0.18):
-                    s.tube([(x + dx, 1.5, 0), (x + dx, 0.4, 0.1)], 0.01, s.paint("metal"))
-                s.box(0.42, 0.04, 0.2, (x, 0.38, 0.1), s.paint("wood"))
+                    s.tube([(middle + dx, 1.5, 0), (middle + dx, 0.4, 0.1)], 0.01, s.paint("metal"))
+                s.box(0.42, 0.04, 0.2, (middle, 0.38, 0.1), s.paint("wood"))
         else:
             for i in range(10):
                 s.box(0.008, 1.5, 0.008, (-1 + 0.22 * i, 0, -0.3), (0.95, 0.95, 0.95))
@@ -527,8 +527,8 @@ def _street(s: Sketch, kind: str) -> None:
         w = s.u(1, 2)
         s.box(w + 0.3, 0.1, 1.3, (0, 0, 0), s.paint("white", "earth"))
         s.box(w, 0.11, 1.0, (0, 0, 0), (0.3, 0.65, 0.85))
-        for x in (-0.1, 0.1):
-            s.ring(0.12, 0.015, (w / 2, 0.1, x), m, axis="z", arc=180)
+        for z in (-0.1, 0.1):
+            s.ring(0.12, 0.015, (w / 2, 0.1, z), m, axis="z", arc=180)
     elif kind == "sun lounger":
         s.legs(0.6, 1.7, 0.3, 0.03, s.paint("wood", "white"))
         s.box(0.62, 0.08, 1.2, (0, 0.3, 0.25), c)
@@ -589,10 +589,10 @@ def _carried(s: Sketch, kind: str) -> None:
             s.rod(s.u(0.18, 0.28), 0.015, (0, 0, 0), c)
             s.ring(0.13, 0.012, (0, 0.03, 0), s.paint("dark"))
     elif kind == "shoe":
-        for x in (-0.08, 0.08) if s.chance(0.5) else (0,):
-            s.box(0.09, 0.025, 0.28, (x, 0, 0), s.paint("dark", "white"))
-            s.ball(0.05, 0.05, 0.09, (x, 0.04, 0.06), c)
-            s.ball(0.048, s.u(0.06, 0.16), 0.06, (x, 0.08, -0.08), c)
+        for side in (-0.08, 0.08) if s.chance(0.5) else (0.0,):
+            s.box(0.09, 0.025, 0.28, (side, 0, 0), s.paint("dark", "white"))
+            s.ball(0.05, 0.05, 0.09, (side, 0.04, 0.06), c)
+            s.ball(0.048, s.u(0.06, 0.16), 0.06, (side, 0.08, -0.08), c)
     elif kind == "clothes":
         legs = s.chance(0.4)
         if legs:
@@ -626,15 +626,15 @@ def _food(s: Sketch, kind: str) -> None:
             s.rod(0.012, 0.6, (x, 0.05, z), s.paint())
     elif kind == "hamburger":
         s.ball(0.3, 0.15, 0.3, (0, 0.22, 0), brown)
-        for y, c in ((0.18, s.paint("leaf")), (0.13, (0.9, 0.75, 0.2)), (0.07, (0.3, 0.17, 0.1)), (0, brown)):
-            s.rod(0.31, 0.06, (0, y, 0), c, sides=24)
+        for y, layer in ((0.18, s.paint("leaf")), (0.13, (0.9, 0.75, 0.2)), (0.07, (0.3, 0.17, 0.1)), (0, brown)):
+            s.rod(0.31, 0.06, (0, y, 0), layer, sides=24)
     elif kind == "bread":
         s.ball(0.14, s.u(0.1, 0.16), s.u(0.2, 0.5), (0, 0.1, 0), brown)
         for i in range(4):
             s.box(0.16, 0.01, 0.02, (0, 0.2, 0.12 * i - 0.2), (0.9, 0.75, 0.5), (0, 30, 0))
     elif kind == "apple":
-        c: Colour = (0.8, 0.15, 0.12) if s.chance(0.6) else (0.5, 0.7, 0.2)
-        s.turned([(0, 0.06), (0.16, 0), (0.3, 0.25), (0.26, 0.46), (0.12, 0.54), (0, 0.46)], (0, 0, 0), c)
+        skin: Colour = (0.8, 0.15, 0.12) if s.chance(0.6) else (0.5, 0.7, 0.2)
+        s.turned([(0, 0.06), (0.16, 0), (0.3, 0.25), (0.26, 0.46), (0.12, 0.54), (0, 0.46)], (0, 0, 0), skin)
         s.tube([(0, 0.46, 0), (0.03, 0.62, 0)], 0.015, s.paint("wood"))
     elif kind == "roast chicken":
         s.ball(0.2, 0.14, 0.26, (0, 0.16, 0), brown)

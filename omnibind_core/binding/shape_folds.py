@@ -76,7 +76,7 @@ def point_rows(learner: Learner, points: Tensor) -> tuple[Tensor, Tensor, Tensor
         Unit rows.
     """
     found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for part in points.float().split(_BATCH):
+    for part in torch.split(points.float(), _BATCH):
         part = torch.cat([sphere(part[..., :3]), part[..., 3:]], 2)
         features = unit(learner.network(group(part, farthest(part[..., :3], GROUPS))))
         found.append((features, unit(learner.words(features)), unit(learner.looks(features))))
@@ -104,7 +104,8 @@ def fold_vectors(work: Path, fold: int) -> dict[str, Tensor]:
 
     path = work / f"vectors{fold}.safetensors"
     if path.is_file():
-        return load_file(path)
+        kept: dict[str, Tensor] = load_file(path)
+        return kept
     rows = torch.tensor([i for i, mesh in enumerate(named_shapes()) if fold_of(mesh.key) == fold])
     learner = trained(work, fold)
     found = {"rows": rows}

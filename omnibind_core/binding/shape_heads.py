@@ -173,7 +173,7 @@ class Discriminant:
         width : int
             Number of axes.
         """
-        classes, numbers, count = label.unique(return_inverse=True, return_counts=True)
+        classes, numbers, count = torch.unique(label, return_inverse=True, return_counts=True)
         x = features.double()
         middle = x.mean(0)
         x = x - middle

@@ -151,7 +151,7 @@ def sampled(pool: Pool) -> tuple[Tensor, Tensor]:
 
     stored = _kept(_folder(pool, "points", probe), len(keys), f"{pool.name}: points", points)
     split = pool.samplings * _EVEN
-    return stored[:, :split].unflatten(1, (pool.samplings, _EVEN)), stored[:, split:]
+    return stored[:, :split].view(len(keys), pool.samplings, _EVEN, 6), stored[:, split:]
 
 
 @cache

@@ -97,7 +97,8 @@ def even(points: Tensor, count: int = SAMPLES) -> Tensor:
 def sphere(xyz: Tensor) -> Tensor:
     """Centre clouds on their mean and scale them to the unit sphere: (b, n, 3) -> (b, n, 3)."""
     xyz = xyz - xyz.mean(1, keepdim=True)
-    return xyz / xyz.norm(dim=2).amax(1)[:, None, None].clamp_min(1e-9)
+    scaled: Tensor = xyz / xyz.norm(dim=2).amax(1)[:, None, None].clamp_min(1e-9)
+    return scaled
 
 
 def group(points: Tensor, centres: Tensor) -> Tensor:
@@ -122,7 +123,7 @@ def group(points: Tensor, centres: Tensor) -> Tensor:
     middles = xyz.gather(1, centres[..., None].expand(-1, -1, 3))
     ranks = torch.baddbmm(xyz.square().sum(2)[:, None], middles, xyz.mT, alpha=-2.0)  # (b, g, n)
     nearest = ranks.topk(_MEMBERS, dim=2, largest=False, sorted=False).indices.flatten(1)
-    found = points.gather(1, nearest[..., None].expand(-1, -1, 6)).unflatten(1, (centres.shape[1], _MEMBERS))
+    found = points.gather(1, nearest[..., None].expand(-1, -1, 6)).view(len(points), centres.shape[1], _MEMBERS, 6)
     place, colour = found[..., :3], found[..., 3:]
     return torch.cat([_NEAR * (place - middles[:, :, None]), place, 2.0 * colour - 1.0], dim=3)
 
@@ -135,7 +136,7 @@ class _Block(nn.Module):
         self.up, self.down = nn.Linear(_WIDTH, 4 * _WIDTH), nn.Linear(4 * _WIDTH, _WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm1(x)).unflatten(2, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.norm1(x)).view(*x.shape[:2], 3, _HEADS, -1).permute(2, 0, 3, 1, 4)
         # Written out: torch's fused attention is slower to train on a CPU for so few tokens.
         seen = (q * q.shape[3] ** -0.5 @ k.mT).softmax(dim=3) @ v  # (b, heads, tokens, width of a head)
         x = x + self.mix(seen.transpose(1, 2).flatten(2))
@@ -176,7 +177,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         widths={"point": WIDTH},
         weights={
             "model": CommittedFile(
-                "mini/points.safetensors", "c63d81bca7b02018c0d6902f7bf691fb2a464a07bb1206a65f7f6aa20623a657"
+                "mini/points.safetensors", "02dff8f76b872d794307ded986b817ca545ab83da04fef92ac9f912968f13f0f"
             )
         },
         licence="Apache-2.0",

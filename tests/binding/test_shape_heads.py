@@ -98,17 +98,15 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_weights(lessons, teacher
 
 def test_the_encoder_learns(lessons, teacher, tmp_path):
     learner = seeded(Learner, 0)
-    rng = torch.Generator().manual_seed(1)
-    before = teacher.loss(learner, [(lessons, lessons.draw(12, rng))], rng).item()
     losses = train(
         learner,
         lambda step, chance: teacher.loss(learner, [(lessons, lessons.draw(12, chance))], chance),
-        Recipe(steps=15, batch=12, rate=1e-3, checkpoint=15),
+        Recipe(steps=50, batch=12, rate=1e-3, checkpoint=50),
         tmp_path,
         identity={},
         title="points",
     )
-    assert losses[-5:].mean() < 0.7 * before
+    assert losses[-10:].mean() < 0.6 * losses[:5].mean()
     assert learner.words[0].in_features == point_training.WIDTH
 
 
