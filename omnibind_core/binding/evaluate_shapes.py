@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from omnibind_core.binding.retrieval import Figure, Row, measure
-from omnibind_core.binding.shape_folds import DENSITIES, TEMPERATURE, fold_vectors
+from omnibind_core.binding.shape_folds import DENSITIES, STYLES, TEMPERATURE, fold_vectors, pooled_views
 from omnibind_core.binding.shape_targets import FOLDS, conse_of, fold_of, looks_of, looks_of_names, words_of
-from omnibind_core.binding.vectors import in_development, named_shapes, shape_vectors, tower
+from omnibind_core.binding.vectors import in_development, named_shapes, tower
 from omnibind_core.errors import OmniBindError
 from omnibind_core.specialists.base import unit
 from omnibind_core.types import Text
@@ -42,6 +42,7 @@ SHARES: dict[str, float] = {
 }
 """Weights of the members when all are bound; chosen on the meshes of the development half."""
 
+_BEFORE = ("", "grey: ", "splat: ")
 _COMMAND = "python -m omnibind_core.binding.train_points --folds"
 
 
@@ -56,40 +57,56 @@ def five_fold_scores(work: Path) -> dict[str, Tensor]:
     Returns
     -------
     dict of str to Tensor, shape (n, L), float32
-        ``"points, words at 256"`` and so on for each density (``"points, words"`` is that at 10,000), and the other
-        names of :data:`SHARES`; classes in alphabetical order.
+        ``"points, words at 256"`` and so on for each density, and :data:`SHARES`'s names, which are also there with
+        ``"grey: "`` before them for shapes without colour, and with ``"splat: "`` for views of clouds; classes in
+        alphabetical order.
     """
     labels = sorted({mesh.label for mesh in named_shapes()})
     words = words_of(labels)[0]
     looks = looks_of_names(labels)
     sentences = tower("minilm_l6").embed("text", [Text(label) for label in labels])
-    views = torch.from_numpy(shape_vectors())
-    scores = {"views, ConSE": conse_of(views) @ words.T, "views, looks": looks_of(views) @ looks.T}
+    scores: dict[str, Tensor] = {}
 
     def put(name: str, rows: Tensor, values: Tensor) -> None:
-        scores.setdefault(name, torch.zeros(len(views), len(labels)))[rows] = values
+        scores.setdefault(name, torch.zeros(len(named_shapes()), len(labels)))[rows] = values
 
     for fold in range(FOLDS):
         found = fold_vectors(work, fold)
         rows = found["rows"]
         for density in DENSITIES:
             put(f"points, words at {density:,}", rows, found[f"points.{density}"] @ words.T)
-        put("points, looks", rows, found["looks"] @ looks.T)
-        put("views, words", rows, found["views"] @ words.T)
         # As the head of the kind "anchors" does: a sentence is a mixture of the classes whose names lie nearest.
         shares = (sentences @ sentences[found["shaped.classes"]].T / TEMPERATURE).softmax(1)
-        put("views, shaped", rows, found["shaped"] @ unit(shares @ found["shaped.centres"]).T)
-    scores["points, words"] = scores[f"points, words at {DENSITIES[-1]:,}"]
+        classes = unit(shares @ found["shaped.centres"])
+        for style, before in zip(STYLES, _BEFORE, strict=True):
+            points = "grey.points" if style == "grey" else "points"
+            put(f"{before}points, words", rows, found[f"{points}.{DENSITIES[-1]}"] @ words.T)
+            put(f"{before}points, looks", rows, found["grey.looks" if style == "grey" else "looks"] @ looks.T)
+            put(f"{before}views, words", rows, found[f"{style}.views"] @ words.T)
+            put(f"{before}views, shaped", rows, found[f"{style}.shaped"] @ classes.T)
+    for style, before in zip(STYLES, _BEFORE, strict=True):
+        views = pooled_views(style)
+        scores[f"{before}views, ConSE"] = conse_of(views) @ words.T
+        scores[f"{before}views, looks"] = looks_of(views) @ looks.T
     return scores
 
 
 def measured(work: Path) -> list[Row]:
     """Figures of all five parts, from trainings in `work` (those missing are made)."""
     scores = five_fold_scores(work)
-    shown = {name: scores[name] for name in scores if name not in SHARES}
+    shown = {name: rank for name, rank in scores.items() if " at " in name}
     shown |= {name: scores[name] for name in SHARES if name != "points, words"}
     shown["flat mean of all"] = torch.stack([scores[name] for name in SHARES]).mean(0)
-    shown["fused"] = sum((share * scores[name] for name, share in SHARES.items()), torch.zeros(()))
+
+    def fused(before: str) -> Tensor:
+        return torch.stack([share * scores[before + name] for name, share in SHARES.items()]).sum(0)
+
+    shown["points, words, without colour"] = scores["grey: points, words"]
+    shown["fused, without colour"] = fused("grey: ")
+    shown["views of clouds, ConSE"] = scores["splat: views, ConSE"]
+    shown["views of clouds, words"] = scores["splat: views, words"]
+    shown["fused, clouds"] = fused("splat: ")
+    shown["fused"] = fused("")
     return rows_of(shown)
 
 
@@ -117,7 +134,7 @@ def rows_of(scores: Mapping[str, Tensor]) -> list[Row]:
     for mesh in meshes:
         parts.setdefault(mesh.name.lower(), set()).add(fold_of(mesh.key))
     alone = np.array([len(parts[mesh.name.lower()]) == 1 for mesh in meshes])
-    for name in dict.fromkeys([*(n for n in scores if n.endswith(f"{DENSITIES[-1]:,}")), *list(scores)[-1:]]):
+    for name in dict.fromkeys([*(n for n in scores if n.endswith(f" at {DENSITIES[-1]:,}")), *list(scores)[-1:]]):
         rows.append(_row(f"held-out shapes -> class, five-fold: {name}", scores[name], right, held))
         rows.append(_row(f"shapes without namesakes -> class, five-fold: {name}", scores[name], right, alone))
     return rows
