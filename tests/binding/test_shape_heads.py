@@ -17,12 +17,15 @@ from omnibind_core.binding.retrieval import measure
 from omnibind_core.binding.shape_heads import Discriminant, ViewRecipe, consensus, train_views, write_heads
 from omnibind_core.binding.shape_targets import FOLDS, chosen_on, conse_of, fold_of, kinship, looks_of, words_of
 from omnibind_core.binding.training import Recipe, seeded, train
-from omnibind_core.binding.vectors import in_development
+from omnibind_core.binding.vectors import in_development, tower
 from omnibind_core.config import HeadSpec, assets_directory
 from omnibind_core.errors import OmniBindError
+from omnibind_core.media import load
 from omnibind_core.projectors import _build
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.point_encoder import even
+from omnibind_core.types import Text
+from omnibind_core.weights import read_tensors
 
 LABELS = ("chair", "bottle", "car", "tree")
 EACH = 3
@@ -172,3 +175,69 @@ def test_the_kept_figures_reach_what_was_asked_for():
     points = [row for task, row in rows.items() if task.startswith("shapes -> class, five-fold: points, words at")]
     assert len(points) == 6
     assert all(row.r1.value > 28 and row.r5.value > 52 for row in points)
+
+
+MINI = assets_directory() / "mini"
+GALLERY = {"chair-1": "chair", "dog-1": "dog", "bicycle-1": "bicycle", "tree-1": "tree", "bus-1": "bus", "bed-1": "bed"}
+
+
+def committed(name, prefix):
+    """Heads of the published form as they lie in a file, and what the file says of itself."""
+    tensors = read_tensors(MINI / f"{name}.safetensors")
+    with safe_open(MINI / f"{name}.safetensors", "pt") as stored:
+        about = json.loads(stored.metadata()["heads"])
+    heads = []
+    for number in range(about["count"]):
+        state = {key.removeprefix(f"{prefix}.{number}."): value.float() for key, value in tensors.items()}
+        state = {key: value for key, value in state.items() if not key.startswith(prefix)}
+        head = point_training.mlp(state["0.weight"].shape[1], len(state["0.weight"]), len(state["3.weight"]))
+        head.load_state_dict({**head.state_dict(), **state})  # the counters of batches are not stored
+        heads.append(head.eval())
+    return heads, about
+
+
+@pytest.fixture(scope="module")
+def gallery():
+    return [load(MINI.parent / "gallery" / "shapes" / f"{name}.glb", "point") for name in GALLERY]
+
+
+@pytest.fixture(scope="module")
+def classes():
+    with safe_open(MINI / "shaped.safetensors", "pt") as stored:
+        found = json.loads(stored.metadata()["heads"])["classes"]
+    assert len(found) == 204
+    return found
+
+
+@pytest.mark.parametrize(("name", "prefix", "specialist"), [
+    ("points_words", "point", "point_encoder"),
+    ("views_words", "views", "shape_views"),
+])  # fmt: skip
+def test_committed_heads_name_shapes(name, prefix, specialist, gallery, classes):
+    heads, about = committed(name, prefix)
+    assert about["licence"] == "Apache-2.0"
+    assert "CC-BY" in about["sources"]
+    words = consensus(heads, tower(specialist).embed("point", gallery))
+    assert words.shape == (len(gallery), about["width"])
+    named = [classes[i] for i in (words @ words_of(classes)[0].T).argmax(1)]
+    assert sum(a == b for a, b in zip(named, GALLERY.values(), strict=True)) >= 5
+
+
+def test_committed_axes_name_shapes(gallery, classes):
+    tensors = read_tensors(MINI / "shaped.safetensors")
+    axes, sentences = (
+        _build(HeadSpec(kind, "x", prefix), tensors, 128, torch.device("cpu"), torch.float32)
+        for kind, prefix in (("linear", "views."), ("anchors", "text."))
+    )
+    shapes = axes(tower("shape_views").embed("point", gallery))
+    texts = sentences(tower("minilm_l6").embed("text", [Text(label) for label in classes]))
+    named = [classes[i] for i in (shapes @ texts.T).argmax(1)]
+    assert sum(a == b for a, b in zip(named, GALLERY.values(), strict=True)) >= 5
+
+
+def test_committed_looks_of_points_are_near_those_of_views(gallery):
+    heads, _ = committed("points_looks", "point")
+    seen = looks_of(tower("shape_views").embed("point", gallery))
+    guessed = consensus(heads, tower("point_encoder").embed("point", gallery))
+    assert (guessed * seen).sum(1).min() > 0.4
+    assert ((guessed @ seen.T).argmax(1) == torch.arange(len(gallery))).float().mean() >= 0.8
