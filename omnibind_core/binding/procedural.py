@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from omnibind_core.binding.procedural_home import HOME
+from omnibind_core.binding.procedural_fittings import FITTINGS
+from omnibind_core.binding.procedural_furniture import FURNITURE
+from omnibind_core.binding.procedural_nature import NATURE
+from omnibind_core.binding.procedural_outdoors import OUTDOORS
 from omnibind_core.binding.procedural_parts import Sketch, Sketcher
-from omnibind_core.binding.procedural_world import WORLD
+from omnibind_core.binding.procedural_things import THINGS
 from omnibind_core.media.shapes import Part, cloud_of_parts
 from omnibind_core.types import PointCloud
 
 __all__ = ["CLASSES", "EACH", "Procedural", "build", "catalogue", "fingerprint"]
 
-CLASSES: dict[str, Sketcher] = dict(sorted({**HOME, **WORLD}.items()))
+CLASSES: dict[str, Sketcher] = dict(sorted({**FURNITURE, **FITTINGS, **NATURE, **OUTDOORS, **THINGS}.items()))
 """Label -> what draws a shape of that class."""
 
 EACH = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.media.shapes import Doubles, Part
 
-__all__ = ["Sketch", "Sketcher"]
+__all__ = ["Colour", "Sketch", "Sketcher", "around"]
 
 Colour: TypeAlias = tuple[float, float, float]
 Place: TypeAlias = tuple[float, float, float]
@@ -163,3 +164,8 @@ class Sketch:
         for x in (-1, 1):
             for z in (-1, 1):
                 self.rod(r, thick, (x * w / 2 - thick / 2, r, z * d / 2), colour, axis="x")
+
+
+def around(i: float, n: int, r: float) -> tuple[float, float]:
+    """Give the `i`-th of `n` places on a circle of radius `r`."""
+    return r * math.cos(2 * math.pi * i / n), r * math.sin(2 * math.pi * i / n)
