@@ -1,7 +1,7 @@
 """How well shapes are named by points, by views and by both: each mesh by models that never saw it.
 
 The meshes of Sweet Home 3D are parted in five by their keys; what is learned, is learned five times, each time without
-one part, which it then names. The models of the five parts would be 25 MB, so that they are not committed: the command
+one part, which it then names. The models of the five parts would be 54 MB, so that they are not committed: the command
 ``python -m omnibind_core.binding.train_points --folds`` trains them again (or goes on from its cache) and keeps the
 figures as JSON, which :func:`kept_rows` reads.
 """
