@@ -20,7 +20,7 @@ from omnibind_core.binding.pools_sounds import Clip
 from omnibind_core.errors import MediaError
 from omnibind_core.types import Audio, FloatArray
 
-__all__ = ["FONTS", "rendered"]
+__all__ = ["FONTS", "rendered", "signals"]
 
 FONTS: dict[str, str] = {
     "fluid-soundfont-gm": "usr/share/sounds/sf2/FluidR3_GM.sf2",
@@ -76,7 +76,7 @@ def rendered() -> Iterator[tuple[Clip, Audio]]:
     for package, path in FONTS.items():
         yield from _font(package, package_folder(package) / path)
     yield from _speech()
-    yield from _signals()
+    yield from signals()
 
 
 def _run(*command: str) -> None:
@@ -167,7 +167,7 @@ def _speech() -> Iterator[tuple[Clip, Audio]]:
                 yield Clip(label, "espeak-ng", f"{voice} {i}"), Audio(_trim(samples.mean(1)), int(rate))
 
 
-def _signals() -> Iterator[tuple[Clip, Audio]]:
+def signals() -> Iterator[tuple[Clip, Audio]]:
     """Sounds that are simple enough to be written down."""
     rng = np.random.default_rng(7)
     t = np.arange(4 * _RATE) / _RATE

@@ -124,7 +124,7 @@ def test_midi_is_well_formed():
 
 
 def test_own_signals_are_sounds():
-    heard = list(pools_rendered._signals())
+    heard = list(pools_rendered.signals())
     assert len({clip.key for clip, _ in heard}) == len(heard) > 30
     for _, audio in heard:
         assert audio.samples.dtype == np.float32
