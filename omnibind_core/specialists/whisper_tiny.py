@@ -125,7 +125,8 @@ class _Block(nn.Module):
         q, k, v = self.qkv(self.norm1(x)).view(n, places, 3, _HEADS, -1).permute(2, 0, 3, 1, 4)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v)  # (n, heads, places, 64)
         x = x + self.out(mixed.transpose(1, 2).reshape(n, places, _WIDTH))
-        return x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
+        out: Tensor = x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
+        return out
 
 
 class Encoder(nn.Module):
