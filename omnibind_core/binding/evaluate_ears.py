@@ -64,6 +64,15 @@ MEMBERS: dict[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
 """What a sound may enter by: its block, and (file, prefix of the head, tower) of each head that is averaged."""
 FLAT = ("aisfx_words", "whisper_tiny_words", "aisfx_looks", "whisper_tiny_sights", "heard")
 """The members that the preset uses, all with the same weight."""
+_PICTURED = ("words", "looks")  # blocks that EfficientNet-Lite2 leads to
+_WAYS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in MEMBERS},
+    "aiSFX, flat": ("aisfx_words", "aisfx_looks", "aisfx_heard"),
+    "Whisper, flat": ("whisper_tiny_words", "whisper_tiny_sights", "whisper_tiny_heard"),
+    "words of both": ("aisfx_words", "whisper_tiny_words"),
+    "words and heard of both": ("aisfx_words", "whisper_tiny_words", "heard"),
+    "both, flat": FLAT,
+}
 
 
 class Learned(NamedTuple):
@@ -138,7 +147,7 @@ def text_embedder(eyes: Path, ears: Path) -> EmbedText:
 
 def picture_embedder(eyes: Path) -> EmbedImage:
     """Bind Tux Paint's pictures flat, without a preset, by EfficientNet-Lite2: words and looks as in folder `eyes`."""
-    heads = {block: read_head(eyes / f"{block}.safetensors", block, "image") for block in ("words", "looks")}
+    heads = {block: read_head(eyes / f"{block}.safetensors", block, "image") for block in _PICTURED}
 
     @torch.inference_mode()
     def embed(pictures: Sequence[NamedPicture]) -> FloatArray:
@@ -273,7 +282,8 @@ def development(eyes: Path, recipe: EarRecipe, ways: Mapping[str, Sequence[str]]
         each = np.eye(len(labels), dtype=np.float32)
         rows.append(measure(f"{way}: sounds -> label", scores, each, right))
         rows.append(measure(f"{way}: sounds of taught labels -> label", scores[taught], each, right[taught]))
-        rows.append(replace(_with_pictures(sounds, asked, images, pictures)[0], task=f"{way}: sounds -> picture"))
+        if {MEMBERS[name][0] for name in ways[way]} & set(_PICTURED):
+            rows.append(replace(_with_pictures(sounds, asked, images, pictures)[0], task=f"{way}: sounds -> picture"))
     return rows
 
 
@@ -285,17 +295,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--eyes", type=Path, default=mini, help="folder of the sentences' and pictures' heads")
     parser.add_argument("--members", nargs="+", default=list(FLAT), choices=list(MEMBERS), help="what sounds enter by")
     parser.add_argument("--development", action="store_true", help="hold development packages out in turn instead")
+    parser.add_argument("--seeds", type=int, default=1, help="words heads of each tower that are trained for that")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     if options.development:
-        ways = {name: (name,) for name in MEMBERS} | {
-            "aiSFX, flat": ("aisfx_words", "aisfx_looks", "aisfx_heard"),
-            "Whisper, flat": ("whisper_tiny_words", "whisper_tiny_sights", "whisper_tiny_heard"),
-            "words of both": ("aisfx_words", "whisper_tiny_words"),
-            "both, flat": FLAT,
-        }
-        log.info("%s", table(development(options.eyes, EarRecipe(), ways)))
+        log.info("%s", table(development(options.eyes, replace(EarRecipe(), heads=options.seeds), _WAYS)))
         return
     known = learned(options.heads)
     if not set(TEST) <= known.held_out:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +17,7 @@ from omnibind_core.binding.blocks import BLOCKS, WIDTH, width_of
 from omnibind_core.binding.ears import APPEARANCE, EarRecipe, Pool, build, train_heads, twins
 from omnibind_core.binding.evaluate_ears import FLAT, MEMBERS, Learned, evaluate_sounds, head_embedder, learned
 from omnibind_core.binding.hearing import Hearing
+from omnibind_core.binding.pools_images import NamedPicture
 from omnibind_core.binding.pools_sounds import TEST, Clip
 from omnibind_core.binding.sound_axes import conse_tensors, discriminant_axes, heard_tensors
 from omnibind_core.binding.sound_heads import (
@@ -37,7 +35,7 @@ from omnibind_core.specialists.base import unit
 from omnibind_core.types import FloatArray
 
 MINI = assets_directory() / "mini"
-LABELS = [f"thing {i}" for i in range(12)]
+LABELS = [f"thing {i:02}" for i in range(12)]
 QUICK = EarRecipe(training=training.Recipe(steps=60, batch=64, rate=2e-3, decay=0.05, hidden=64, checkpoint=20))
 WIDTHS = {"aisfx": 48, "whisper_tiny": 64}
 
@@ -214,39 +212,31 @@ def test_all_heads_are_built(pool: Pool, tmp_path: Path, monkeypatch: pytest.Mon
     assert (unit(heard) @ texts.T).argmax(1).eq(right).float().mean() > 0.9
 
 
-KILLED = """
-import sys, torch
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from dataclasses import replace
-from tests.binding.test_ears import LABELS, QUICK, WIDTHS, head_tensors, kinship, made_up, train_heads, unit, write_heads
-from omnibind_core.binding.ears import Pool
-torch.set_num_threads(1)
-towers = {{name: made_up(width, i) for i, (name, width) in enumerate(WIDTHS.items())}}
-pool = Pool(towers, LABELS, torch.tensor([clip.source != "three" for clip in towers["aisfx"].clips]))
-targets = unit(torch.randn(2, 12, 384, generator=torch.Generator().manual_seed(7)))
-recipe = replace(QUICK, training=replace(QUICK.training, steps=400))
-heads = train_heads(pool, "aisfx", targets, kinship(targets[0]), recipe, Path({work!r}))
-write_heads(Path({out!r}), "words", head_tensors(heads), {{"audio": "mlp"}}, {{}})
-"""
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_a_stopped_training_ends_in_the_same_file(
+    pool: Pool, targets: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+):
+    """Stopped right after a checkpoint, in the first, second or third head; a part of a file is never left behind."""
 
+    def train(work: str) -> bytes:
+        heads = train_heads(pool, "aisfx", targets, kinship(targets[0]), QUICK, tmp_path / work)
+        write_heads(tmp_path / f"{work}.safetensors", "words", head_tensors(heads), {"audio": "mlp"}, {})
+        return (tmp_path / f"{work}.safetensors").read_bytes()
 
-def test_a_killed_training_ends_in_the_same_file(tmp_path: Path):
-    root = str(Path(__file__).parents[2])
+    whole, save, saved = train("whole"), training._save, []
 
-    def start(name: str) -> subprocess.Popen[bytes]:
-        code = KILLED.format(tests=root, work=str(tmp_path / name), out=str(tmp_path / f"{name}.safetensors"))
-        return subprocess.Popen([sys.executable, "-c", code], cwd=root, stderr=subprocess.DEVNULL)
+    def stop(*arguments: Any) -> None:
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == after:
+            raise KeyboardInterrupt
 
-    assert start("whole").wait() == 0
-    killed = start("killed")
-    while not any(tmp_path.glob("killed/*/state.safetensors")):
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert not (tmp_path / "killed.safetensors").exists()
-    assert start("killed").wait() == 0
-    assert (tmp_path / "killed.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train("stopped")
+    assert not (tmp_path / "stopped.safetensors").exists()
+    assert train("stopped") == whole
 
 
 @pytest.mark.parametrize(("block", "width"), [("words", 384), ("looks", 256)])
@@ -329,3 +319,45 @@ def test_figures_of_sounds(pool: Pool, targets: torch.Tensor, monkeypatch: pytes
     assert rows["label -> held-out sound"].n == 12
     assert all(row.r1.value == 100 for row in rows.values())
     assert all(row.r5.value == 0 for row in evaluate_sounds(read, deaf, known))
+
+
+def test_development_holds_each_group_out(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each group is named by heads that never heard it, nor the test packages; pictures match where blocks have any."""
+    for module in (ears, sound_heads):
+        monkeypatch.setattr(module, "meanings", fake_meanings)
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(evaluate_ears, "hear", lambda name: pool.towers[name])
+    monkeypatch.setattr(evaluate_ears, "TEST", ("three",))
+    monkeypatch.setattr(evaluate_ears, "DEVELOPMENT", (("one",), ("two",)))
+    monkeypatch.setattr(evaluate_ears, "in_development", lambda _name: True)
+    pictures = [NamedPicture(f"{i}", label, Path(), photograph=True) for i, label in enumerate(LABELS)]
+    monkeypatch.setattr(evaluate_ears, "tux_paint", lambda: pictures)
+    monkeypatch.setattr(evaluate_ears, "text_embedder", lambda eyes, ears_: lambda labels: named(eyes, ears_))
+    eyes = eyes_folder(tmp_path / "eyes")
+
+    def named(eyes: Path, heads: Path) -> FloatArray:
+        about = read_about(heads / "heard.safetensors")
+        assert about["taught"] == LABELS
+        texts = fake_meanings(LABELS)[0]
+        bound = np.zeros((len(LABELS), WIDTH), np.float32)
+        for block, folder in (("words", eyes), ("heard", heads)):
+            bound[:, slice(*BLOCKS[block])] = read_head(folder / f"{block}.safetensors", block, "text")(texts)
+        return bound / np.float32(2**0.5)
+
+    def seen(_eyes: Path) -> evaluate_ears.EmbedImage:
+        return lambda chosen: np.pad(fake_meanings([p.name for p in chosen])[0].numpy(), ((0, 0), (0, WIDTH - 384)))
+
+    monkeypatch.setattr(evaluate_ears, "picture_embedder", seen)
+    ways = {"words": ("aisfx_words",), "heard": ("heard",)}
+    rows = {row.task: row for row in evaluate_ears.development(eyes, replace(QUICK, heads=1), ways)}
+    assert rows["words: sounds -> label"].n == 24
+    assert set(rows) == {
+        *(f"{way}: sounds{some} -> label" for way in ways for some in ("", " of taught labels")),
+        "words: sounds -> picture",
+    }
+    assert rows["heard: sounds -> label"].r5.value > 80
+    assert rows["words: sounds -> label"].r5.value > 60
+    assert rows["words: sounds -> picture"].r5.value > 60
+    for number, group in enumerate(("one", "two")):
+        state = tmp_path / "cache" / "ears" / "development" / str(number) / "aisfx_words.safetensors"
+        assert state.is_file(), group
