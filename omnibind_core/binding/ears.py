@@ -10,9 +10,10 @@ looks, sights, heard
     In closed form, by :mod:`omnibind_core.binding.sound_axes`: a sound looks like its ten likeliest labels look, to
     one tower in each block; and both towers' axes make the block of sound itself.
 
-Run ``python -m omnibind_core.binding.ears``. The first run fetches 2 GB of packages and makes copies of all sounds;
-these and the trainings under way are kept in the cache directory, so that what is killed goes on where it was and ends
-in the same files. Seeds are fixed: on one machine the files come out the same to the byte.
+Run ``python -m omnibind_core.binding.ears``: about 20 minutes on one core. The first run also fetches the packages;
+they, the vectors of all sounds' copies and the trainings under way are kept in the cache directory, so that what is
+killed goes on where it was and ends in the same files. Seeds are fixed: on one machine the files come out the same to
+the byte.
 """
 
 from __future__ import annotations

@@ -148,7 +148,8 @@ def maps_of_the_pool(clips: Sequence[Clip]) -> Maps:
 @torch.inference_mode()
 def heard_by(stage: LastStage, made: Maps) -> Hearing:
     """Embed all maps with a last stage; the blocks as they are stand among the copies too."""
-    rows = unit(torch.cat([stage.features(part.float()) for part in made.maps.split(64)]))
+    parts = [made.maps[start : start + 64] for start in range(0, len(made.maps), 64)]
+    rows = unit(torch.cat([stage.features(part.float()) for part in parts]))
     return Hearing(made.clips, rows[made.clean], rows, made.origin)
 
 
