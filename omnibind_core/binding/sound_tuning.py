@@ -1,8 +1,7 @@
 """A trial: does aiSFX hear better when its last stage is trained on the pool? It does not: no part of the preset.
 
-Of 364 sounds of the first two groups (``--groups 0 1``), published and tuned name 16.5 and 18.1 % first, 33.8 and 33.8 %
-among five; beside Whisper 24.2 and 24.7 %, 40.7 and 38.7 %: all well inside the intervals. Longer and faster training
-(500 steps at three times the rate) made it worse.
+Of 364 sounds of the first two groups (``--groups 0 1``), published and tuned name 16.5 and 18.1 % first, 33.8 and
+33.8 % among five; beside Whisper 24.2 and 24.7 %, 40.7 and 38.7 %: all well inside the intervals.
 
 The maps before the last stage are made once, of each sound's copies cut to the block of 100 frames that the network
 was trained on. Then, for each group of development packages, the two convolutions of the last stage learn from all
