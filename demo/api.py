@@ -16,7 +16,7 @@ from demo.guard import uploaded_path
 from demo.service import Answers, Service
 from demo.settings import MAX_TERMS, MODEL_EVENTS, Options
 from demo.state import Ingredient
-from omnibind_core.compose import check_weight
+from omnibind_core.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, check_weight
 from omnibind_core.errors import MediaError, OmniBindError, QueryError
 
 __all__ = ["Api", "publish"]
@@ -27,7 +27,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Sense = Literal["auto", "image", "audio", "point", "text"]
-Match = Literal["media", "media+caption"]
 Mixing = Literal["sum", "slerp", "product", "projection"]
 Up = Literal["y", "z", "x"]
 _DEFAULT = Options()
@@ -70,7 +69,7 @@ class Api:
         file: FileData | None = None,
         modality: Sense = "auto",
         k: int = _DEFAULT.k,
-        match: Match = "media+caption",
+        match: Match = DEFAULT_MATCH,
         up: Up = "y",
     ) -> dict[str, Any]:
         """Find what is near a file or a sentence, in all four modalities.
@@ -90,8 +89,8 @@ class Api:
         self,
         terms: list[dict[str, Any]],
         k: int = _DEFAULT.k,
-        match: Match = "media+caption",
-        operator: Mixing = "sum",
+        match: Match = DEFAULT_MATCH,
+        operator: Mixing = DEFAULT_OPERATOR,
     ) -> dict[str, Any]:
         """Find what answers several signed terms together.
 

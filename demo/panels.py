@@ -137,7 +137,7 @@ def inside(one: Ingredient | None, search_seconds: float = 0.0) -> str:
     elif one.routed:
         note = "weighed by the router for this very input"
     else:
-        note = "flat weights: no trained router for this modality yet"
+        note = "flat weights: the same for every input"
     stages = [(name, one.timings[name]) for name in _stage_order(one)]
     stages += [("search", search_seconds)] if search_seconds else []
     total = sum(seconds for _, seconds in stages) or 1e-9

@@ -6,10 +6,8 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from omnibind_core.gallery import Match
+from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, Match
 
 __all__ = ["MAX_TERMS", "Options", "Settings"]
 
@@ -41,11 +39,14 @@ class Options:
         What the query is compared with.
     k : int
         Answers for each modality.
+    centred : bool
+        Whether each modality's mean is subtracted first.
     """
 
-    operator: str = "sum"
-    match: Match = "media+caption"
+    operator: str = DEFAULT_OPERATOR
+    match: Match = DEFAULT_MATCH
     k: int = 6
+    centred: bool = DEFAULT_CENTRED
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ class Settings:
         Address to listen on; "0.0.0.0" makes the page reachable from other machines.
     port : int or None
         None takes the first free one from 7860 upwards.
+    routing : str
+        "default", or "trained" for the preset's trained routers.
     """
 
     preset: str = "mini"
     device: str = "auto"
     host: str = "127.0.0.1"
     port: int | None = None
+    routing: str = "default"
 
     @classmethod
     def read(cls, arguments: Sequence[str] | None = None) -> Settings:
@@ -85,6 +89,9 @@ class Settings:
             "--preset", default=env.get("OMNIBIND_PRESET", default.preset), help="mini, base, large, .."
         )
         parser.add_argument("--device", default=env.get("OMNIBIND_DEVICE", default.device), help="auto, cpu, cuda")
+        parser.add_argument(
+            "--routing", default=env.get("OMNIBIND_ROUTING", default.routing), help="default, or trained routers"
+        )
         parser.add_argument(
             "--host", default=env.get("GRADIO_SERVER_NAME", default.host), help="0.0.0.0: for others too"
         )

@@ -12,12 +12,12 @@ from demo.examples import Examples
 from demo.guard import NoFetching
 from demo.service import Service
 from demo.settings import CACHE_SECONDS, CLAIM, MAX_UPLOAD, QUEUE, SESSIONS, TITLE
-from demo.tabs import about, classify, explore
+from demo.tabs import about, classify, explore, results
 from demo.theme import HEAD, theme
 
 __all__ = ["build_demo", "launch"]
 
-TABS: Sequence[Any] = (explore, classify, about)
+TABS: Sequence[Any] = (explore, classify, results, about)
 
 
 def build_demo(service: Service) -> gr.Blocks:

@@ -7,9 +7,10 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import cache
 
 from omnibind_core.config import load_preset
-from omnibind_core.plans import choose_plan, free_in_machine, free_on_card, needs
+from omnibind_core.plans import choose_plan, free_in_machine, free_on_card, light_needs, needs
 from omnibind_core.preflight import file_rows, free_on_disk
 from omnibind_core.runtime import choose_device
 from omnibind_core.weights import is_offline
@@ -19,7 +20,7 @@ __all__ = ["best_preset", "hub_answers"]
 log = logging.getLogger(__name__)
 
 _BEST_FIRST = ("full", "large", "base")
-_FALLBACK = "mini"
+_LIGHT, _FALLBACK = "lite", "mini"
 _TIMEOUT = 5.0  # seconds
 
 
@@ -40,9 +41,9 @@ def hub_answers() -> bool:
 def best_preset(
     device: str = "auto", *, offline: bool | None = None, reachable: Callable[[], bool] = hub_answers
 ) -> str:
-    """Choose a preset: the largest published one that fits a card, the disk and the network here, else mini.
+    """Choose a preset: the largest published one that fits a card, the disk and the network here; lite; or mini.
 
-    Without a card it is always mini: the published presets then take many seconds for an answer.
+    Without a card the published presets take many seconds for an answer, and are not looked at.
 
     Parameters
     ----------
@@ -61,23 +62,30 @@ def best_preset(
     chosen = choose_device(device)
     card = free_on_card(chosen)
     offline = is_offline() if offline is None else offline
-    answers: bool | None = None
-    reasons: list[str] = []
-    for name in _BEST_FIRST if card is not None else ():
-        preset = load_preset(name)
-        missing = [row for row in file_rows(preset) if not row.cached]
-        if missing and answers is None:
-            answers = not offline and reachable()
-        plan, reason = choose_plan(needs(preset, card=card), card, free_in_machine())
-        if missing and not answers:
-            reason = f"{missing[0].label} is not here and the Hub cannot be reached"
-        elif sum(row.about for row in missing) > free_on_disk():
-            reason = f"its files need {sum(row.about for row in missing) / 1e9:.0f} GB of disk"
-        elif plan is not None:
-            log.warning("preset %s, plan %s: %s%s", name, plan, reason, "".join(f"; not {r}" for r in reasons))
+    answers = cache(lambda: not offline and reachable())
+    reasons = [] if card is not None else [f"full, large, base: want a CUDA card, and the device here is {chosen}"]
+    for name in (*_BEST_FIRST, _LIGHT) if card is not None else (_LIGHT,):
+        fits, reason = _fits(name, card, answers)
+        if fits:
+            log.warning("preset %s, %s%s", name, reason, "".join(f"; not {why}" for why in reasons))
             return name
         reasons.append(f"{name}: {reason}")
-    if card is None:
-        reasons = [f"the published presets want a CUDA card, and the device here is {chosen}"]
-    log.warning("preset %s: %s", _FALLBACK, "; ".join(reasons))
+    log.warning("preset %s: %s", _FALLBACK, "".join(f"not {why}; " for why in reasons).removesuffix("; "))
     return _FALLBACK
+
+
+def _fits(name: str, card: int | None, answers: Callable[[], bool]) -> tuple[bool, str]:
+    """Tell whether a preset can be run here, and what decided."""
+    preset = load_preset(name)
+    missing = [row for row in file_rows(preset) if not row.cached]
+    wanted = sum(row.about for row in missing)
+    if missing and not answers():
+        return False, f"{missing[0].label} is not here and the Hub cannot be reached"
+    if wanted > free_on_disk():
+        return False, f"its files need {wanted / 1e9:.1f} GB of disk"
+    if name != _LIGHT:
+        plan, reason = choose_plan(needs(preset, card=card), card, free_in_machine())
+        return plan is not None, f"plan {plan}: {reason}" if plan else reason
+    memory, free = light_needs(preset), free_in_machine()
+    fetching = f", {wanted / 1e9:.1f} GB to fetch" if missing else ""
+    return memory <= free, f"{memory / 1e9:.1f} GB of memory ({free / 1e9:.1f} free){fetching}"

@@ -17,7 +17,7 @@ from omnibind_core import media
 from omnibind_core.auto import best_preset
 from omnibind_core.checkpoint import load_files
 from omnibind_core.config import MemberSpec, Preset, load_preset
-from omnibind_core.errors import QueryError
+from omnibind_core.errors import PresetError, QueryError
 from omnibind_core.plans import Placement
 from omnibind_core.preflight import announce
 from omnibind_core.projectors import Projectors
@@ -28,9 +28,11 @@ from omnibind_core.specialists.registry import find, required
 from omnibind_core.types import Bound, FloatArray, Modality
 from omnibind_core.weights import Progress, local_files
 
-__all__ = ["OmniBind", "bind"]
+__all__ = ["ROUTINGS", "OmniBind", "bind"]
 
 log = logging.getLogger(__name__)
+
+ROUTINGS = ("default", "trained")
 
 
 class OmniBind:
@@ -68,6 +70,7 @@ class OmniBind:
         device: str = "auto",
         dtype: str = "auto",
         plan: str = "auto",
+        routing: str = "default",
         offline: bool | None = None,
         modalities: Iterable[Modality] | None = None,
         progress: Progress | None = None,
@@ -85,6 +88,9 @@ class OmniBind:
         plan : str
             Where the weights of the published presets lie: "auto" (the quickest that fits), "resident", "int8",
             "streamed"; see :mod:`omnibind_core.memory`.
+        routing : str
+            "default" weighs as measured best; "trained" takes the preset's trained routers where it has some beside
+            those. Vectors of both lie in the same space.
         offline : bool, optional
             True never touches the network; None reads ``OMNIBIND_OFFLINE``.
         modalities : iterable of Modality, optional
@@ -101,9 +107,12 @@ class OmniBind:
         --------
         >>> model = OmniBind.from_pretrained("mini")  # doctest: +SKIP
         >>> model.embed_texts(["a dog barks"]).shape  # doctest: +SKIP
-        (1, 640)
+        (1, 1152)
         """
         preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name)
+        if routing not in ROUTINGS:
+            raise PresetError(f"routing '{routing}'", f"one of {', '.join(ROUTINGS)}", "choose one of these")
+        preset = preset.with_trained_routers() if routing == "trained" else preset
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from omnibind_core.config import Asset, Preset
+from omnibind_core.config import Asset, MadeHere, Preset
 from omnibind_core.errors import WeightsError
 from omnibind_core.weights import Progress, Tensors, local_files, read_tensors
 
@@ -37,7 +37,7 @@ def _names(preset: Preset, file: str) -> Iterator[str]:
         for head in space.heads.values():
             if head.file == file:
                 yield from (prefix + name for prefix in head.prefixes() for name in _HEAD_TENSORS[head.kind])
-    for router in preset.routers.values():
+    for router in dict.fromkeys((*preset.routers.values(), *preset.alternatives.values())):
         if router.file == file:
             yield from (router.prefix + name for name in _ROUTER_TENSORS)
 
@@ -81,10 +81,16 @@ def load_files(
     for name, source in preset.files.items():
         if isinstance(source, Asset):
             path = source.local()
+        elif isinstance(source, MadeHere):
+            from omnibind_core.binding.first_start import made  # for presets that ask for it alone
+
+            path = made(preset, offline=offline, progress=progress)
         else:
             path = local_files({name: source}, offline=offline, progress=progress)[name]
         if not path.is_file():
-            raise WeightsError(f"no file {path}", "the committed weights", "restore it from version control")
+            raise WeightsError(
+                f"no file {path}", "the weights that the preset names", "restore it from version control, or its folder"
+            )
         loaded[name] = read_tensors(path)
         check_names(preset, name, loaded[name])
     return loaded

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, MATCHES, OPERATORS
 from omnibind_core.config import preset_names
 from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.types import MODALITIES, Modality
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--preset", default="mini", help=f"one of {', '.join(preset_names())} (default: mini)")
     common.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     common.add_argument("--plan", default="auto", help="memory plan: auto, resident, int8, streamed (default: auto)")
+    common.add_argument("--routing", default="default", help="default, or trained: the preset's trained routers")
     common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
     common.add_argument("--json", action="store_true", help="print JSON instead of text")
     common.add_argument("-v", "--verbose", action="store_true", help="say what is loaded and measured")
@@ -89,9 +91,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--in", dest="modalities", default=",".join(MODALITIES), help="where to look: image,audio,point,text"
     )
-    one.add_argument("--operator", default="sum", help="sum, slerp, product or projection (default: sum)")
-    one.add_argument("--match", default="media+caption", help="media, or media+caption (default: media+caption)")
-    one.add_argument("--centred", action="store_true", help="subtract each modality's mean first")
+    one.add_argument("--operator", default=DEFAULT_OPERATOR, help=f"{', '.join(OPERATORS)} (default: %(default)s)")
+    one.add_argument("--match", default=DEFAULT_MATCH, help=f"{', '.join(MATCHES)} (default: %(default)s)")
+    one.add_argument(
+        "--centred",
+        action=argparse.BooleanOptionalAction,
+        default=DEFAULT_CENTRED,
+        help="subtract each modality's mean first",
+    )
     one = command("classify", _classify, _show_classify, "which of these labels fits the item best")
     one.add_argument("item", metavar="ITEM")
     one.add_argument("--labels", required=True, help="labels, separated by commas")
@@ -100,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
+    one.add_argument("--table", action="store_true", help="print the table of all presets instead")
     return parser
 
 
@@ -108,7 +116,7 @@ def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = Non
     from omnibind_core.runtime import tune_threads
 
     tune_threads()
-    options = {"device": arguments.device, "plan": arguments.plan, **options}
+    options = {"device": arguments.device, "plan": arguments.plan, "routing": arguments.routing, **options}
     return OmniBind.from_pretrained(arguments.preset, modalities=modalities, progress=_progress, **options)
 
 
@@ -285,12 +293,19 @@ def _show_gallery(result: dict[str, Any]) -> list[str]:
 
 
 def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.table:
+        from omnibind_core.preset_table import preset_table
+
+        return {"table": preset_table()}
     from omnibind_core.doctor import examine
 
     return examine(arguments.preset, fetch=arguments.fetch, progress=_progress)
 
 
 def _show_doctor(result: dict[str, Any]) -> list[str]:
+    if "table" in result:
+        lines: list[str] = result["table"]
+        return lines
     from omnibind_core.doctor import describe
 
     return describe(result)

@@ -10,14 +10,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
 from omnibind_core.errors import QueryError
 from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["OPERATORS", "Operator", "Term", "centre", "check_terms", "unit_rows"]
+__all__ = [
+    "DEFAULT_CENTRED",
+    "DEFAULT_MATCH",
+    "DEFAULT_OPERATOR",
+    "MATCHES",
+    "OPERATORS",
+    "Match",
+    "Operator",
+    "Term",
+    "centre",
+    "check_terms",
+    "unit_rows",
+]
+
+Match: TypeAlias = Literal["media", "media+caption"]
+MATCHES: tuple[Match, ...] = get_args(Match)
+
+# What the application, the command line and the API do where nothing else is asked for; nowhere else is it written.
+# `python -m omnibind_core.binding.evaluate_compose` measures the choice.
+DEFAULT_OPERATOR: Final = "sum"
+DEFAULT_CENTRED: Final[bool] = False
+DEFAULT_MATCH: Final[Match] = "media+caption"
 
 _TINY = 1e-6
 

@@ -6,17 +6,18 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from omnibind_core.errors import PresetError
 from omnibind_core.types import MODALITIES, Modality
-from omnibind_core.weights import HubFile
+from omnibind_core.weights import CommittedFile, HubFile
 
 __all__ = [
     "Asset",
     "HeadSpec",
+    "MadeHere",
     "MemberSpec",
     "Preset",
     "RouterSpec",
@@ -28,7 +29,7 @@ __all__ = [
 
 HeadKind: TypeAlias = Literal["mlp", "linear", "anchors", "identity"]
 RouterKind: TypeAlias = Literal["mlp", "flat"]
-_WORDS = {"title", "note", "licence"}
+_WORDS = {"title", "note", "licence", "trained"}
 _FOLDER = Path(__file__).parent / "presets"
 
 
@@ -41,19 +42,38 @@ def assets_directory() -> Path:
 
 @dataclass(frozen=True)
 class Asset:
-    """A weights file that is committed with the project.
+    """A weights file that is committed with the project, or lies beside its preset.
 
     Attributes
     ----------
     path : str
-        Relative to :func:`assets_directory`.
+        Relative to `folder`.
+    folder : Path, optional
+        Of the preset's JSON; None is :func:`assets_directory`.
     """
 
     path: str
+    folder: Path | None = None
 
     def local(self) -> Path:
         """Absolute path on this machine."""
-        return assets_directory() / self.path
+        return (self.folder or assets_directory()) / self.path
+
+
+@dataclass(frozen=True)
+class MadeHere:
+    """A weights file that this machine makes on the preset's first start, and keeps in the cache directory.
+
+    Attributes
+    ----------
+    made_by : str
+        "first_start", the only way there is: see :mod:`omnibind_core.binding.first_start`.
+    version : int
+        Of how it is made; another one makes other vectors.
+    """
+
+    made_by: str
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,6 +92,9 @@ class HeadSpec:
         The heads are ``prefix.format(first) ... prefix.format(first + count - 1)``; their outputs are averaged.
     top_k : int
         "anchors" only: how many anchors a vector is mixed from; 0 means all.
+    columns : tuple of (int, int), optional
+        First column and the one after the last that the head fills in the shared space; all others are 0, so that
+        blocks of columns stay apart. None fills the whole width.
     """
 
     kind: HeadKind
@@ -80,6 +103,11 @@ class HeadSpec:
     first: int = 0
     count: int = 1
     top_k: int = 0
+    columns: tuple[int, int] | None = None
+
+    def width(self, shared: int) -> int:
+        """Width of what the head itself gives, in a shared space of width `shared`."""
+        return shared if self.columns is None else self.columns[1] - self.columns[0]
 
     def prefixes(self) -> list[str]:
         """Name prefix of every head, in order."""
@@ -173,8 +201,10 @@ class Preset:
     members : mapping of Modality to tuple of MemberSpec
         Columns of each modality's router.
     routers : mapping of Modality to RouterSpec
-        One for each modality.
-    files : mapping of str to HubFile or Asset
+        One for each modality: what measured best.
+    alternatives : mapping of Modality to RouterSpec
+        Trained routers that did not measure best; see :meth:`with_trained_routers`.
+    files : mapping of str to HubFile, Asset or MadeHere
         Weight files of projectors and routers.
     text : str
         The JSON as written, for the fingerprint.
@@ -189,8 +219,25 @@ class Preset:
     spaces: Mapping[str, SpaceSpec]
     members: Mapping[Modality, tuple[MemberSpec, ...]]
     routers: Mapping[Modality, RouterSpec]
-    files: Mapping[str, HubFile | Asset]
+    files: Mapping[str, HubFile | Asset | MadeHere]
     text: str = field(repr=False, default="")
+    alternatives: Mapping[Modality, RouterSpec] = field(default_factory=dict)
+
+    def with_trained_routers(self) -> Preset:
+        """Put trained routers where the preset has some beside its own.
+
+        Raises
+        ------
+        PresetError
+            It has none.
+        """
+        if not self.alternatives:
+            raise PresetError(
+                f"trained routers for preset '{self.name}'",
+                "a preset whose JSON has an entry 'trained' beside 'router'",
+                "use the preset as it is",
+            )
+        return replace(self, routers={**self.routers, **self.alternatives})
 
     def tower(self, modality: Modality, space: str) -> str:
         """Specialist that embeds `modality` into `space`."""
@@ -221,11 +268,19 @@ class Preset:
         """
         from omnibind_core.specialists.registry import all_specs, required
 
-        digest = hashlib.sha256(json.dumps(_without_words(json.loads(self.text)), sort_keys=True).encode())
-        for _, source in sorted(self.files.items()):
+        # Trained routers that are only a choice decide none of a gallery's vectors.
+        raw = _without_words(json.loads(self.text))
+        used = {head.file for space in self.spaces.values() for head in space.heads.values()}
+        used |= {router.file for router in self.routers.values()}
+        raw["files"] = {name: source for name, source in raw["files"].items() if name in used}
+        digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode())
+        for _, source in sorted((name, source) for name, source in self.files.items() if name in used):
             digest.update(source.local().read_bytes() if isinstance(source, Asset) else repr(source).encode())
         for name in required(self.specialists()):
-            digest.update(repr(sorted(all_specs()[name].weights.items())).encode())
+            for role, weights in sorted(all_specs()[name].weights.items()):
+                digest.update(repr((role, weights)).encode())
+                if isinstance(weights, CommittedFile):
+                    digest.update(weights.local().read_bytes())
         return digest.hexdigest()[:16]
 
 
@@ -263,7 +318,7 @@ def load_preset(name: str | Path) -> Preset:
         raise PresetError(f"preset '{name}'", f"one of {', '.join(preset_names())}", "choose one of these")
     text = path.read_text(encoding="utf-8")
     try:
-        return _parse(json.loads(text), text)
+        return _parse(json.loads(text), text, path.resolve().parent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, PresetError):
             raise
@@ -272,7 +327,7 @@ def load_preset(name: str | Path) -> Preset:
         ) from error
 
 
-def _parse(raw: dict[str, Any], text: str) -> Preset:
+def _parse(raw: dict[str, Any], text: str, folder: Path) -> Preset:
     spaces = {name: _space(name, body) for name, body in raw["spaces"].items()}
     modalities: dict[Modality, Any] = {m: raw["modalities"][m] for m in MODALITIES if m in raw["modalities"]}
     preset = Preset(
@@ -285,8 +340,9 @@ def _parse(raw: dict[str, Any], text: str) -> Preset:
         spaces=spaces,
         members={m: tuple(_member(one) for one in body["members"]) for m, body in modalities.items()},
         routers={m: _router(body["router"]) for m, body in modalities.items()},
-        files={name: _file(body) for name, body in raw["files"].items()},
+        files={name: _file(body, folder) for name, body in raw["files"].items()},
         text=text,
+        alternatives={m: _router(body["trained"]) for m, body in modalities.items() if "trained" in body},
     )
     for problem in _contradictions(preset):
         raise PresetError(f"preset '{preset.name}': {problem}", "a preset that agrees with itself", "correct its JSON")
@@ -296,8 +352,13 @@ def _parse(raw: dict[str, Any], text: str) -> Preset:
 def _space(name: str, raw: dict[str, Any]) -> SpaceSpec:
     towers: dict[Modality, str] = raw["towers"]
     heads = raw["heads"]
-    by_modality = {m: HeadSpec(**(heads if "kind" in heads else heads[m])) for m in towers}
+    by_modality = {m: _head(heads if "kind" in heads else heads[m]) for m in towers}
     return SpaceSpec(name, raw.get("title", name), int(raw.get("width", 0)), towers, by_modality)
+
+
+def _head(raw: dict[str, Any]) -> HeadSpec:
+    lists = {"columns": tuple(raw["columns"])} if "columns" in raw else {}
+    return HeadSpec(**{**raw, **lists})
 
 
 def _member(raw: str | dict[str, Any]) -> MemberSpec:
@@ -311,7 +372,13 @@ def _router(raw: dict[str, Any]) -> RouterSpec:
     return RouterSpec(**{**raw, **lists})
 
 
-def _file(raw: dict[str, Any]) -> HubFile | Asset:
+def _file(raw: dict[str, Any], folder: Path) -> HubFile | Asset | MadeHere:
+    if "beside" in raw:
+        if Path(raw["beside"]).name != raw["beside"]:  # a preset from elsewhere reads no other folder
+            raise ValueError(f"'{raw['beside']}' is not the name of a file beside the preset")
+        return Asset(raw["beside"], folder)
+    if "made_by" in raw:
+        return MadeHere(**raw)
     return Asset(raw["asset"]) if "asset" in raw else HubFile(**raw)
 
 
@@ -320,7 +387,9 @@ def _contradictions(preset: Preset) -> Iterator[str]:
         yield f"dtype '{preset.dtype}' is neither float32 nor bfloat16"
     for modality, members in preset.members.items():
         router = preset.routers[modality]
-        names = [*(part for member in members for part in member.parts), *router.inputs]
+        routers = [router, *(spec for m, spec in preset.alternatives.items() if m == modality)]
+        names = [part for member in members for part in member.parts]
+        names += [space for spec in routers for space in spec.inputs]
         for space in names:
             if space not in preset.spaces:
                 yield f"{modality} names the space '{space}', which is not among its spaces"
@@ -328,9 +397,13 @@ def _contradictions(preset: Preset) -> Iterator[str]:
                 yield f"space '{space}' has no tower for {modality}"
         if router.weights and (len(router.weights) != len(members) or abs(sum(router.weights) - 1) > 1e-6):
             yield f"the flat weights of {modality} are not {len(members)} numbers that sum to 1"
-        if router.kind == "mlp" and not router.inputs:
+        if any(spec.kind == "mlp" and not spec.inputs for spec in routers):
             yield f"the router of {modality} has no inputs"
     for spec in preset.spaces.values():
         for modality, head in spec.heads.items():
             if head.kind != "identity" and head.file not in preset.files:
                 yield f"the heads of '{spec.name}' for {modality} name the file '{head.file}', which is not listed"
+            if head.columns is not None and not (
+                len(head.columns) == 2 and 0 <= head.columns[0] < head.columns[1] <= preset.width
+            ):
+                yield f"the heads of '{spec.name}' for {modality} fill columns {list(head.columns)} of {preset.width}"

@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from omnibind_core.auto import best_preset
-from omnibind_core.config import Asset, Preset, load_preset
+from omnibind_core.config import Asset, MadeHere, Preset, load_preset
 from omnibind_core.cost import is_published
-from omnibind_core.plans import choose_plan, free_in_machine, free_on_card, needs
+from omnibind_core.plans import choose_plan, free_in_machine, free_on_card, light_needs, needs
 from omnibind_core.preflight import announce, file_rows, free_on_disk, is_commercial, licences
 from omnibind_core.runtime import choose_device
 from omnibind_core.specialists.registry import all_specs, required
-from omnibind_core.weights import Progress, cache_directory, is_cached, is_offline, local_files
+from omnibind_core.weights import HubFile, Progress, cache_directory, is_cached, is_offline, local_files
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,8 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     dict
         "preset", "machine", "packages", "specialists" (each with licence and files), "missing" (labels of files
         that are not on this machine), "files" (each with size, where known), "disk", "memory" (what each plan needs,
-        which one this machine would take, and why), "licences", "commercial", "ready". Nothing is fetched to tell it.
+        which one this machine would take, and why), "hub" (whether files come from it), "made_here" (files that are
+        made at the first start), "licences", "commercial", "ready". Nothing is fetched to tell it.
 
     Raises
     ------
@@ -85,11 +86,14 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
             }
         )
     for role, source in chosen.files.items():
-        if fetch and not isinstance(source, Asset):
-            local_files({role: source}, progress=progress)
+        if isinstance(source, MadeHere):
+            continue
         if isinstance(source, Asset):
             missing += [] if source.local().is_file() else [source.path]
-        elif not is_cached(source):
+            continue
+        if fetch:
+            local_files({role: source}, progress=progress)
+        if not is_cached(source):
             missing.append(source.label)
     import torch
 
@@ -117,6 +121,8 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
             "free": free_on_disk(),
         },
         "memory": _memory(chosen, device),
+        "hub": any(isinstance(s, HubFile) for name in required(known) for s in specs[name].weights.values()),
+        "made_here": [role for role, source in chosen.files.items() if isinstance(source, MadeHere)],
         "licences": licences(chosen, known),
         "commercial": all(is_commercial(licence) for licence in [chosen.licence, *licences(chosen, known)]),
         "missing": list(dict.fromkeys(missing)) + [f"specialist {name}" for name in unknown],
@@ -127,7 +133,13 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
 def _memory(preset: Preset, device: torch.device) -> dict[str, Any]:
     """Tell what each plan needs and which one fits; small presets need no plan."""
     if not any(is_published(name) for name in preset.specialists()):
-        return {"plans": [], "plan": "resident", "reason": "small enough for every machine"}
+        return {
+            "plans": [],
+            "free_in_machine": free_in_machine(),
+            "needs": light_needs(preset),
+            "plan": "resident",
+            "reason": "small enough for most machines",
+        }
     card, machine = free_on_card(device), free_in_machine()
     plans = needs(preset, card=card)
     plan, reason = choose_plan(plans, card, machine)
@@ -155,8 +167,11 @@ def describe(found: dict[str, Any]) -> list[str]:
         state = "here" if row["cached"] else "to be fetched"
         size = f"{row['bytes'] / 1e6:.0f} MB, " if row["bytes"] else ""
         lines.append(f"{row['title']:<24} {size}{row['parameters'] / 1e6:.1f} M parameters, {row['licence']}, {state}")
-    if found["memory"]["plans"]:
-        lines += _files(found["files"], disk) + _plans(found["memory"], disk)
+    if found["hub"]:
+        lines += _files(found["files"], disk)
+        lines += _plans(found["memory"], disk) if found["memory"]["plans"] else _light(found["memory"], disk)
+    if found["made_here"]:
+        lines.append("start      its spaces are bound on this machine at the first start, by text, in a minute or two")
     if not found["commercial"]:
         titles = [t for name, owners in found["licences"].items() if not is_commercial(name) for t in owners]
         lines.append(f"licence    not for commercial use: {', '.join(titles) or found['licence']}")
@@ -200,6 +215,14 @@ def _plans(memory: dict[str, Any], disk: dict[str, int]) -> list[str]:
     if memory["plan"] is None:
         return [*lines, f"verdict    this machine cannot run it: {memory['reason']}"]
     return [*lines, f"verdict    this machine can run it, plan {memory['plan']}: {memory['reason']}"]
+
+
+def _light(memory: dict[str, Any], disk: dict[str, int]) -> list[str]:
+    wanted, free = memory["needs"], memory["free_in_machine"]
+    lines = [f"memory     {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB free; no card needed"]
+    if disk["free"] <= disk["to_fetch"]:
+        return [*lines, "verdict    this machine cannot run it: too little room on the disk (see OMNIBIND_CACHE)"]
+    return [*lines, f"verdict    this machine {'can' if wanted <= free else 'cannot'} run it"]
 
 
 def _version(name: str) -> str:

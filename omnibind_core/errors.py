@@ -8,6 +8,7 @@ __all__ = [
     "OmniBindError",
     "PresetError",
     "QueryError",
+    "ReportError",
     "WeightsError",
 ]
 
@@ -59,3 +60,7 @@ class QueryError(OmniBindError, ValueError):
 
 class GalleryError(OmniBindError, RuntimeError):
     """A gallery whose catalogue, files and vectors do not belong together."""
+
+
+class ReportError(OmniBindError, ValueError):
+    """A report of measurements that cannot be read, or contradicts itself."""

@@ -8,13 +8,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from omnibind_core.compose import OPERATORS, Operator, Term, centre, check_terms, unit_rows
+from omnibind_core.compose import (
+    DEFAULT_CENTRED,
+    DEFAULT_MATCH,
+    DEFAULT_OPERATOR,
+    MATCHES,
+    OPERATORS,
+    Match,
+    Operator,
+    Term,
+    centre,
+    check_terms,
+    unit_rows,
+)
 from omnibind_core.config import assets_directory
 from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.index import FlatIndex
@@ -23,13 +35,9 @@ from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
     from omnibind_core.binder import OmniBind
 
-__all__ = ["DEFAULT_MATCH", "Gallery", "Item", "Match", "build", "read_catalogue"]
+__all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Item", "Match", "build", "read_catalogue"]
 
 log = logging.getLogger(__name__)
-
-Match: TypeAlias = Literal["media", "media+caption"]
-MATCHES: tuple[Match, ...] = get_args(Match)
-DEFAULT_MATCH: Match = "media+caption"  # what a first visitor is served best by; figures say which they used
 
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
 MAX_HITS = 200
@@ -147,6 +155,7 @@ class Gallery:
         self.folder = folder
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
+        self._paths: dict[str, str] = {}
         self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": unit_rows(media + caption)}
 
     @classmethod
@@ -197,7 +206,9 @@ class Gallery:
     def path(self, item: Item, thumbnail: bool = False) -> str | None:
         """Absolute path of an item's file or thumbnail; None for a sentence."""
         name = item.thumbnail if thumbnail else item.file
-        return str((self.folder / name).resolve()) if name else None
+        if name and name not in self._paths:  # asking the disk is most of what a search of many answers takes
+            self._paths[name] = str((self.folder / name).resolve())
+        return self._paths[name] if name else None
 
     def term(self, item_id: str, weight: float = 1.0) -> Term:
         """Make a gallery item a term of a query, by its media."""
@@ -210,9 +221,9 @@ class Gallery:
         k: int = 8,
         *,
         modalities: Sequence[Modality] = MODALITIES,
-        operator: str = "sum",
+        operator: str = DEFAULT_OPERATOR,
         match: Match = DEFAULT_MATCH,
-        centred: bool = False,
+        centred: bool = DEFAULT_CENTRED,
         exclude: Collection[str] = (),
     ) -> dict[Modality, list[Hit]]:
         """Find the items that answer signed terms, in each modality on its own.

@@ -20,7 +20,16 @@ from omnibind_core.specialists.base import Builder, Specialist, SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.types import MODALITIES, Modality
 
-__all__ = ["Needs", "Placement", "choose_plan", "free_in_machine", "free_on_card", "needs", "shares_on_card"]
+__all__ = [
+    "Needs",
+    "Placement",
+    "choose_plan",
+    "free_in_machine",
+    "free_on_card",
+    "light_needs",
+    "needs",
+    "shares_on_card",
+]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +38,7 @@ log = logging.getLogger(__name__)
 RESERVE = 1_500_000_000
 # Of the machine's memory while loading: files are mapped and read tensor by tensor, the smallest networks at once.
 LOADING = 1_500_000_000
+_WORKING = 1_000_000_000  # bytes for computing, of presets without a plan
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,12 @@ def needs(
         Needs("int8", base + stays + sum(shrunk), LOADING + measured),
         Needs("streamed", base + stays, LOADING + peak),
     ]
+
+
+def light_needs(preset: Preset) -> int:
+    """Bytes of the machine's memory that a preset without a memory plan asks for, at most, while loading."""
+    # Float32, as much again for a file while it is read, and what computing takes.
+    return 8 * sum(find(name)[0].parameters for name in _names(preset, MODALITIES)) + _WORKING
 
 
 def shares_on_card(preset: Preset, card: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, float]:

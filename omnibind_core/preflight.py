@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from omnibind_core.config import Asset, Preset
+from omnibind_core.config import Preset
 from omnibind_core.cost import family, heads_bytes
 from omnibind_core.errors import WeightsError
 from omnibind_core.specialists.registry import find, required
-from omnibind_core.weights import WeightSource, cache_directory, is_cached
+from omnibind_core.weights import HubFile, WeightSource, cache_directory, is_cached
 
 __all__ = ["FileRow", "announce", "file_rows", "free_on_disk", "is_commercial", "licences"]
 
@@ -82,7 +82,7 @@ def file_rows(preset: Preset, names: Iterable[str] | None = None) -> list[FileRo
 
 def _heads(preset: Preset) -> Iterator[FileRow]:
     for source in preset.files.values():
-        if not isinstance(source, Asset):
+        if isinstance(source, HubFile):
             yield _row("projectors and routers", source, heads_bytes(preset), preset.licence)
 
 

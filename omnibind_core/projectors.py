@@ -14,6 +14,9 @@ Four kinds of head lead from a specialist's space into the shared one:
 ``identity``
     The specialist's own vector.
 
+A head may fill only some columns of the shared space; the rest of its vector is 0. Spaces that fill different columns
+do not mix: the cosine of two bound vectors is then a weighted mean of the cosines in each block of columns.
+
 BatchNorm in evaluation is affine, so it is folded into the matrix before it, once, in float64. Heads of equal shape
 lie in one tensor, so that a preset's heads are a few batched products instead of a loop over them.
 """
@@ -69,18 +72,19 @@ class Projectors:
         dtype = dtype or getattr(torch, preset.dtype)
         self.width = preset.width
         self._heads: dict[Modality, dict[str, Key]] = {}
-        stacks: dict[tuple[int, int], list[Key]] = {}
+        stacks: dict[tuple[tuple[int, int, int], int], list[Key]] = {}
         self._single: dict[Key, _Head] = {}
         self._stacked: dict[Key, tuple[_Stack, int]] = {}
         for space, head in _distinct(preset):
             tensors = files[head.file] if head.file else {}
             if head.kind == "mlp":
                 hidden, d = tensors_shape(tensors, f"{head.prefixes()[0]}0.weight")
-                stacks.setdefault((d, hidden), []).append((space, head))
+                shape = d, hidden, head.width(preset.width)
+                stacks.setdefault((shape, head.count), []).append((space, head))
             else:
-                self._single[space, head] = _build(head, tensors, preset.width, device, dtype)
-        for (d, hidden), keys in stacks.items():
-            stack = _Stack.load(keys, files, (d, hidden, preset.width), device, dtype)
+                self._single[space, head] = _build(head, tensors, device, dtype)
+        for (shape, count), keys in stacks.items():
+            stack = _Stack.load(keys, files, shape, count, device, dtype)
             self._stacked.update({key: (stack, row) for row, key in enumerate(keys)})
         for modality in preset.members:
             self._heads[modality] = {
@@ -116,7 +120,27 @@ class Projectors:
             for first, names in _contiguous(rows):
                 outputs = stack(torch.stack([vectors[name] for name in names]), first)
                 projected.update(zip(names, outputs, strict=True))
-        return projected
+        heads = self._heads[modality]
+        return {space: self.spread(heads[space][1], rows, self.width) for space, rows in projected.items()}
+
+    @staticmethod
+    def spread(head: HeadSpec, rows: Tensor, width: int) -> Tensor:
+        """Put what a head gives into its columns: (n, width of the head) -> (n, D), 0 elsewhere.
+
+        Raises
+        ------
+        PresetError
+            Rows of another width than the head's columns.
+        """
+        if rows.shape[1] != head.width(width):
+            raise PresetError(
+                f"a head of file '{head.file}' that gives {rows.shape[1]} columns",
+                f"{head.width(width)}",
+                "correct the preset's columns or its width",
+            )
+        return (
+            rows if head.columns is None else torch.nn.functional.pad(rows, (head.columns[0], width - head.columns[1]))
+        )
 
     def nbytes(self) -> int:
         """Memory of all matrices, in bytes."""
@@ -162,14 +186,11 @@ class _Stack:
         keys: list[Key],
         files: Mapping[str, Tensors],
         shape: tuple[int, int, int],
+        count: int,
         device: torch.device | str,
         dtype: torch.dtype,
     ) -> _Stack:
         d, hidden, width = shape
-        counts = {head.count for _, head in keys}
-        if len(counts) != 1:
-            raise PresetError(f"spaces with {sorted(counts)} heads of one shape", "one number of heads", "correct it")
-        count = counts.pop()
 
         def empty(*size: int) -> Tensor:
             return torch.empty(size, dtype=dtype, device=device)
@@ -265,7 +286,7 @@ class _Anchors(_Head):
         return unit((shares @ self.values).float() - self.mean.float())
 
 
-def _build(head: HeadSpec, tensors: Tensors, width: int, device: torch.device | str, dtype: torch.dtype) -> _Head:
+def _build(head: HeadSpec, tensors: Tensors, device: torch.device | str, dtype: torch.dtype) -> _Head:
     def load(name: str) -> Tensor:
         return take(tensors, head.prefix + name).to(device=device, dtype=dtype)
 

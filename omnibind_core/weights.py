@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from omnibind_core.errors import WeightsError
 
 __all__ = [
+    "CommittedFile",
     "HubFile",
     "Progress",
     "Tensors",
@@ -107,7 +108,41 @@ class WheelMember:
         return f"{self.package} {self.version}"
 
 
-WeightSource: TypeAlias = HubFile | WheelMember
+@dataclass(frozen=True)
+class CommittedFile:
+    """A file that is committed with the project, because we trained it: whoever trains it again has another.
+
+    Attributes
+    ----------
+    path : str
+        Relative to :func:`omnibind_core.config.assets_directory`.
+    """
+
+    path: str
+
+    @property
+    def sha256(self) -> None:
+        """None: the version control keeps it whole, and a preset's fingerprint counts its content."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """What people read while it is looked for."""
+        return f"assets/{self.path}"
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, where the file is there."""
+        return self.local().stat().st_size if self.local().is_file() else None
+
+    def local(self) -> Path:
+        """Absolute path on this machine."""
+        from omnibind_core.config import assets_directory  # config imports this module
+
+        return assets_directory() / self.path
+
+
+WeightSource: TypeAlias = HubFile | WheelMember | CommittedFile
 
 
 def cache_directory() -> Path:
@@ -126,6 +161,8 @@ def is_cached(source: WeightSource) -> bool:
     """Whether `source` can be had without a network (not yet hashed)."""
     if isinstance(source, WheelMember):
         return _member_path(source).is_file()
+    if isinstance(source, CommittedFile):
+        return source.local().is_file()
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(source.repo, source.filename, cache_dir=_hub_cache(), revision=source.revision)
@@ -159,6 +196,9 @@ def local_files(
     offline = is_offline() if offline is None else offline
     report = progress or (lambda _label, _share: None)
     missing = [source for source in sources.values() if not is_cached(source)]
+    for source in missing:
+        if isinstance(source, CommittedFile):
+            raise WeightsError(f"{source.local()} is not there", f"{source.label}", "check the project out again")
     if offline and missing:
         raise WeightsError(
             f"{missing[0].label} is not in {cache_directory()} and the network is switched off",
@@ -176,6 +216,8 @@ def local_files(
     for role, source in sources.items():
         if isinstance(source, WheelMember):
             paths[role] = _member_path(source)
+        elif isinstance(source, CommittedFile):
+            paths[role] = source.local()
         else:
             paths[role] = _hub_file(source, report, offline)
         if source.sha256:

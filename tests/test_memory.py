@@ -55,11 +55,13 @@ def bytes_there(tower):
 
 
 def test_streamed_is_resident_to_the_last_bit(original, tower, plain_attention):
+    # Both in memory that torch has laid out: sums of rows that lie otherwise in a mapped file differ in the last bit
+    # on some processors.
+    expected = vectors(tower)
     streamed = place(tower, "streamed", CPU, Budget(0))
     assert bytes_there(streamed) < bytes_there(original)
-    expected = vectors(original)
     for modality, found in vectors(streamed).items():
-        assert torch.equal(found, expected[modality])
+        assert torch.equal(found, expected[modality]), float((found - expected[modality]).abs().max())
 
 
 def errors(found, expected):

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from omnibind_core import weights
 from omnibind_core.errors import WeightsError
-from omnibind_core.weights import HubFile, WheelMember, is_cached, local_files, read_tensors, take
+from omnibind_core.weights import CommittedFile, HubFile, WheelMember, is_cached, local_files, read_tensors, take
 
 CONTENT = b"a small file" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -141,3 +141,17 @@ def test_take_names_what_is_missing_or_misshapen():
         take(tensors, "a.b")
     with pytest.raises(WeightsError, match=r"shape \(2, 3\)"):
         take(tensors, "a.w", (3, 2))
+
+
+def test_a_committed_file_is_used_where_it_lies(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMNIBIND_ASSETS", str(tmp_path))
+    source = CommittedFile("mini/ours.safetensors")
+    assert not is_cached(source)
+    assert source.size is None
+    with pytest.raises(WeightsError, match="check the project out again"):
+        local_files({"model": source})
+    path = tmp_path / "mini" / "ours.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    assert local_files({"model": source}) == {"model": path}
+    assert source.size == len(CONTENT)

@@ -1,4 +1,7 @@
-"""``python -m omnibind_core.binding plan.toml``: from pools to a preset folder; started again, it goes on."""
+"""``python -m omnibind_core.binding plan.toml``: from pools to a preset folder; started again, it goes on.
+
+Several processes: ``accelerate launch --num_processes 2 -m omnibind_core.binding plan.toml``, or ``torchrun``.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import torch
 
 from omnibind_core.binding.pipeline import run
 from omnibind_core.binding.plan import read_plan
+from omnibind_core.binding.processes import join, leave, rank
 from omnibind_core.errors import OmniBindError
 from omnibind_core.runtime import choose_device
 
@@ -33,17 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU; results repeat to the bit only with one")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     before = torch.get_num_threads()
     torch.set_num_threads(options.threads)
     try:
-        path = run(read_plan(options.plan), device=str(choose_device(options.device)))
+        device = join(str(choose_device(options.device)))
+        logging.basicConfig(level=logging.WARNING if rank() else logging.INFO, format="%(message)s")
+        path = run(read_plan(options.plan), device=device)
+        logging.getLogger(__name__).info("written: %s", path)
     except OmniBindError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     finally:
+        leave()
         torch.set_num_threads(before)
-    logging.getLogger(__name__).info("written: %s", path)
     return 0
 
 

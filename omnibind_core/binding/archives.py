@@ -1,4 +1,4 @@
-"""Three small archive formats that games keep sounds in: Qt's (.rcc), OpenTTD's (.cat) and OpenClonk's (.ocg)."""
+"""Small archive formats that sounds are kept in: Qt's (.rcc), OpenTTD's (.cat), OpenClonk's (.ocg), patches (.pat)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from omnibind_core.errors import MediaError
 
-__all__ = ["READERS", "read_cat", "read_ocg", "read_rcc"]
+__all__ = ["READERS", "read_cat", "read_ocg", "read_pat", "read_rcc"]
 
 _MAX_MEMBER = 64 << 20  # No sound in a package is near this; a lying header is.
 _MAX_GROUP = 256 << 20
+_LOOPED = 1.5  # seconds that a looped sample of a patch is held
 _ZLIB, _DIRECTORY, _ZSTD = 1, 2, 4  # Flags of a node in a .rcc tree
 
 
@@ -89,6 +92,31 @@ def read_ocg(path: Path) -> dict[str, bytes]:
     Format: OpenClonk, ``src/c4group/C4Group.cpp``.
     """
     return _guarded(_ocg, path)
+
+
+def read_pat(path: Path) -> dict[str, bytes]:
+    """Read all samples of a Gravis Ultrasound patch.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.pat`` file of one instrument: a header, then samples of 8 or 16 bits, mono.
+
+    Returns
+    -------
+    dict of str to bytes
+        WAVE files of 16 bits by ``"<number>.wav"``, two digits from 00. A sample with a loop goes on for 1.5 s.
+
+    Raises
+    ------
+    MediaError
+        The file is no such patch, or is damaged.
+
+    Notes
+    -----
+    Format: TiMidity++, ``timidity/instrum.c``.
+    """
+    return _guarded(_pat, path)
 
 
 def _guarded(parse: Callable[[bytes], dict[str, bytes]], path: Path) -> dict[str, bytes]:
@@ -180,5 +208,42 @@ def _members(group: bytes, prefix: str) -> Iterator[tuple[str, bytes]]:
             yield prefix + name, content
 
 
-READERS: dict[str, Callable[[Path], dict[str, bytes]]] = {".rcc": read_rcc, ".cat": read_cat, ".ocg": read_ocg}
+def _pat(data: bytes) -> dict[str, bytes]:
+    if data[:12] not in (b"GF1PATCH110\0", b"GF1PATCH100\0"):
+        raise ValueError("no patch header")
+    wide, unsigned, looped = 1, 2, 4  # Bits of a sample's mode; wide: 16 bits instead of 8
+    count, at = data[198], 239  # After the headers of file (129 bytes), instrument (63) and layer (47)
+    if not count:
+        raise ValueError("no samples")
+    sounds: dict[str, bytes] = {}
+    for number in range(count):
+        size, start, end, rate = struct.unpack_from("<3IH", data, at + 8)
+        mode = data[at + 55]
+        content = data[at + 96 : at + 96 + size]
+        if len(content) < size or not rate:
+            raise ValueError(f"sample {number} is cut short or has no rate")
+        kind = ("u" if mode & unsigned else "i") + ("2" if mode & wide else "1")
+        samples = np.frombuffer(content[: size - size % int(kind[1])], "<" + kind).astype(np.int32)
+        if mode & unsigned:
+            samples = samples - (1 << (8 * int(kind[1]) - 1))
+        if kind[1] == "1":
+            samples = samples * 256
+        start, end = start // int(kind[1]), min(end // int(kind[1]), len(samples))
+        if mode & looped and start < end:
+            missing = max(0, round(_LOOPED * rate) - end)
+            samples = np.concatenate([samples[:end], np.resize(samples[start:end], missing)])
+        body = samples.astype("<i2").tobytes()
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+        chunks = b"WAVE" + form + struct.pack("<4sI", b"data", len(body)) + body
+        sounds[f"{number:02d}.wav"] = struct.pack("<4sI", b"RIFF", len(chunks)) + chunks
+        at += 96 + size
+    return sounds
+
+
+READERS: dict[str, Callable[[Path], dict[str, bytes]]] = {
+    ".rcc": read_rcc,
+    ".cat": read_cat,
+    ".ocg": read_ocg,
+    ".pat": read_pat,
+}
 """Reader of each archive format by suffix."""

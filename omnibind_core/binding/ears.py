@@ -1,237 +1,311 @@
-"""Trains the heads by which sounds enter the preset `mini`: aiSFX -> words, and aiSFX -> looks.
-
-Heads have the published form (Linear, BatchNorm, ReLU, Linear, BatchNorm, unit rows; several of a space are averaged).
+"""Trains the heads by which sounds enter the preset `mini`, from two towers: aiSFX and Whisper tiny's encoder.
 
 words
-    InfoNCE over all labels of the pool: a sound, changed by :mod:`omnibind_core.binding.augment`, shall lie nearer to
-    the vector of its own label than to those of all others, a label being written in a different way at each step.
-    Labels that mean nearly the same share a part of the target, so that "thunder" is no foe of "rain".
-looks
-    What the words heads make of the sound, put as looks: shares of the labels, and the mixture of what these look
-    like. The head learns this mixture. On the development packages sounds found their picture among the first five
-    49 % of the time so, 38 % with a looks head taught by InfoNCE, 35 % by words alone.
+    A head of the published form (Linear, BatchNorm, ReLU, Linear, BatchNorm, unit rows; three of a tower are
+    averaged) for each tower. InfoNCE over all labels of the pool: a sound, changed by
+    :mod:`omnibind_core.binding.augment`, shall lie nearer to the vector of its own label than to those of all others,
+    a label being written in a different way at each step. Labels that mean nearly the same share a part of the
+    target, so that "thunder" is no foe of "rain".
+looks, sights, heard
+    In closed form, by :mod:`omnibind_core.binding.sound_axes`: a sound looks like its ten likeliest labels look, to
+    one tower in each block; and both towers' axes make the block of sound itself.
 
-Run ``python -m omnibind_core.binding.ears``: about 13 minutes on one core, 11 of them for the copies of sounds, which
-are kept in the cache directory; the first run also fetches 2 GB of packages. Seeds are fixed: on one machine the
-files come out the same to the byte.
+Run ``python -m omnibind_core.binding.ears``: about 20 minutes on one core. The first run also fetches the packages;
+they, the vectors of all sounds' copies and the trainings under way are kept in the cache directory, so that what is
+killed goes on where it was and ends in the same files. Seeds are fixed: on one machine the files come out the same to
+the byte.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import hashlib
+import json
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from omnibind_core.binding import training
 from omnibind_core.binding.hearing import Hearing, hear
+from omnibind_core.binding.pools_rendered import SOURCES as RENDERED
 from omnibind_core.binding.pools_sounds import TEST
-from omnibind_core.binding.sound_heads import BLOCKS, kinship, label_vectors, write_heads
+from omnibind_core.binding.sound_axes import Axes, conse_tensors, discriminant_axes, heard_tensors
+from omnibind_core.binding.sound_heads import SOURCES, head_tensors, kinship, label_vectors, meanings, write_heads
 from omnibind_core.config import assets_directory
 from omnibind_core.specialists.base import unit
+from omnibind_core.weights import cache_directory
 
-__all__ = ["HEADS", "Recipe", "distil_heads", "main", "train_heads"]
+__all__ = ["APPEARANCE", "TWIN", "EarRecipe", "Pool", "build", "main", "train_heads", "twins"]
 
 log = logging.getLogger(__name__)
 
-HEADS = 3
-"""Heads of each space."""
+APPEARANCE: dict[str, str] = {"aisfx": "looks", "whisper_tiny": "sights"}
+"""Tower -> the block of appearance that it leads to."""
+TWIN = 0.97
+"""Two sounds whose aiSFX vectors have a larger cosine count as one recording."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a head is trained; chosen on the development packages.
+class EarRecipe:
+    """How a words head is trained; chosen on the development packages.
 
     Attributes
     ----------
-    hidden : int
-        Width of the middle layer.
-    steps, batch : int
-        Steps of AdamW and copies in each.
-    rate, decay : float
-        Highest learning rate of one cycle; weight decay.
-    scale : float
-        What cosines are multiplied with before the softmax over labels.
+    heads : int
+        How many that differ by their seeds are averaged.
+    training : Recipe
+        Steps, batch, rates, scale, width of the middle layer.
     kinship : float
         Share of the target that goes to labels of similar meaning.
     mixing : float
         Upper end of the share of another sound's vector and target that is mixed in.
     dropout : float
         Share of the input's entries that are left out at each step.
-    likeness : float
-        What cosines of words are multiplied with to share a sound out among labels, for its looks.
     balance : float
         Labels are drawn in proportion to their number of sounds to the power of 1 - balance.
     """
 
-    hidden: int = 768
-    steps: int = 500
-    batch: int = 256
-    rate: float = 2e-3
-    decay: float = 0.05
-    scale: float = 20.0
+    heads: int = 3
+    training: training.Recipe = field(
+        default_factory=lambda: training.Recipe(
+            steps=500, batch=256, rate=2e-3, decay=0.05, warm_up=0.2, scale=20.0, hidden=512, checkpoint=100
+        )
+    )
     kinship: float = 0.2
     mixing: float = 0.3
     dropout: float = 0.1
     balance: float = 0.5
-    likeness: float = 14.0
 
 
-def train_heads(
-    heard: Hearing, targets: Tensor, kin: Tensor, labels: Sequence[str], held_out: Collection[str], recipe: Recipe
-) -> list[nn.Sequential]:
-    """Train :data:`HEADS` heads that differ by their seeds.
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What is learned from: both towers' vectors of the same sounds, and which of them may be learned.
+
+    Attributes
+    ----------
+    towers : mapping of str to Hearing
+        By specialist, over the same clips.
+    labels : list of str
+        All L labels, in alphabetical order.
+    taught : Tensor, shape (N,), bool
+        Clips that may be learned.
+    """
+
+    towers: Mapping[str, Hearing]
+    labels: Sequence[str]
+    taught: Tensor
+
+    @property
+    def label(self) -> Tensor:
+        """Number of each clip's label: (N,) int64."""
+        number = {label: i for i, label in enumerate(self.labels)}
+        return torch.tensor([number[clip.label] for clip in next(iter(self.towers.values())).clips])
+
+    def weights(self, tower: str, balance: float) -> Tensor:
+        """How often each copy is drawn: (M,) float64, 0 for copies of what may not be learned."""
+        heard, label = self.towers[tower], self.label
+        sounds = torch.bincount(label[self.taught], minlength=len(self.labels)).double().clamp(min=1)
+        made = torch.bincount(heard.origin, minlength=len(heard.clips)).double()
+        # A rendered sound has fewer copies and counts for less.
+        worth = torch.tensor([0.5 if clip.source in RENDERED else 1.0 for clip in heard.clips]).double()
+        weights = sounds[label[heard.origin]] ** -balance / made[heard.origin] * worth[heard.origin]
+        return torch.where(self.taught[heard.origin], weights, 0.0)
+
+
+def twins(heard: Hearing, sources: Collection[str]) -> Tensor:
+    """Which clips of other sources are probably recordings that `sources` have too: (N,) bool.
 
     Parameters
     ----------
     heard : Hearing
-        The pool, with copies.
+        aiSFX's, where a recording and its copy in another format have a cosine above :data:`TWIN`.
+    sources : collection of str
+        Packages that must stay unheard.
+    """
+    held = torch.tensor([clip.source in sources for clip in heard.clips])
+    if not held.any():
+        return held
+    return ((heard.clean @ heard.clean[held].T).amax(1) > TWIN) & ~held
+
+
+def train_heads(
+    pool: Pool, tower: str, targets: Tensor, kin: Tensor, recipe: EarRecipe, folder: Path
+) -> list[nn.Sequential]:
+    """Train heads that differ by their seeds.
+
+    Parameters
+    ----------
+    pool : Pool
+        With copies.
+    tower : str
+        Whose vectors they read.
     targets : Tensor, shape (templates, L, D), float32
         Vectors of the labels.
     kin : Tensor, shape (L, L), float32
         Rows that sum to 1: which labels mean nearly the same.
-    labels : sequence of str
-        The L labels.
-    held_out : collection of str
-        Sources that are not learned from.
-    recipe : Recipe
+    recipe : EarRecipe
         How.
+    folder : Path
+        Where the trainings under way are kept.
 
     Returns
     -------
     list of Sequential
-        Heads from 512 to D, in evaluation mode.
+        Heads from the tower's width to D, in evaluation mode.
     """
-    number = {label: i for i, label in enumerate(labels)}
-    taught = torch.tensor([clip.source not in held_out for clip in heard.clips])
-    rows = torch.nonzero(taught[heard.origin])[:, 0]
-    copies, origin = heard.copies[rows], heard.origin[rows]
-    label = torch.tensor([number[clip.label] for clip in heard.clips])
-    sounds = torch.bincount(label[taught], minlength=len(labels)).double()
-    made = torch.bincount(origin, minlength=len(heard.clips)).double()
-    # A rendered sound has fewer copies and counts for less.
-    worth = torch.tensor([1.0 if "." in Path(clip.file).name else 0.5 for clip in heard.clips]).double()
-    weights = sounds[label[origin]] ** -recipe.balance / made[origin] * worth[origin]
+    heard, weights = pool.towers[tower], pool.weights(tower, recipe.balance)
+    rows = torch.nonzero(weights)[:, 0]
+    copies, label, weights = heard.copies[rows], pool.label[heard.origin[rows]], weights[rows]
+    mean = (weights / weights.sum()).float() @ copies
+    scale = ((weights / weights.sum()).float() @ (copies - mean).square()).sqrt().clamp(min=1e-6)
+    copies = (copies - mean) / scale
+    asked = hashlib.sha256(json.dumps(asdict(replace(recipe, heads=0)), sort_keys=True).encode())
+    for tensor in (copies, label, weights, targets, kin):
+        asked.update(tensor.contiguous().numpy().tobytes())
     heads = []
-    for seed in range(HEADS):
-        heads.append(_train(copies, label[origin], weights, targets, kin, recipe, seed))
-        log.info("words head %d of %d: %d copies of %d sounds", seed + 1, HEADS, len(rows), int(taught.sum()))
+    for seed in range(recipe.heads):
+        seeded = replace(recipe, training=replace(recipe.training, seed=seed))
+        head = _train(copies, label, weights, targets, kin, seeded, folder, asked.hexdigest())
+        heads.append(_unscaled(head, mean, scale))
     return heads
 
 
-def distil_heads(
-    heard: Hearing,
-    teachers: Sequence[nn.Sequential],
-    words: Tensor,
-    looks: Tensor,
-    held_out: Collection[str],
-    recipe: Recipe,
-) -> list[nn.Sequential]:
-    """Train :data:`HEADS` heads to see what the words heads hear.
-
-    Parameters
-    ----------
-    heard : Hearing
-        The pool, with copies.
-    teachers : sequence of Sequential
-        Words heads that were not taught `held_out` either.
-    words, looks : Tensor, shape (L, 384) and (L, 256), float32
-        Vectors of the labels in both blocks.
-    held_out : collection of str
-        Sources that are not learned from.
-    recipe : Recipe
-        How.
-
-    Returns
-    -------
-    list of Sequential
-        Heads from 512 to 256, in evaluation mode.
-    """
-    taught = torch.tensor([clip.source not in held_out for clip in heard.clips])
-    copies = heard.copies[taught[heard.origin]]
-    with torch.no_grad():
-        bound = unit(torch.stack([unit(teacher(copies)) for teacher in teachers]).mean(0))
-        seen = unit((recipe.likeness * bound @ words.T).softmax(1) @ looks)
-    heads = []
-    for seed in range(HEADS):
-        rng = torch.Generator().manual_seed(seed)
-        head = _new_head(copies.shape[1], recipe.hidden, looks.shape[1], seed)
-        optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-        schedule = _one_cycle(optimiser, recipe)
-        for _ in range(recipe.steps):
-            drawn = torch.randint(len(copies), (recipe.batch,), generator=rng)
-            loss = (1 - (unit(head(copies[drawn])) * seen[drawn]).sum(1)).mean()
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-        heads.append(head.eval())
-        log.info("looks head %d of %d: mean cosine to its teachers %.2f", seed + 1, HEADS, 1 - loss.item())
-    return heads
-
-
-def _new_head(d: int, hidden: int, width: int, seed: int) -> nn.Sequential:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, width), nn.BatchNorm1d(width)
-        )
-
-
-def _one_cycle(optimiser: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.OneCycleLR:
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.2, cycle_momentum=False
+def _new_head(d: int, hidden: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, width), nn.BatchNorm1d(width)
     )
 
 
 def _train(
-    copies: Tensor, label: Tensor, weights: Tensor, targets: Tensor, kin: Tensor, recipe: Recipe, seed: int
+    copies: Tensor,
+    label: Tensor,
+    weights: Tensor,
+    targets: Tensor,
+    kin: Tensor,
+    recipe: EarRecipe,
+    folder: Path,
+    asked: str,
 ) -> nn.Sequential:
-    rng = torch.Generator().manual_seed(seed)
-    head = _new_head(copies.shape[1], recipe.hidden, targets.shape[2], seed)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    schedule = _one_cycle(optimiser, recipe)
+    how = recipe.training
     names = torch.eye(len(kin))
-    for _ in range(recipe.steps):
-        drawn = torch.multinomial(weights, recipe.batch, replacement=True, generator=rng)
+
+    def make() -> nn.Sequential:
+        return _new_head(copies.shape[1], how.hidden, targets.shape[2])
+
+    head = training.seeded(make, how.seed)
+
+    def loss_of(_step: int, rng: torch.Generator) -> Tensor:
+        drawn = torch.multinomial(weights, how.batch, replacement=True, generator=rng)
         x, y = copies[drawn], label[drawn]
         wanted = (1 - recipe.kinship) * names[y] + recipe.kinship * kin[y]
-        partner = torch.randperm(recipe.batch, generator=rng)
-        share = torch.rand(recipe.batch, 1, generator=rng) * recipe.mixing
+        partner = torch.randperm(how.batch, generator=rng)
+        share = torch.rand(how.batch, 1, generator=rng) * recipe.mixing
         x, wanted = torch.lerp(x, x[partner], share), torch.lerp(wanted, wanted[partner], share)
         kept = torch.rand(x.shape, generator=rng) >= recipe.dropout
         written = targets[int(torch.randint(len(targets), (1,), generator=rng))]
         cosines = unit(head(x * kept / (1 - recipe.dropout))) @ written.T
-        loss = nn.functional.cross_entropy(recipe.scale * cosines, wanted)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
+        return nn.functional.cross_entropy(how.scale * cosines, wanted)
+
+    training.train(
+        head,
+        loss_of,
+        how,
+        folder / f"{asked[:16]}-{how.seed}",
+        identity={"asked": asked},
+        title=f"words head {how.seed}",
+    )
+    return nn.Sequential(*head.children())
+
+
+def _unscaled(head: nn.Sequential, mean: Tensor, scale: Tensor) -> nn.Sequential:
+    """Let a head that was trained on standardised rows read them as they are."""
+    head = copy.deepcopy(head)
+    state = head.state_dict()
+    state["0.weight"] = state["0.weight"] / scale
+    state["0.bias"] = state["0.bias"] - state["0.weight"] @ mean
+    head.load_state_dict(state)
     return head.eval()
+
+
+def build(
+    pool: Pool, eyes: Path, out: Path, recipe: EarRecipe, about: Mapping[str, object], folder: Path
+) -> list[Path]:
+    """Train and write all heads for sounds.
+
+    Parameters
+    ----------
+    pool : Pool
+        What is learned from.
+    eyes : Path
+        Folder of ``words.safetensors``, ``looks.safetensors`` and so on, from :mod:`omnibind_core.binding.eyes`;
+        a block of appearance that has no file there is left out with a warning.
+    out : Path
+        Folder to write to.
+    recipe : EarRecipe
+        How words heads are trained.
+    about : mapping of str to object
+        What the files shall say about themselves.
+    folder : Path
+        Where the trainings under way are kept.
+
+    Returns
+    -------
+    list of Path
+        Files written.
+    """
+    words = label_vectors(pool.labels, eyes, "words")
+    kin = kinship(words[0])
+    written: list[Path] = []
+
+    def write(name: str, block: str, tensors: Mapping[str, Tensor], kinds: Mapping[str, str], **more: object) -> None:
+        towers = [tower for tower in pool.towers if name.startswith(tower) or name == "heard"]
+        sources = "; ".join(SOURCES[one] for one in (*towers, "minilm_l6"))
+        write_heads(out / f"{name}.safetensors", block, tensors, kinds, {**about, **more, "sources": sources})
+        written.append(out / f"{name}.safetensors")
+
+    axes: dict[str, Axes] = {}
+    for tower, heard in pool.towers.items():
+        heads = train_heads(pool, tower, words, kin, recipe, folder)
+        write(f"{tower}_words", "words", head_tensors(heads), {"audio": "mlp"}, count=len(heads))
+        weights = pool.weights(tower, recipe.balance)
+        axes[tower] = discriminant_axes(heard.copies, pool.label[heard.origin], weights, len(pool.labels))
+        block = APPEARANCE[tower]
+        if (eyes / f"{block}.safetensors").is_file():
+            tensors = conse_tensors(axes[tower], label_vectors(pool.labels, eyes, block)[0])
+            named = {f"audio.{name}": value for name, value in tensors.items()}
+            write(f"{tower}_{block}", block, named, {"audio": "anchors"}, top_k={"audio": 10})
+        else:
+            log.warning("no %s.safetensors in %s: sounds get no head for it", block, eyes)
+    kinds = {"text": "anchors", **dict.fromkeys(axes, "linear")}
+    write("heard", "heard", heard_tensors(axes, meanings(pool.labels)[0]), kinds)
+    return written
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train and write mini's heads for sounds: those that are used, and those that never heard the test packages."""
     parser = argparse.ArgumentParser(description="Train mini's heads for sounds.")
     parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
+    parser.add_argument("--eyes", type=Path, default=assets_directory() / "mini", help="folder of the labels' heads")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)  # sums in one order on every machine, and the fastest for layers of this size
-    heard = hear()
-    labels = sorted({clip.label for clip in heard.clips})
-    words, looks = (label_vectors(labels, options.out, block) for block in BLOCKS)
-    recipe = Recipe()
-    for folder, held_out in ((options.out, ()), (options.out / "eval", TEST)):
-        first = train_heads(heard, words, kinship(words[0]), labels, held_out, recipe)
-        second = distil_heads(heard, first, words[0], looks[0], held_out, recipe)
-        taught = sorted({clip.label for clip in heard.clips if clip.source not in held_out})
-        about = {"labels": labels, "taught": taught, "held_out": held_out}
-        for block, heads in zip(BLOCKS, (first, second), strict=True):
-            path = folder / f"aisfx_{block}.safetensors"
-            write_heads(path, heads, block, about)
+    towers = {name: hear(name) for name in APPEARANCE}
+    clips = towers["aisfx"].clips
+    labels = sorted({clip.label for clip in clips})
+    work = cache_directory() / "ears" / "training"
+    for out, held_out in ((options.out, ()), (options.out / "eval", TEST)):
+        unheard = torch.tensor([clip.source in held_out for clip in clips])
+        twin = twins(towers["aisfx"], held_out)
+        pool = Pool(towers, labels, ~unheard & ~twin)
+        log.info("%s: %d of %d sounds, %d left out as twins", out, int(pool.taught.sum()), len(clips), int(twin.sum()))
+        taught = sorted({clip.label for clip, known in zip(clips, pool.taught, strict=True) if known})
+        about = {"labels": labels, "taught": taught, "held_out": held_out, "twins": int(twin.sum())}
+        for path in build(pool, options.eyes, out, EarRecipe(), about, work):
             log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
 
 

@@ -23,6 +23,7 @@
 
     [pairs]
     k = 1
+    validation = 0.1                      # share of each pool that is only measured on; may be left out
     duplicates = {image = {space = "eyes", cosine = 0.999}}
     routes = {"image>audio" = ["eyes:text", "ears:audio"]}       # "space:to" for each search
 
@@ -30,7 +31,7 @@
     parts = [{space = "eyes", share = 0.9}, {space = "ears", share = 0.1, project = true}]
 
     [projectors]                          # and any field of omnibind_core.binding.training.Recipe
-    mixtures = ["all", "A", "T", "V", "AT", "AV", "TV"]
+    mixtures = ["all", "A", "T", "V", "AT", "AV", "TV"]          # P, PV, PT too, where there are points
 
     [routers]                             # may be left out: flat weights
     inputs = {text = ["eyes", "ears"]}
@@ -47,7 +48,7 @@ from typing import Any
 
 from omnibind_core.binding.presets import SpacePlan
 from omnibind_core.binding.pseudo_pairs import Hop
-from omnibind_core.binding.train_projectors import PUBLISHED_MIXTURES
+from omnibind_core.binding.train_projectors import MIXTURES, PUBLISHED_MIXTURES
 from omnibind_core.binding.training import Recipe, TrainingError
 from omnibind_core.types import MODALITIES, Modality
 
@@ -111,6 +112,7 @@ class Plan:
     spaces: Mapping[str, SpacePlan]
     routes: Mapping[tuple[Modality, Modality], tuple[Hop, ...]]
     k: int
+    validation: float
     duplicates: Mapping[Modality, tuple[str, float]]
     target: tuple[TargetPart, ...]
     mixtures: tuple[str, ...]
@@ -172,6 +174,7 @@ def _parse(raw: dict[str, Any], folder: Path, text: str) -> Plan:
         spaces={n: SpacePlan(s.get("title", n), _by_modality(s["towers"])) for n, s in raw.pop("spaces").items()},
         routes=dict(_route(way, hops) for way, hops in pairs.pop("routes").items()),
         k=pairs.pop("k", 1),
+        validation=float(pairs.pop("validation", 0.0)),
         duplicates={_modality(m): (d["space"], d["cosine"]) for m, d in pairs.pop("duplicates", {}).items()},
         target=tuple(TargetPart(**part) for part in raw.pop("target")["parts"]),
         mixtures=tuple(projectors.pop("mixtures", PUBLISHED_MIXTURES)),
@@ -219,6 +222,9 @@ def _contradictions(plan: Plan) -> list[str]:
         problems += [f"space '{space}' has a tower for {m}, but no pool" for m in body.towers if m not in plan.pools]
     if not plan.target or all(part.project for part in plan.target):
         problems.append("a target without a part that is taken as it is")
+    if not 0 <= plan.validation < 1:
+        problems.append(f"validation = {plan.validation}, which is not a share from 0 to below 1")
+    problems += [f"mixture '{name}' is none of {', '.join(MIXTURES)}" for name in plan.mixtures if name not in MIXTURES]
     if plan.domains and "text" not in plan.inputs:
         problems.append("domains, but no router for text")
     for modality, pool in plan.pools.items():

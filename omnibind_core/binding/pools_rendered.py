@@ -20,7 +20,7 @@ from omnibind_core.binding.pools_sounds import Clip
 from omnibind_core.errors import MediaError
 from omnibind_core.types import Audio, FloatArray
 
-__all__ = ["FONTS", "rendered"]
+__all__ = ["FONTS", "SOURCES", "rendered", "signals"]
 
 FONTS: dict[str, str] = {
     "fluid-soundfont-gm": "usr/share/sounds/sf2/FluidR3_GM.sf2",
@@ -28,6 +28,8 @@ FONTS: dict[str, str] = {
     "musescore-general-soundfont-small": "usr/share/sounds/sf3/MuseScore_General_Lite.sf3",
 }
 """Debian package -> its General MIDI sound font."""
+SOURCES: tuple[str, ...] = (*FONTS, "espeak-ng", "synthesis")
+"""What rendered clips have as their source."""
 
 # General MIDI programs, from 0; the pitch is the middle of the instrument's usual range.
 _PROGRAMS: dict[str, tuple[tuple[int, ...], int]] = {
@@ -76,7 +78,7 @@ def rendered() -> Iterator[tuple[Clip, Audio]]:
     for package, path in FONTS.items():
         yield from _font(package, package_folder(package) / path)
     yield from _speech()
-    yield from _signals()
+    yield from signals()
 
 
 def _run(*command: str) -> None:
@@ -167,7 +169,7 @@ def _speech() -> Iterator[tuple[Clip, Audio]]:
                 yield Clip(label, "espeak-ng", f"{voice} {i}"), Audio(_trim(samples.mean(1)), int(rate))
 
 
-def _signals() -> Iterator[tuple[Clip, Audio]]:
+def signals() -> Iterator[tuple[Clip, Audio]]:
     """Sounds that are simple enough to be written down."""
     rng = np.random.default_rng(7)
     t = np.arange(4 * _RATE) / _RATE

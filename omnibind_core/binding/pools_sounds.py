@@ -2,6 +2,7 @@
 
 Labels were given by hand from file names and package descriptions. A *source* is what may be held out as a whole:
 clips of one package share recorders, editors and codecs, so only other sources' clips test what a head has learned.
+All packages are of Debian 12's section main; ``data/sound_packages.csv`` holds their versions and licences.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from omnibind_core.binding.debian import package_folder
 from omnibind_core.errors import MediaError
 from omnibind_core.types import Audio
 
-__all__ = ["DEVELOPMENT", "TEST", "Clip", "packages", "read_clip", "table"]
+__all__ = ["DEVELOPMENT", "TEST", "Clip", "packages", "read_clip", "sources_of_labels", "table"]
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +32,46 @@ _LONGEST = 20.0  # seconds that are read of a clip
 TEST: tuple[str, ...] = ("scratch", "openttd-opensfx", "simutrans-pak64", "minetest-mod-homedecor")
 """Packages that no choice was made on; the figures that are shown come from heads that never heard them."""
 
+# fmt: off
 DEVELOPMENT: tuple[tuple[str, ...], ...] = (
-    ("tuxpaint-stamps-default",),
-    ("gcompris-qt-data", "sound-icons", "oxygen-sounds", "sound-theme-freedesktop", "lomiri-sounds"),
-    ("wesnoth-1.16-data", "lincity-ng-data", "unknown-horizons", "plee-the-bear-data", "tuxtype-data", "etw-data"),
-    ("widelands-data", "flare-game", "supertux-data", "bucklespring-data"),
-    ("openclonk-data", "megaglest-data", "minetest-data", "searchandrescue-data"),
-    ("sonic-pi-samples", "lmms-common"),
+    (
+        "tuxpaint-stamps-default", "bambam", "bugsquish", "funnyboat", "gamine-data", "hannah-data", "khangman",
+        "micropolis-data", "opencity-data", "pekka-kana-2-data", "pysiogame", "tuxpaint-data",
+    ),
+    (
+        "gcompris-qt-data", "sound-icons", "oxygen-sounds", "sound-theme-freedesktop", "lomiri-sounds", "aisleriot",
+        "asterisk-core-sounds-en-wav", "deepin-sound-theme", "dreamchess-data", "eboard", "foobillardplus-data",
+        "gajim", "gnubg-data", "libreoffice-common", "linphone-common", "pinball-data", "pokerth-data", "pychess",
+        "twinkle-common", "xboard", "yaru-theme-sound",
+    ),
+    (
+        "wesnoth-1.16-data", "lincity-ng-data", "unknown-horizons", "plee-the-bear-data", "tuxtype-data", "etw-data",
+        "ardentryst", "circuslinux-data", "crossfire-client", "freeciv-data", "freecol", "freedink-data",
+        "frozen-bubble-data", "heroes-sound-effects", "icebreaker", "madbomber-data", "monsterz-data", "tuxmath-data",
+    ),
+    (
+        "widelands-data", "flare-game", "supertux-data", "bucklespring-data", "abe-data", "amphetamine-data", "bomber",
+        "caveexpress-data", "davegnukem-data", "epiphany-data", "freegish-data", "gnujump-data", "granatier",
+        "hedgewars-data", "hex-a-hop-data", "jag", "kgoldrunner", "knavalbattle", "kolf", "ksirk", "lbreakout2-data",
+        "lmarbles", "lugaru-data", "mazeofgalious-data", "mirrormagic-data", "njam-data", "open-invaders-data",
+        "pathological", "pingus-data", "sdl-ball-data", "seahorse-adventures", "solarwolf", "tecnoballz-data",
+        "tworld-data", "vodovod",
+    ),
+    (
+        "openclonk-data", "megaglest-data", "minetest-data", "searchandrescue-data", "alienblaster-data", "barrage",
+        "btanks-data", "bzflag-data", "crrcsim-data", "csmash-data", "dopewars-data", "dustracing2d-data",
+        "freedroid-data", "freetennis-common", "gl-117-data", "libirrlicht-doc", "minetest-mod-lucky-block",
+        "minetest-mod-mesecons", "minetest-mod-mobs-redo", "minetest-mod-nether", "minetest-mod-throwing-arrows",
+        "minetest-mod-xdecor", "moon-lander-data", "netpanzer-data", "openssn-data", "orbital-eunuchs-sniper-data",
+        "pink-pony-data", "powermanga-data", "ri-li-data", "rockdodger", "spacezero", "spring-common",
+        "stormbaancoureur-data", "supertransball2-data", "tuxfootball", "wordwarvi-sound",
+    ),
+    (
+        "sonic-pi-samples", "lmms-common", "freepats", "hydrogen-data", "hydrogen-drumkits", "klick", "overgod-data",
+        "performous", "puredata-doc", "supercollider-common",
+    ),
 )
+# fmt: on
 """Groups of packages that are held out in turn to make choices."""
 
 
@@ -76,6 +109,27 @@ def table() -> tuple[Clip, ...]:
 def packages() -> tuple[str, ...]:
     """Debian packages that the table draws on, in alphabetical order."""
     return tuple(sorted({clip.source for clip in table()}))
+
+
+def sources_of_labels() -> dict[int, tuple[str, ...]]:
+    """Group the labels of the table by how many packages they were recorded in.
+
+    Returns
+    -------
+    dict of int to tuple of str
+        Number of packages, ascending -> its labels, in alphabetical order.
+
+    Examples
+    --------
+    ``{count: len(labels) for count, labels in sources_of_labels().items()}`` tells how broad the table is.
+    """
+    sources: dict[str, set[str]] = {}
+    for clip in table():
+        sources.setdefault(clip.label, set()).add(clip.source)
+    return {
+        count: tuple(sorted(label for label, found in sources.items() if len(found) == count))
+        for count in sorted({len(found) for found in sources.values()})
+    }
 
 
 def read_clip(clip: Clip) -> Audio:

@@ -49,7 +49,7 @@ def write_preset(
     Parameters
     ----------
     path : Path
-        ``<name>.json``; the weights are named by their absolute paths in the same folder.
+        ``<name>.json``; the weights are named as files beside it, so that the folder can be moved.
     title, licence, note : str
         For people.
     width : int
@@ -61,11 +61,10 @@ def write_preset(
     router_inputs : mapping of Modality to sequence of str
         Spaces that a trained router reads; a modality that is not named gets flat weights.
     """
-    folder = path.parent.resolve()
     present = [m for m in MODALITIES if any(m in plan.towers for plan in spaces.values())]
-    files = {"projectors": {"asset": str(folder / PROJECTORS)}}
+    files = {"projectors": {"beside": PROJECTORS}}
     if router_inputs:
-        files["routers"] = {"asset": str(folder / ROUTERS)}
+        files["routers"] = {"beside": ROUTERS}
     modalities: dict[str, Any] = {}
     for modality in present:
         router: dict[str, Any] = {"kind": "flat"}

@@ -133,6 +133,7 @@ def pseudo_pairs(
     *,
     k: int = 1,
     duplicates: Mapping[Modality, tuple[str, float]] | None = None,
+    among: Mapping[Modality, NDArray[np.bool_]] | None = None,
     chunk: int = 4096,
     device: str = "cpu",
 ) -> tuple[PseudoPairs, dict[tuple[Modality, Modality], Hubness]]:
@@ -150,6 +151,8 @@ def pseudo_pairs(
     duplicates : mapping of Modality to (str, float), optional
         Space and cosine from which two items of a pool count as one: only the first of them can be retrieved or
         look for partners.
+    among : mapping of Modality to ndarray, shape (n,), bool, optional
+        Items that take part; a copy of an item outside is left out too. None: all.
     chunk : int
         Rows of queries and of candidates that are compared at once: decides the memory, not the result.
     device : str
@@ -173,6 +176,8 @@ def pseudo_pairs(
     for modality, (space, cosine) in (duplicates or {}).items():
         first = representatives(_rows(vectors, modality, space), cosine, chunk=chunk, device=device)
         kept[modality] = np.nonzero(first == np.arange(sizes[modality]))[0]
+    for modality, inside in (among or {}).items():
+        kept[modality] = kept[modality][inside[kept[modality]]]
     report: dict[tuple[Modality, Modality], Hubness] = {}
     blocks: list[dict[Modality, tuple[Indices, NDArray[np.float32]]]] = []
     sources: list[Indices] = []

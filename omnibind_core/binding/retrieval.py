@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from omnibind_core.binding.report import Cell, Chart, Section
 from omnibind_core.types import FloatArray
 
-__all__ = ["Figure", "Row", "measure", "table"]
+__all__ = ["Figure", "Row", "bootstrap", "figure", "hits_of", "measure", "section", "table"]
 
 _RESAMPLES = 2000
 
@@ -84,28 +85,52 @@ def measure(task: str, queries: FloatArray, candidates: FloatArray, right: NDArr
         Equal scores count against us.
     """
     asked = right.any(1)
-    scores, right = queries[asked] @ candidates.T, right[asked]
-    # Among equal scores the right ones come last.
-    order = np.lexsort((right, -scores), axis=1)
-    hits = np.take_along_axis(right, order, axis=1)
+    hits = hits_of(queries, candidates, right)
     precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
     average = (precision * hits).sum(1) / hits.sum(1)
     return Row(
         task=task,
-        n=len(scores),
+        n=len(hits),
         candidates=len(candidates),
-        chance=float(100 * right.mean()),
-        r1=_figure(hits[:, 0]),
-        r5=_figure(hits[:, :5].any(1)),
-        mean_average_precision=_figure(average),
+        chance=float(100 * right[asked].mean()),
+        r1=figure(hits[:, 0]),
+        r5=figure(hits[:, :5].any(1)),
+        mean_average_precision=figure(average),
     )
 
 
-def _figure(values: NDArray[np.float64] | NDArray[np.bool_]) -> Figure:
-    values = 100.0 * np.asarray(values, np.float64)
-    drawn = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(values[drawn].mean(1), [2.5, 97.5])
-    return Figure(float(values.mean()), float(low), float(high))
+def hits_of(queries: FloatArray, candidates: FloatArray, right: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say of each place of each query's ranking whether a right answer stands there.
+
+    Parameters
+    ----------
+    queries, candidates, right
+        As for :func:`measure`.
+
+    Returns
+    -------
+    ndarray, shape (queries with a right answer, m), bool
+        Best place first.
+    """
+    asked = right.any(1)
+    scores, wanted = queries[asked] @ candidates.T, right[asked]
+    # Among equal scores the right ones come last.
+    order = np.lexsort((wanted, -scores), axis=1)
+    return np.take_along_axis(wanted, order, axis=1)
+
+
+def bootstrap(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Means of 2000 resamples of n values, the same draws for the same n: (n,) -> (2000,)."""
+    given = np.asarray(values, np.float64)
+    drawn = np.random.default_rng(0).integers(0, len(given), (_RESAMPLES, len(given)))
+    means: NDArray[np.float64] = given[drawn].mean(1)
+    return means
+
+
+def figure(values: NDArray[np.float64] | NDArray[np.bool_]) -> Figure:
+    """Mean of values in 0..1 with its interval, in percent."""
+    low, high = np.percentile(100 * bootstrap(values), [2.5, 97.5])
+    return Figure(float(100 * np.asarray(values, np.float64).mean()), float(low), float(high))
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -122,3 +147,17 @@ def table(rows: Sequence[Row]) -> str:
     lines = [f"| {' | '.join(name for name, _ in columns)} |", f"|{' --- |' * len(columns)}"]
     lines += [f"| {' | '.join(str(value(row)) for _, value in columns)} |" for row in rows]
     return "\n".join(lines)
+
+
+def section(title: str, text: str, rows: Sequence[Row]) -> Section:
+    """Make a section of the results page: the same table, and bars of R@1 with their intervals and chance."""
+    cells: list[list[Cell]] = [
+        [
+            *(row.task, row.n, row.candidates, round(row.chance, 1)),
+            *(round(x, 1) for x in (row.r1.value, row.r1.low, row.r1.high)),
+            *(str(row.r5), str(row.mean_average_precision)),
+        ]
+        for row in rows
+    ]
+    columns = ["task", "n", "candidates", "chance", "R@1", "from", "to", "R@5", "mAP"]
+    return Section(title, text, columns, cells, Chart("task", "R@1", "from", "to", "chance"))

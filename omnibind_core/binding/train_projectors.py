@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from omnibind_core.binding.losses import Temperature, info_nce, same_items
 from omnibind_core.binding.pools import PoolError, Rows
+from omnibind_core.binding.processes import BatchNorm, gather, own
 from omnibind_core.binding.pseudo_pairs import PseudoPairs
-from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, seeded, train
+from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, exact, seeded, train
 from omnibind_core.specialists.base import unit
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 
@@ -48,13 +49,12 @@ PUBLISHED_MIXTURES: tuple[str, ...] = ("all", "A", "T", "V", "AT", "AV", "TV")
 def new_head(d: int, hidden: int, width: int, seed: int) -> nn.Sequential:
     """Make a head of the published form, from `d` by `hidden` to `width`; its output is not scaled to unit length."""
 
-    def make() -> nn.Module:
+    def make() -> nn.Sequential:
         return nn.Sequential(
-            nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, width), nn.BatchNorm1d(width)
+            nn.Linear(d, hidden), BatchNorm(hidden), nn.ReLU(), nn.Linear(hidden, width), BatchNorm(width)
         )
 
-    head = seeded(make, seed)
-    return head if isinstance(head, nn.Sequential) else nn.Sequential(head)
+    return seeded(make, seed)
 
 
 class FusedRows:
@@ -65,11 +65,14 @@ class FusedRows:
     parts : sequence of (float, Rows, sequence of Sequential)
         Share, rows, and the heads that project them (averaged, in evaluation mode); no heads: rows as they are.
     device : str
-        Where heads compute.
+        Where heads compute; they are moved there.
     """
 
     def __init__(self, parts: Sequence[tuple[float, Rows, Sequence[nn.Sequential]]], device: str = "cpu") -> None:
         self._parts, self._device = parts, device
+        for _, _, heads in parts:
+            for head in heads:
+                head.to(device)
         sizes = {(self._width(rows, heads), len(rows)) for _, rows, heads in parts}
         if len(sizes) != 1:
             raise PoolError(f"parts of (width, rows) {sorted(sizes)}", "one size", "correct the target's parts")
@@ -183,21 +186,24 @@ def _train_head(
     folder: Path,
     device: str,
 ) -> tuple[nn.Sequential, FloatArray]:
-    own = Recipe(**{**vars(recipe), "seed": recipe.seed + number})
+    mine = Recipe(**{**vars(recipe), "seed": recipe.seed + number})
     d, width = next(iter(space.values())).width, next(iter(target.values())).width
-    head = new_head(d, own.hidden, width, own.seed).to(device)
-    temperature = Temperature(own.scale, learnable=own.learn_scale).to(device)
+    head = new_head(d, mine.hidden, width, mine.seed).to(device)
+    temperature = Temperature(mine.scale, learnable=mine.learn_scale).to(device)
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
-        rows = tuples[batch_rows(own.seed, step, len(tuples), own.batch)]
+        rows = tuples[batch_rows(mine.seed, step, len(tuples), mine.batch)]
         items = {m: pairs.items[m][rows] for m in {*space, *target}}
-        there = {m: items[m][items[m] >= 0] for m in space}
-        read = [torch.from_numpy(space[m].take(there[m])) for m in space]
-        x = torch.cat(read)
-        if own.noise:
-            x = unit(x + own.noise * d**-0.5 * torch.randn(x.shape, generator=generator))
+        counts = [int((items[m] >= 0).sum()) for m in space]
         # One pass for all modalities: BatchNorm's statistics are those of their mixture, as in use.
-        outputs = dict(zip(space, torch.split(unit(head(x.to(device))), [len(part) for part in read]), strict=True))
+        share = own(sum(counts))
+        x = _taken(space, items, share)
+        if mine.noise:
+            noise = torch.randn(sum(counts), d, generator=generator)[share]
+            x = unit(x + mine.noise * d**-0.5 * noise)
+        out = gather(unit(head(x.to(device))), sum(counts))
+        outputs = dict(zip(space, torch.split(out, counts), strict=True))
+        wanted = {m: torch.from_numpy(target[m].take(items[m][items[m] >= 0])).to(device) for m in target}
         losses = []
         for a in space:
             for b in target:
@@ -205,11 +211,12 @@ def _train_head(
                 if both.sum() < 2:
                     continue
                 chosen = {m: torch.from_numpy(items[m][both]).to(device) for m in {a, b}}
-                seen = torch.from_numpy(target[b].take(items[b][both])).to(device)
-                out = outputs[a][torch.from_numpy(both[items[a] >= 0]).to(device)]
-                losses.append(info_nce(out, seen, temperature(), same_items(chosen, chosen)))
+                given = outputs[a][torch.from_numpy(both[items[a] >= 0]).to(device)]
+                seen = wanted[b][torch.from_numpy(both[items[b] >= 0]).to(device)]
+                with exact(device):
+                    losses.append(info_nce(given, seen, temperature(), same_items(chosen, chosen)))
         if not losses:  # a batch without one complete pair asks for nothing
-            losses.append(0.0 * outputs[next(iter(space))].sum())
+            losses.append(0.0 * out.sum())
         return torch.stack(losses).mean()
 
     identity = {
@@ -219,8 +226,19 @@ def _train_head(
     }  # fmt: skip
     whole = nn.ModuleDict({"head": head, "temperature": temperature})
     title, place = f"{name}, {mixture}", folder / name / mixture
-    curve = train(whole, loss_of, own, place, identity=identity, title=title, device=device)
+    curve = train(whole, loss_of, mine, place, identity=identity, title=title, device=device)
     return head, curve
+
+
+def _taken(space: Mapping[Modality, Rows], items: Mapping[Modality, NDArray[np.int64]], share: slice) -> Tensor:
+    """Read a slice of all modalities' items that are not missing, one modality after the other."""
+    read: list[Tensor] = []
+    first = 0
+    for modality, rows in space.items():
+        there = items[modality][items[modality] >= 0]
+        read.append(torch.from_numpy(rows.take(there[max(share.start - first, 0) : max(share.stop - first, 0)])))
+        first += len(there)
+    return torch.cat(read)
 
 
 def _both(pairs: PseudoPairs, tuples: NDArray[np.int64], a: Modality, b: Modality) -> NDArray[np.bool_]:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from omnibind_core.binder import bind
 from omnibind_core.binding.losses import Temperature, cross_modal, decoupling, domain_shares
+from omnibind_core.binding.processes import BatchNorm, gather, own
 from omnibind_core.binding.pseudo_pairs import PseudoPairs, Vectors
 from omnibind_core.binding.train_projectors import digest
-from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, seeded, train
+from omnibind_core.binding.training import Recipe, TrainingError, batch_rows, exact, seeded, train
 from omnibind_core.config import Preset
 from omnibind_core.projectors import Projectors
 from omnibind_core.types import FloatArray, Modality
@@ -42,13 +43,16 @@ class Languages:
     targets : Tensor, shape (n, domains), bool
         For each text of the pool, in the order of `domains`; see
         :func:`omnibind_core.binding.losses.domain_targets`.
+    rows : Tensor, shape (m,), int64, optional
+        Texts that the loss may draw; None: all.
     """
 
     domains: Mapping[Modality, Sequence[str]]
     targets: Tensor
+    rows: Tensor | None = None
 
 
-def new_router(width: int, members: int, seed: int) -> nn.Module:
+def new_router(width: int, members: int, seed: int, hidden: int = HIDDEN) -> nn.Sequential:
     """Make a router of the published form, without its last sigmoid and softmax.
 
     Parameters
@@ -59,12 +63,14 @@ def new_router(width: int, members: int, seed: int) -> nn.Module:
         Columns of its output.
     seed : int
         Of its first weights.
+    hidden : int
+        Width of its first layer.
     """
 
-    def make() -> nn.Module:
+    def make() -> nn.Sequential:
         return nn.Sequential(
-            nn.Linear(width, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(),
-            nn.Linear(HIDDEN, MIDDLE), nn.BatchNorm1d(MIDDLE), nn.Tanh(), nn.Linear(MIDDLE, members),
+            nn.Linear(width, hidden), BatchNorm(hidden), nn.ReLU(),
+            nn.Linear(hidden, MIDDLE), BatchNorm(MIDDLE), nn.Tanh(), nn.Linear(MIDDLE, members),
         )  # fmt: skip
 
     return seeded(make, seed)
@@ -79,6 +85,7 @@ def train_routers(
     folder: Path,
     *,
     languages: Languages | None = None,
+    hidden: int = HIDDEN,
     device: str = "cpu",
 ) -> tuple[dict[Modality, nn.Module], FloatArray]:
     """Train the routers of all modalities for which the preset says "mlp"; the others stay flat.
@@ -99,6 +106,8 @@ def train_routers(
         For checkpoints.
     languages : Languages, optional
         For the decoupling loss; None trains without it.
+    hidden : int
+        Width of the routers' first layers.
     device : str
         Where it is trained.
 
@@ -128,15 +137,16 @@ def train_routers(
         raise TrainingError(
             f"{len(languages.targets)} targets for {len(_any_rows(vectors, 'text'))} texts", "one each", "correct them"
         )
-    shares, targets = torch.zeros(0), torch.zeros(0)
+    shares, targets, drawable = torch.zeros(0), torch.zeros(0), torch.zeros(0)
     if languages is not None:
         names = [member.name for member in preset.members["text"]]
         shares = domain_shares(names, languages.domains, list(languages.domains)).to(device)
         targets = languages.targets
+        drawable = torch.arange(len(targets)) if languages.rows is None else languages.rows
     routers = nn.ModuleDict()
     for number, modality in enumerate(trained):
         width = sum(vectors[modality][space].width for space in preset.routers[modality].inputs)
-        routers[modality] = new_router(width, len(preset.members[modality]), recipe.seed + number)
+        routers[modality] = new_router(width, len(preset.members[modality]), recipe.seed + number, hidden)
     whole = nn.ModuleDict({"routers": routers, "temperature": Temperature(recipe.scale, learnable=recipe.learn_scale)})
     whole.to(device)
 
@@ -150,11 +160,12 @@ def train_routers(
         return weights
 
     def routed(modality: Modality, rows: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
+        n, rows = len(rows), rows[own(len(rows))]
         read = {s: torch.from_numpy(vectors[modality][s].take(rows)).to(device) for s in preset.spaces_of(modality)}
         with torch.no_grad():
             projected = projectors(modality, read)
         weights = weigh(modality, read, len(rows))
-        return bind(preset.members[modality], projected, weights), weights
+        return gather(bind(preset.members[modality], projected, weights), n), gather(weights, n)
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
         rows = batch_rows(recipe.seed, step, len(pairs), recipe.batch)
@@ -165,22 +176,26 @@ def train_routers(
             # A missing item is stood for by the first of its pool, and left out of the loss.
             asked = np.maximum(items[modality], 0)
             if modality == "text" and languages is not None:
-                drawn = torch.randint(len(targets), (recipe.batch,), generator=generator).numpy()
+                drawn = drawable[torch.randint(len(drawable), (recipe.batch,), generator=generator)].numpy()
                 asked = np.concatenate([asked, drawn])
             out, weights = routed(modality, asked)
             bound[modality] = out[: len(rows)]
             if modality == "text" and languages is not None:
                 drawn_weights = weights[len(rows) :]
                 wanted = targets[torch.from_numpy(asked[len(rows) :])].to(device)
-                decoupled = decoupling(drawn_weights, shares, wanted)
+                with exact(device):
+                    decoupled = decoupling(drawn_weights, shares, wanted)
         there = {m: torch.from_numpy(i).to(device) for m, i in items.items()}
-        return cross_modal(bound, whole["temperature"](), there) + recipe.decoupling * decoupled
+        with exact(device):
+            return cross_modal(bound, whole["temperature"](), there) + recipe.decoupling * decoupled
 
     identity = {
         "preset": json.loads(preset.text),
         "tuples": digest(pairs.source, *(pairs.items[m] for m in sorted(pairs.items))),
         "vectors": digest(*(vectors[m][s].chunk(0, 256) for m in preset.members for s in preset.spaces_of(m))),
-        "languages": None if languages is None else [dict(languages.domains), digest(targets.numpy())],
+        "languages": None
+        if languages is None
+        else [dict(languages.domains), digest(targets.numpy(), drawable.numpy())],
     }
     curve = train(whole, loss_of, recipe, folder / "routers", identity=identity, title="routers", device=device)
     return {m: routers[m].cpu() for m in trained}, curve
@@ -191,7 +206,7 @@ def _any_rows(vectors: Vectors, modality: Modality) -> Any:
 
 
 def export_routers(path: Path, routers: Mapping[Modality, nn.Module], about: Mapping[str, Any]) -> None:
-    """Write routers as float32 safetensors, as :mod:`omnibind_core.routers` reads kind "mlp".
+    """Write routers as safetensors of their own type, as :mod:`omnibind_core.routers` reads kind "mlp".
 
     Parameters
     ----------

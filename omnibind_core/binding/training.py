@@ -3,6 +3,9 @@
 All that decides the rest of a training is in one file, which is replaced atomically: weights, AdamW's moments, the
 state of the random generator, the losses so far as tensors, the step and the recipe as JSON in the file's metadata.
 The order of the data and the learning rate are functions of the step alone. Nothing is pickled.
+
+Several processes may train together (:mod:`omnibind_core.binding.processes`): all of them read the checkpoint, the
+first one writes it, and it says nothing of their number, so that any number can go on with it.
 """
 
 from __future__ import annotations
@@ -12,20 +15,23 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from omnibind_core.binding.processes import average_gradients, rank, wait
 from omnibind_core.errors import OmniBindError
 from omnibind_core.types import FloatArray
 
-__all__ = ["Recipe", "TrainingError", "batch_rows", "curve_svg", "seeded", "train"]
+__all__ = ["Recipe", "TrainingError", "batch_rows", "curve_svg", "exact", "seeded", "train"]
 
 _STATE = "state.safetensors"
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class TrainingError(OmniBindError, RuntimeError):
@@ -111,11 +117,25 @@ def _order(seed: int, passes: int, n: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, passes)).permutation(n)
 
 
-def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Make a module with first weights that only `seed` decides; the global generator stays as it was."""
+def seeded(make: Callable[[], Network], seed: int) -> Network:
+    """Make a module with first weights that only `seed` decides; the global generator stays as it was.
+
+    A bias before a BatchNorm is not trained: it changes nothing that BatchNorm lets through, and its gradient is
+    rounding noise, which AdamW would turn into steps of full size that differ from machine to machine.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return make()
+        module = make()
+    for layers in module.modules():
+        for layer, following in pairwise(layers) if isinstance(layers, nn.Sequential) else ():
+            if isinstance(layer, nn.Linear) and isinstance(following, nn.BatchNorm1d):
+                layer.bias.requires_grad_(False)
+    return module
+
+
+def exact(device: str) -> torch.autocast:
+    """Leave bfloat16 for a while: cosines times a scale of 20 or more need float32."""
+    return torch.autocast(torch.device(device).type, enabled=False)
 
 
 def train(
@@ -136,7 +156,8 @@ def train(
         On `device`, with its first weights; left in evaluation mode.
     loss_of : callable
         (step, generator on the CPU) -> scalar loss. Whatever is random in it must come from the generator, whatever
-        depends on the order from the step. Runs under bfloat16 autocast on CUDA.
+        depends on the order from the step. Runs under bfloat16 autocast on CUDA. Of several processes each gives the
+        same loss, that of the whole batch.
     recipe : Recipe
         How.
     folder : Path
@@ -166,20 +187,24 @@ def train(
     curve = torch.zeros(recipe.steps)
     folder.mkdir(parents=True, exist_ok=True)
     start = _restore(folder / _STATE, module, optimiser, generator, curve, who)
+    wait()  # nobody may read a checkpoint that is newer than the others'
     module.train()
-    for step in tqdm(range(start, recipe.steps), title, initial=start, total=recipe.steps, disable=None):
+    hidden = True if rank() else None  # None: shown on a terminal
+    for step in tqdm(range(start, recipe.steps), title, initial=start, total=recipe.steps, disable=hidden):
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate_at(step)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=device.startswith("cuda")):
             loss = loss_of(step, generator)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        average_gradients(module.parameters())
         optimiser.step()
         curve[step] = loss.detach()
         if (step + 1) % recipe.checkpoint == 0 or step + 1 == recipe.steps:
             if not curve[: step + 1].isfinite().all():
                 raise TrainingError(f"{title}: a loss that is not finite", "finite losses", "lower the rate")
-            _save(folder / _STATE, module, optimiser, generator, curve, {"step": step + 1, "identity": who})
+            if rank() == 0:
+                _save(folder / _STATE, module, optimiser, generator, curve, {"step": step + 1, "identity": who})
     module.eval()
     losses: FloatArray = curve.numpy()
     return losses

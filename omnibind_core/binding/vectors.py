@@ -50,17 +50,17 @@ def tower(name: str) -> Specialist:
 
 
 @cache
-def picture_vectors() -> FloatArray:
-    """Lite2's unit rows of all Tux Paint pictures: (538, 1280), in the pool's order."""
+def picture_vectors(name: str = "efficientnet_lite2") -> FloatArray:
+    """Give a picture tower's unit rows of all Tux Paint pictures: (538, d), in the pool's order."""
     pool = tux_paint()
-    return _kept("tux_paint", "efficientnet_lite2", "image", [p.key for p in pool], lambda i: load_picture(pool[i]))
+    return _kept("tux_paint", name, "image", [p.key for p in pool], lambda i: load_picture(pool[i]))
 
 
 @cache
-def shape_vectors() -> FloatArray:
-    """Give the pooled views' unit rows of all Sweet Home meshes that have a class: (n, 1280), in the pool's order."""
+def shape_vectors(name: str = "shape_views") -> FloatArray:
+    """Give a shape tower's unit rows of all Sweet Home meshes that have a class: (n, d), in the pool's order."""
     pool = named_shapes()
-    return _kept("sweet_home", "shape_views", "point", [m.key for m in pool], lambda i: load_mesh(pool[i]))
+    return _kept("sweet_home", name, "point", [m.key for m in pool], lambda i: load_mesh(pool[i]))
 
 
 def named_shapes() -> list[NamedMesh]:
@@ -69,14 +69,16 @@ def named_shapes() -> list[NamedMesh]:
 
 
 @cache
-def feature_means() -> Tensor:
+def feature_means(pictures_by: str = "efficientnet_lite2", shapes_by: str = "shape_views") -> Tensor:
     """Mean unit feature row over the development halves, (1280,) float32: half pictures, half drawn shapes.
 
-    No label is used. A common mean, so that a picture and a drawn shape of one thing land at one place.
+    No label is used. A common mean, so that a picture and a drawn shape of one thing land at one place; where
+    `shapes_by` is empty, that of the pictures alone.
     """
-    pictures = picture_vectors()[[in_development(p.name) for p in tux_paint()]]
-    shapes = shape_vectors()[[in_development(m.key) for m in named_shapes()]]
-    return torch.from_numpy((pictures.mean(0) + shapes.mean(0)) / 2)
+    means = [picture_vectors(pictures_by)[[in_development(p.name) for p in tux_paint()]].mean(0)]
+    if shapes_by:
+        means.append(shape_vectors(shapes_by)[[in_development(m.key) for m in named_shapes()]].mean(0))
+    return torch.from_numpy(np.mean(means, axis=0, dtype=np.float32))
 
 
 def _kept(pool: str, name: str, modality: Modality, keys: Sequence[str], load: Callable[[int], Any]) -> FloatArray:

@@ -112,6 +112,16 @@ def fit(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.array(Pillow.fromarray(rgb).resize(size, Pillow.Resampling.BICUBIC, reducing_gap=3.0))
 
 
+def network(name: str) -> tuple[Any, int]:
+    """Make a network on the meta device, without weights or memory, to be counted; and the side of its pictures."""
+    import_torchvision()
+    from timm import create_model
+
+    with torch.device("meta"):
+        model = create_model(f"tf_{name}")
+    return model, round(_SIDE[name] / _STRIDE) * _STRIDE
+
+
 class EfficientNetLite:
     """Pictures -> unit rows of width 1280 (features before the classifier)."""
 

@@ -75,6 +75,12 @@ class _Bert(nn.Module):
         return mean
 
 
+def network() -> nn.Module:
+    """Make the network on the meta device, in its full size, without weights or memory: to be counted."""
+    with torch.device("meta"):
+        return _Bert()
+
+
 def _translate(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the published (transformers) keys to :class:`_Bert`'s; the unused pooler and index buffer are dropped.
 

@@ -54,6 +54,7 @@ _RECIPES: Mapping[str, _Recipe] = {
     "dfn_h14": _Recipe("ViT-H-14-quickgelu", "dfn5b"),
     "siglip_l_384": _Recipe("ViT-L-16-SigLIP-384", "webli", siglip=True),
     "siglip_so400m_384": _Recipe("ViT-SO400M-14-SigLIP-384", "webli", siglip=True),
+    "mobileclip2_s0": _Recipe("MobileCLIP2-S0", "dfndr2b"),  # its record is in mobileclip.py
 }
 
 _SIGLIP_PAPER = "Zhai, Mustafa, Kolesnikov and Beyer, Sigmoid Loss for Language Image Pre-Training, arXiv 2303.15343"

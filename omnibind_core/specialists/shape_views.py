@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,6 @@ from torch import Tensor
 from omnibind_core.errors import OmniBindError
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
 from omnibind_core.types import Image, Modality, PointCloud
-
-if TYPE_CHECKING:
-    from omnibind_core.specialists.efficientnet_lite import EfficientNetLite
 
 __all__ = ["SPECS", "VIEWS", "ShapeViews", "build"]
 
@@ -37,17 +35,36 @@ SPECS: tuple[SpecialistSpec, ...] = (
         parameters=0,
         shares=("efficientnet_lite2",),
     ),
+    SpecialistSpec(
+        name="shape_views_mobileclip2",
+        title="Shape views (MobileCLIP2)",
+        widths={"point": 512},
+        weights={},
+        licence="Apache-2.0",
+        paper="Su et al., Multi-view CNNs for 3D shape recognition, arXiv 1505.00880; MobileCLIP2, arXiv 2508.20691",
+        source="our own renderer, then MobileCLIP2-S0",
+        parameters=0,
+        shares=("mobileclip2_s0",),
+    ),
 )
 
 
 class ShapeViews:
-    """Shapes -> unit rows of width 1280: the mean of the picture tower's features over the views."""
+    """Shapes -> unit rows as wide as the picture tower's: the mean of its vectors over the views.
+
+    Parameters
+    ----------
+    spec : SpecialistSpec
+        One of `SPECS`.
+    look : callable
+        Pictures -> (n, d) float32: the picture tower's vectors, of any length.
+    """
 
     spec: SpecialistSpec
 
-    def __init__(self, spec: SpecialistSpec, tower: EfficientNetLite) -> None:
+    def __init__(self, spec: SpecialistSpec, look: Callable[[Sequence[Any]], Tensor]) -> None:
         self.spec = spec
-        self._tower = tower
+        self._look = look
 
     def views(self, cloud: PointCloud) -> list[NDArray[np.uint8]]:
         """Draw the views that the tower sees: each (256, 256, 3) uint8 on white, in the order of :data:`VIEWS`."""
@@ -75,7 +92,7 @@ class ShapeViews:
 
         Returns
         -------
-        Tensor, shape (n, 1280), float32
+        Tensor, shape (n, spec.widths["point"]), float32
             Unit rows.
 
         Raises
@@ -85,7 +102,7 @@ class ShapeViews:
         """
         if modality != "point":
             raise OmniBindError(f"modality '{modality}' for {self.spec.title}", "'point'", "use one that knows it")
-        rows = [self._tower.features([Image(view) for view in self.views(cloud)]).mean(0) for cloud in items]
+        rows = [self._look([Image(view) for view in self.views(cloud)]).mean(0) for cloud in items]
         return unit(torch.stack(rows))
 
 
@@ -96,6 +113,9 @@ def build(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Specialist:
-    """Put the renderer before the shared picture tower ``efficientnet_lite2``."""
-    tower: Any = shared["efficientnet_lite2"]
-    return ShapeViews(spec, tower)
+    """Put the renderer before the picture tower that `spec` shares.
+
+    Views are averaged as the tower gives them where it tells lengths (``features``), else as unit rows.
+    """
+    tower: Any = shared[spec.shares[0]]
+    return ShapeViews(spec, getattr(tower, "features", partial(tower.embed, "image")))

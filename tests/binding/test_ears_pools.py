@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from omnibind_core.binding import pools_rendered, pools_sounds
-from omnibind_core.binding.archives import read_cat, read_ocg, read_rcc
+from omnibind_core.binding.archives import read_cat, read_ocg, read_pat, read_rcc
 from omnibind_core.binding.augment import augment
 from omnibind_core.errors import MediaError
 
@@ -70,6 +73,18 @@ def ocg() -> bytes:
     return b"\x1e\x8c" + packed[2:]
 
 
+def pat() -> bytes:
+    """Build a patch: four samples of 16 bits, then four unsigned of 8 bits, of which the last two are a loop."""
+    made = b"GF1PATCH110\0".ljust(198, b"\0") + b"\2" + bytes(40)
+    for content, loop, mode in (
+        (struct.pack("<4h", 0, 100, -100, 7), (0, 0), 1),
+        (bytes([128, 255, 0, 128]), (2, 4), 2 | 4),
+    ):
+        head = bytes(8) + struct.pack("<3IH", len(content), *loop, 1000)
+        made += head.ljust(55, b"\0") + bytes([mode]) + bytes(40) + content
+    return made
+
+
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_qt_archive(tmp_path: Path, version: int):
     path = tmp_path / "some.rcc"
@@ -89,7 +104,20 @@ def test_openclonk_archive(tmp_path: Path):
     assert read_ocg(path) == {"Bell.ogg": b"ding", "Animals.ocg/Bee.ogg": b"bzz"}
 
 
-@pytest.mark.parametrize(("read", "make"), [(read_rcc, rcc), (read_cat, cat), (read_ocg, ocg)])
+def test_patch(tmp_path: Path):
+    path = tmp_path / "some.pat"
+    path.write_bytes(pat())
+    sounds = read_pat(path)
+    assert list(sounds) == ["00.wav", "01.wav"]
+    samples, rate = soundfile.read(io.BytesIO(sounds["00.wav"]), dtype="int16")
+    assert rate == 1000
+    assert samples.tolist() == [0, 100, -100, 7]
+    samples, _ = soundfile.read(io.BytesIO(sounds["01.wav"]), dtype="int16")
+    assert samples[:8].tolist() == [0, 127 * 256, -128 * 256, 0, -128 * 256, 0, -128 * 256, 0]
+    assert len(samples) == 1500  # a loop goes on
+
+
+@pytest.mark.parametrize(("read", "make"), [(read_rcc, rcc), (read_cat, cat), (read_ocg, ocg), (read_pat, pat)])
 def test_damaged_archives_are_refused(tmp_path: Path, read, make):
     whole = make()
     path = tmp_path / "some.bin"
@@ -101,9 +129,9 @@ def test_damaged_archives_are_refused(tmp_path: Path, read, make):
 
 def test_the_table_is_sound():
     clips = pools_sounds.table()
-    assert len(clips) > 1000
+    assert len(clips) > 2000
     assert len({clip.key for clip in clips}) == len(clips)
-    assert len({clip.label for clip in clips}) > 200
+    assert len({clip.label for clip in clips}) > 280
     assert all(clip.label == clip.label.strip() and clip.file for clip in clips)
 
 
@@ -115,6 +143,21 @@ def test_test_packages_are_kept_apart():
     assert len(tested) > 150
 
 
+def test_many_labels_have_independent_sources():
+    counts = pools_sounds.sources_of_labels()
+    assert sum(len(labels) for labels in counts.values()) == len({clip.label for clip in pools_sounds.table()})
+    assert list(counts) == sorted(counts)
+    assert sum(len(labels) for count, labels in counts.items() if count >= 3) >= 140
+
+
+def test_every_package_has_a_licence():
+    path = Path(pools_sounds.__file__).parent / "data" / "sound_packages.csv"
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["package"] for row in rows] == list(pools_sounds.packages())
+    assert all(row["version"] and row["licences"] and row["component"] == "main" for row in rows)
+
+
 def test_midi_is_well_formed():
     data = pools_rendered._midi([(0.0, bytes([0xC0, 3])), (0.0, bytes([0x90, 60, 90])), (1.0, bytes([0x80, 60, 0]))])
     assert data[:4] == b"MThd"
@@ -124,7 +167,7 @@ def test_midi_is_well_formed():
 
 
 def test_own_signals_are_sounds():
-    heard = list(pools_rendered._signals())
+    heard = list(pools_rendered.signals())
     assert len({clip.key for clip, _ in heard}) == len(heard) > 30
     for _, audio in heard:
         assert audio.samples.dtype == np.float32
@@ -132,15 +175,16 @@ def test_own_signals_are_sounds():
         assert 0.01 < np.abs(audio.samples).max() <= 2.0
 
 
-def test_augmentation_is_deterministic_and_bounded():
+@pytest.mark.parametrize("rate", [43.0, 100.0])
+def test_augmentation_is_deterministic_and_bounded(rate: float):
     mel = torch.rand(300, 96) ** 4
     others = [torch.rand(40, 96)]
     for seed in range(30):
-        first = augment(mel, others, np.random.default_rng(seed))
-        again = augment(mel, others, np.random.default_rng(seed))
+        first = augment(mel, others, np.random.default_rng(seed), rate)
+        again = augment(mel, others, np.random.default_rng(seed), rate)
         assert torch.equal(first, again)
         assert first.shape[1] == 96
-        assert 2 <= len(first) <= 300
+        assert 2 <= len(first) <= 10 * rate
         assert (first >= 0).all()
         assert torch.isfinite(first).all()
         assert 0.2 < float(first.mean() / mel.mean()) < 5
@@ -149,4 +193,4 @@ def test_augmentation_is_deterministic_and_bounded():
 @pytest.mark.parametrize("frames", [1, 3, 60])
 def test_short_sounds_can_be_augmented(frames: int):
     for seed in range(20):
-        assert torch.isfinite(augment(torch.rand(frames, 96), [], np.random.default_rng(seed))).all()
+        assert torch.isfinite(augment(torch.rand(frames, 96), [], np.random.default_rng(seed), 43.0)).all()

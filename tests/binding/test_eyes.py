@@ -11,10 +11,11 @@ import torch
 from PIL import Image as Pillow
 from safetensors import safe_open
 
-from omnibind_core.binding.eyes import LOOKS, WIDTH, WORDS, build_heads, class_descriptions, write_heads
+from omnibind_core.binding.blocks import BLOCKS, WIDTH
+from omnibind_core.binding.eyes import EYES, class_descriptions, eye_heads, text_heads, write_heads
 from omnibind_core.binding.vectors import in_development, tower
-from omnibind_core.config import HeadSpec, assets_directory
-from omnibind_core.projectors import _build
+from omnibind_core.config import HeadSpec, assets_directory, load_preset
+from omnibind_core.projectors import Projectors, _build
 from omnibind_core.specialists.base import unit
 from omnibind_core.types import Image, Text
 from omnibind_core.weights import read_tensors
@@ -22,18 +23,23 @@ from omnibind_core.weights import read_tensors
 HEADS = {
     ("words", "text"): HeadSpec("linear", "words", "text."),
     ("words", "image"): HeadSpec("anchors", "words", "image.", top_k=10),
+    ("names", "image"): HeadSpec("anchors", "names", "image.", top_k=10),
     ("looks", "text"): HeadSpec("anchors", "looks", "text.", top_k=20),
     ("looks", "image"): HeadSpec("linear", "looks", "image."),
+    ("sights", "text"): HeadSpec("anchors", "sights", "text.", top_k=20),
+    ("sights", "image"): HeadSpec("linear", "sights", "image."),
 }
+SPACES = list(dict.fromkeys(space for space, _ in HEADS))
+TOWERS = {space: eye.pictures for eye in EYES for space in (eye.words, eye.looks)}
 
 
-def apply(block, modality, tensors, x):
-    return _build(HEADS[block, modality], tensors, WIDTH, torch.device("cpu"), torch.float32)(x)
+def apply(space, modality, tensors, x):
+    return _build(HEADS[space, modality], tensors, torch.device("cpu"), torch.float32)(x)
 
 
 @pytest.fixture(scope="module")
 def committed():
-    return {block: read_tensors(assets_directory() / "mini" / f"{block}.safetensors") for block in ("words", "looks")}
+    return {space: read_tensors(assets_directory() / "mini" / f"{space}.safetensors") for space in SPACES}
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +49,42 @@ def built():
     def draw(*size):
         return torch.randn(size, generator=generator)
 
-    return build_heads(unit(draw(1000, 384)), draw(1000, 1280) / 20, draw(1000) / 10, unit(draw(1280)))
+    texts = unit(draw(1000, 384))
+    words, looks = eye_heads(texts, draw(1000, 1280) / 20, draw(1000) / 10, unit(draw(1280)))
+    return {"words": {**words, **text_heads(texts)}, "looks": looks}
 
 
-@pytest.mark.parametrize(("block", "modality"), HEADS)
-def test_a_head_writes_unit_rows_into_its_block_only(committed, block, modality):
+@pytest.mark.parametrize(("space", "modality"), HEADS)
+def test_a_head_fills_its_columns_with_unit_rows_and_leaves_the_others_empty(committed, space, modality):
+    preset = load_preset("mini")
+    spec = preset.spaces[space].heads[modality]
+    block = BLOCKS.get(space, BLOCKS["words"])
+    assert (spec.kind, spec.top_k, spec.columns) == (*_kind(space, modality), block)
+    files = {name: read_tensors(source.local()) for name, source in preset.files.items()}
     x = unit(torch.randn(5, 384 if modality == "text" else 1280, generator=torch.Generator().manual_seed(1)))
-    y = apply(block, modality, committed[block], x)
+    y = Projectors(preset, files)(modality, {space: x})[space]
     assert y.shape == (5, WIDTH)
+    assert torch.allclose(y[:, slice(*block)].norm(dim=1), torch.ones(5), atol=1e-3)
+    assert torch.allclose(y[:, slice(*block)], apply(space, modality, committed[space], x), atol=1e-6)
     assert torch.allclose(y.norm(dim=1), torch.ones(5), atol=1e-3)
-    outside = LOOKS if block == "words" else WORDS
-    assert (y[:, outside] == 0).all()
+
+
+def _kind(space, modality):
+    head = HEADS[space, modality]
+    return head.kind, head.top_k
+
+
+def test_blocks_follow_one_another_and_fill_the_width():
+    edges = [edge for block in BLOCKS.values() for edge in block]
+    assert edges[0] == 0
+    assert edges[-1] == WIDTH
+    assert edges[1:-1:2] == edges[2::2]
 
 
 def test_words_of_a_sentence_keep_minilms_geometry(built):
     x = unit(torch.randn(4, 384, generator=torch.Generator().manual_seed(2)))
-    y = apply("words", "text", built["words"], x)[:, WORDS]
-    assert torch.allclose(y, unit(x - -built["words"]["text.b"][WORDS]), atol=1e-5)
+    y = apply("words", "text", built["words"], x)
+    assert torch.allclose(y, unit(x + built["words"]["text.b"]), atol=1e-5)
 
 
 def test_a_feature_row_like_a_class_means_that_class(built):
@@ -82,37 +107,39 @@ def test_files_are_the_same_bytes_every_time(built, tmp_path):
 
 
 def test_axes_do_not_depend_on_the_sign_that_svd_happens_to_give(built):
-    axes = built["looks"]["image.W"][LOOKS]
+    axes = built["looks"]["image.W"]
     assert (axes.gather(1, axes.abs().argmax(1, keepdim=True)) > 0).all()
     assert torch.allclose(axes @ axes.T, torch.eye(256), atol=1e-4)
 
 
-@pytest.mark.parametrize("block", ["words", "looks"])
-def test_committed_files_say_what_they_are(block):
-    with safe_open(assets_directory() / "mini" / f"{block}.safetensors", "pt") as file:
+@pytest.mark.parametrize("space", SPACES)
+def test_committed_files_say_what_they_are(space):
+    with safe_open(assets_directory() / "mini" / f"{space}.safetensors", "pt") as file:
         about = json.loads(file.metadata()["heads"])
-    assert about["block"] == ([0, 384] if block == "words" else [384, 640])
-    assert about["kinds"] == {m: HEADS[b, m].kind for b, m in HEADS if b == block}
-    assert about["top_k"] == {m: h.top_k for (b, m), h in HEADS.items() if b == block and h.top_k}
+    assert about["block"] == list(BLOCKS.get(space, BLOCKS["words"]))
+    assert about["kinds"] == {m: HEADS[s, m].kind for s, m in HEADS if s == space}
+    assert about["top_k"] == {m: h.top_k for (s, m), h in HEADS.items() if s == space and h.top_k}
 
 
 def test_committed_heads_belong_to_these_towers(committed):
     descriptions = class_descriptions()
     assert descriptions[291].startswith("lion, king of beasts")
     rows = tower("minilm_l6").embed("text", [Text(descriptions[i]) for i in (0, 291, 999)])
-    assert torch.allclose(committed["words"]["image.B"][[0, 291, 999], WORDS].float(), rows, atol=1e-3)
-    weight, _ = tower("efficientnet_lite2").classifier
-    assert torch.allclose(committed["words"]["image.A"].float(), 10 * weight, atol=1e-3)
+    for eye in EYES:
+        assert torch.allclose(committed[eye.words]["image.B"][[0, 291, 999]].float(), rows, atol=1e-3)
+        weight, _ = tower(eye.pictures).classifier
+        assert torch.allclose(committed[eye.words]["image.A"].float(), 10 * weight, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("block", ["words", "looks"])
-def test_photographs_find_their_names(committed, assets: Path, block):
+@pytest.mark.parametrize("space", SPACES)
+def test_photographs_find_their_names(committed, assets: Path, space):
     photographs = [
         Image(np.array(Pillow.open(assets / "images" / f"{n}.jpg").convert("RGB"))) for n in ("lion", "cheetah1")
     ]
     names = ["a lion", "a cheetah", "a teapot", "a violin", "an ambulance", "a mushroom"]
-    texts = apply(block, "text", committed[block], tower("minilm_l6").embed("text", [Text(n) for n in names]))
-    images = apply(block, "image", committed[block], tower("efficientnet_lite2").embed("image", photographs))
+    said = "words" if space == "names" else space  # both lead into the block of words
+    texts = apply(said, "text", committed[said], tower("minilm_l6").embed("text", [Text(n) for n in names]))
+    images = apply(space, "image", committed[space], tower(TOWERS[space]).embed("image", photographs))
     assert (images @ texts.T).argmax(1).tolist() == [0, 1]
 
 

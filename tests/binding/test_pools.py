@@ -47,7 +47,7 @@ def test_shards_give_the_rows_in_any_slice(tmp_path: Path):
     shards = extract(tmp_path, range(25), KEYS, embed, specialist="mini", batch=3, shard_rows=7, dtype="float32")
     expected = embed.table[:25] / np.linalg.norm(embed.table[:25], axis=1, keepdims=True)
     assert len(shards) == 25
-    assert shards.width == 640
+    assert shards.width == 1152
     assert shards.keys == tuple(KEYS)
     assert sorted(p.name for p in tmp_path.glob("*.npy")) == [f"{i:05d}.npy" for i in range(4)]
     assert isinstance(shards.parts[0], np.memmap)
@@ -57,7 +57,7 @@ def test_shards_give_the_rows_in_any_slice(tmp_path: Path):
     np.testing.assert_allclose(shards.take(asked), expected[asked], atol=1e-6)
     memory = ArrayRows(expected)
     np.testing.assert_array_equal(memory.take(asked), expected[asked])
-    assert (len(memory), memory.width, memory.chunk(20, 99).shape) == (25, 640, (5, 640))
+    assert (len(memory), memory.width, memory.chunk(20, 99).shape) == (25, 1152, (5, 1152))
 
 
 def test_half_precision_halves_the_disk_and_keeps_cosines(tmp_path: Path):

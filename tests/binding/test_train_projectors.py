@@ -40,7 +40,7 @@ def world() -> tuple[dict[Modality, ArrayRows], dict[Modality, ArrayRows], Pseud
     vectors, _ = gallery()
     routes = {(a, b): [Hop("mini", b)] for a in MODALITIES for b in MODALITIES if a != b}
     pairs, _ = pseudo_pairs({m: {"mini": ArrayRows(vectors[m])} for m in MODALITIES}, routes)
-    turned = np.linalg.qr(np.random.default_rng(0).standard_normal((640, 640)))[0][:, :64].astype(np.float32)
+    turned = np.linalg.qr(np.random.default_rng(0).standard_normal((1152, 1152)))[0][:, :64].astype(np.float32)
     space: dict[Modality, ArrayRows] = {
         m: ArrayRows(unit(torch.from_numpy(vectors[m] @ turned)).numpy()) for m in ("audio", "text")
     }
@@ -77,7 +77,7 @@ def test_heads_learn_to_find_the_pairs(world, tmp_path: Path):
     with torch.inference_mode():
         x = torch.from_numpy(space["audio"].take(pairs.items["audio"][sounds]))
         bound = torch.stack([unit(head(x)) for head in heads]).mean(0)
-        before = unit(new_head(64, 96, 640, 0).eval()(x))
+        before = unit(new_head(64, 96, 1152, 0).eval()(x))
     images = torch.from_numpy(target["image"].chunk(0, 10**6))
     right = torch.from_numpy(pairs.items["image"][sounds])
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_trained_is_said(world, tmp_path: Path):
 def test_a_fused_target_is_the_weighted_sum(world):
     _, target, _ = world
     text = target["text"]
-    head = new_head(640, 32, 640, 1).eval()
+    head = new_head(1152, 32, 1152, 1).eval()
     fused = FusedRows([(0.1, text, [head]), (0.9, text, [])])
     asked = np.array([5, 0, 9])
     x = torch.from_numpy(text.take(asked))
@@ -185,9 +185,9 @@ def test_a_fused_target_is_the_weighted_sum(world):
         expected = unit(0.1 * unit(head(x)) + 0.9 * x)
     np.testing.assert_allclose(fused.take(asked), expected.numpy(), atol=1e-6)
     np.testing.assert_allclose(fused.chunk(0, 10)[asked], expected.numpy(), atol=1e-6)
-    assert (len(fused), fused.width) == (len(text), 640)
+    assert (len(fused), fused.width) == (len(text), 1152)
     with pytest.raises(PoolError, match="one size"):
-        FusedRows([(0.5, text, []), (0.5, text, [new_head(640, 8, 32, 0)])])
+        FusedRows([(0.5, text, []), (0.5, text, [new_head(1152, 8, 32, 0)])])
 
 
 def test_exported_heads_have_the_published_names(tmp_path: Path):

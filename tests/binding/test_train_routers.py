@@ -36,14 +36,14 @@ TOWERS: dict[str, dict[Modality, str]] = {
 
 
 class World:
-    """Two spaces made of mini's gallery vectors, each a different 48 of 640 directions; the target is mini itself."""
+    """Two spaces made of mini's gallery vectors, each a different 48 of 1152 directions; the target is mini itself."""
 
     def __init__(self, folder: Path) -> None:
         vectors, _ = gallery()
         rng = np.random.default_rng(0)
         self.vectors: dict[Modality, dict[str, ArrayRows]] = {m: {} for m in MODALITIES}
         for name, towers in TOWERS.items():
-            axes = np.linalg.qr(rng.standard_normal((640, 48)))[0].astype(np.float32)
+            axes = np.linalg.qr(rng.standard_normal((1152, 48)))[0].astype(np.float32)
             for m in towers:
                 self.vectors[m][name] = ArrayRows(unit(torch.from_numpy(vectors[m] @ axes)).numpy())
         routes = {(a, b): [Hop("mini", b)] for a in MODALITIES for b in MODALITIES if a != b}
@@ -59,14 +59,14 @@ class World:
         inputs: dict[Modality, list[str]] = {"text": ["eyes", "ears"], "image": ["eyes"]}
         spaces = {name: SpacePlan(name, towers) for name, towers in TOWERS.items()}
         write_preset(
-            self.path, title="Small", licence="CC0-1.0", note="test", width=640, spaces=spaces, heads=len(MIXED),
+            self.path, title="Small", licence="CC0-1.0", note="test", width=1152, spaces=spaces, heads=len(MIXED),
             router_inputs=inputs,
         )  # fmt: skip
         self.preset: Preset = load_preset(self.path)
         self.projectors = Projectors(self.preset, {"projectors": _read(folder / PROJECTORS)})
         # Half of the sentences are said of pictures, the other half of sounds.
         n = len(self.vectors["text"]["ears"])
-        side = vectors["text"] @ rng.standard_normal(640) > 0
+        side = vectors["text"] @ rng.standard_normal(1152) > 0
         self.targets = torch.from_numpy(np.stack([side, ~side], 1))
         self.targets[: n // 10] = True
         self.languages = Languages({"image": ["eyes"], "audio": ["ears"]}, self.targets)
@@ -106,7 +106,7 @@ def test_trained_exported_loaded_bound(world: World, tmp_path: Path):
         logits = routers["text"](torch.cat([texts["eyes"], texts["ears"]], 1))
         torch.testing.assert_close(weights, torch.softmax(10 * torch.sigmoid(logits), 1), atol=1e-4, rtol=0)
         bound = bind(world.preset.members["text"], projected, weights)
-    assert bound.shape == (n, 640)
+    assert bound.shape == (n, 1152)
     torch.testing.assert_close(bound.norm(dim=1), torch.ones(n))
     single = world.targets.sum(1) == 1
     right = weights[single].argmax(1) == world.targets[single].int().argmax(1)
@@ -170,7 +170,7 @@ def test_what_does_not_fit_is_said(world: World, tmp_path: Path):
         run(languages=Languages({"image": ["eyes"]}, world.targets))
     path = tmp_path / "flat.json"
     spaces = {name: SpacePlan(name, towers) for name, towers in TOWERS.items()}
-    write_preset(path, title="", licence="", note="", width=640, spaces=spaces, heads=2, router_inputs={})
+    write_preset(path, title="", licence="", note="", width=1152, spaces=spaces, heads=2, router_inputs={})
     with pytest.raises(TrainingError, match=r"to train for \[\]"):
         run(preset=load_preset(path))
 

@@ -3,107 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
+import torch
 
 from omnibind_core.binder import OmniBind
-from omnibind_core.binding import pipeline
+from omnibind_core.binding import extraction, pipeline
 from omnibind_core.binding.__main__ import main
 from omnibind_core.binding.plan import read_plan
-from omnibind_core.binding.pools import extract, open_shards
+from omnibind_core.binding.pools import open_shards
+from omnibind_core.binding.presets import PROJECTORS, SpacePlan, write_preset
 from omnibind_core.binding.pseudo_pairs import read_pairs
+from omnibind_core.binding.train_projectors import MIXTURES
 from omnibind_core.binding.training import TrainingError
-from omnibind_core.config import assets_directory, load_preset
-from omnibind_core.types import FloatArray
+from omnibind_core.config import Asset, load_preset
+from omnibind_core.errors import PresetError
 from omnibind_core.weights import read_tensors
+from tests.binding.small_plan import PLAN, lay_out
 
-PLAN = """
-name = "small"
-title = "Small & tested"
-licence = "CC-BY-4.0"
-out = "trained"
-seed = 3
+POINT = '{point = "shape_views", image = "eff'
+POINTS = """[pools.point]
+files = ["point/*.glb"]
+vectors = {shape_views = "ready/point"}
 
-[pools.image]
-files = ["image/*.jpg"]
-licence = "see the gallery's catalogue"
-vectors = {efficientnet_lite2 = "ready/image"}
-
-[pools.audio]
-files = ["audio/*.ogg"]
-vectors = {aisfx = "ready/audio"}
-
-[pools.text]
-lines = {image = ["seen.txt"], audio = ["heard.txt"]}
-
-[spaces.eyes]
-title = "Eyes"
-towers = {image = "efficientnet_lite2", text = "minilm_l6"}
-
-[spaces.ears]
-towers = {audio = "aisfx", text = "minilm_l6"}
-
-[pairs]
-duplicates = {image = {space = "eyes", cosine = 0.9999}}
-
-[pairs.routes]
-"image>text" = ["eyes:text"]
-"text>image" = ["eyes:image"]
-"audio>text" = ["ears:text"]
-"text>audio" = ["ears:audio"]
-"audio>image" = ["ears:text", "eyes:image"]
-"image>audio" = ["eyes:text", "ears:audio"]
-
-[target]
-parts = [{space = "eyes", share = 0.9}, {space = "ears", share = 0.1, project = true}]
-
-[projectors]
-mixtures = ["all", "AT"]
-steps = 20
-batch = 48
-hidden = 64
-
-[routers]
-inputs = {text = ["eyes"]}
-domains = {image = ["eyes"], audio = ["ears"]}
-steps = 60
-batch = 48
-rate = 0.003
-decoupling = 4.0
-"""
+[pools.text]"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay out 60 pictures and 60 sounds (stubs with finished vectors) and what is said of them."""
     folder = tmp_path_factory.mktemp("pools")
-    gallery = assets_directory() / "gallery"
-    with safe_open(gallery / "vectors-mini.safetensors", "np") as stored:
-        ids, rows = json.loads(stored.metadata()["ids"]), stored.get_tensor("media").astype(np.float32)
-    items = {item["id"]: item for item in json.loads((gallery / "catalogue.json").read_text())["items"]}
-    for modality, suffix, said, template in (
-        ("image", "jpg", "seen.txt", "a photo of a {}"),
-        ("audio", "ogg", "heard.txt", "the sound of a {}"),
-    ):
-        chosen = sorted(i for i, name in enumerate(ids) if items[name]["modality"] == modality)[:60]
-        (folder / modality).mkdir()
-        paths = [folder / modality / f"{number:03d}.{suffix}" for number in range(len(chosen))]
-        for path in paths:
-            path.touch()
-        keys = [path.relative_to(folder).as_posix() for path in paths]
-        words = rows[chosen][:, :384]  # mini's block of meaning is MiniLM's space
-
-        def embed(numbers: range, words: FloatArray = words) -> FloatArray:
-            return words[list(numbers)]
-
-        extract(folder / "ready" / modality, range(len(keys)), keys, embed, specialist="mini's words")
-        lines = [items[ids[i]]["caption"] for i in chosen] + [template.format(items[ids[i]]["concept"]) for i in chosen]
-        (folder / said).write_text("\n\n".join(lines))
-    (folder / "small.toml").write_text(PLAN)
+    lay_out(folder)
     return folder
 
 
@@ -132,16 +65,56 @@ def test_one_command_makes_a_preset_that_binds(folder: Path, monkeypatch: pytest
     assert "Small" not in (out / "curves.svg").read_text()
     assert (out / "curves.svg").read_text().count("<polyline") == 2 * 2 + 1
 
+    moved = folder / "elsewhere"
+    shutil.copytree(out, moved, ignore=shutil.ignore_patterns("work"))
+    hidden = (out / "projectors.safetensors").rename(out / "hidden")
+    assert load_preset(moved / "small.json").fingerprint()
+    other = OmniBind.from_pretrained(moved / "small.json", device="cpu", dtype="float32", modalities=["text"])
+    assert (other.embed_texts(["a photo of a dog", "the sound of a dog", "dog"]) == bound.vectors).all()
+    hidden.rename(out / "projectors.safetensors")
+
     before = read_tensors(out / "projectors.safetensors")
 
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("done already")
 
     monkeypatch.setattr(pipeline, "pseudo_pairs", forbidden)
-    monkeypatch.setattr(pipeline.registry, "required", forbidden)
+    monkeypatch.setattr(extraction.registry, "required", forbidden)
     assert main([str(folder / "small.toml"), "--device", "cpu"]) == 0
     again = read_tensors(out / "projectors.safetensors")
     assert all((value == again[name]).all() for name, value in before.items())
+
+
+def test_a_preset_names_no_file_outside_its_folder(tmp_path: Path):
+    spaces = {"eyes": SpacePlan("Eyes", {"image": "efficientnet_lite2"})}
+    path = tmp_path / "small.json"
+    write_preset(path, title="", licence="", note="", width=8, spaces=spaces, heads=1, router_inputs={})
+    files = load_preset(path).files
+    assert [source.local() for source in files.values() if isinstance(source, Asset)] == [tmp_path / PROJECTORS]
+    path.write_text(path.read_text().replace(PROJECTORS, f"../{PROJECTORS}"))
+    with pytest.raises(PresetError, match="not the name of a file beside"):
+        load_preset(path)
+
+
+def test_a_plan_with_points_can_use_every_mixture(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pipeline, "_IN_MEMORY", 10)  # as with millions of rows
+    plan = PLAN.replace('"trained"', '"wide"').replace('["all", "AT"]', json.dumps(list(MIXTURES)))
+    plan = plan.replace("steps = 20", "steps = 2").replace("hidden = 64", "hidden = 16").replace('{image = "eff', POINT)
+    plan = plan.replace("[pools.text]", POINTS)
+    plan = plan.replace("[pairs.routes]", '[pairs.routes]\n"point>text" = ["eyes:text"]')
+    (folder / "wide.toml").write_text(plan[: plan.index("[routers]")])
+    assert main([str(folder / "wide.toml"), "--device", "cpu"]) == 0
+    preset = load_preset(folder / "wide" / "small.json")
+    assert preset.spaces["eyes"].heads["point"].count == len(MIXTURES) == 10
+    heads = read_tensors(folder / "wide" / "projectors.safetensors")
+    firsts = torch.stack([heads[f"ears.{number}.4.bias"] for number in range(10)])
+    assert len(firsts.unique(dim=0)) == 10
+    target = open_shards(folder / "wide" / "work" / "target" / "whole" / "text")
+    assert (len(target), target.width) == (377, 384)
+    np.testing.assert_allclose(np.linalg.norm(target.chunk(0, 377), axis=1), 1, atol=1e-3)
+    card = (folder / "wide" / "MODEL_CARD.md").read_text()
+    assert "Heads of each space: all, A, T, V, AT, AV, TV, P, PV, PT." in card
+    assert "the plan asks for no validation" in card
 
 
 def test_a_plan_says_what_is_used_and_the_rest_is_the_default(folder: Path):
@@ -167,6 +140,8 @@ def test_both_readers_of_toml_agree():
         ('name = "small"', "", "no 'name'"),
         ("[pools.image]", "[pools.smell]", "smell"),
         ("steps = 20", "stepz = 20", "stepz"),
+        ('"all", "AT"', '"all", "TA"', "mixture 'TA' is none of all, A"),
+        ("[pairs]\n", "[pairs]\nvalidation = 1.0\n", "validation = 1.0"),
         ("seed = 3", "sead = 3", "unknown entries sead"),
         ('["eyes:text"]', '["nose:text"]', "space 'nose'"),
         ('lines = {image = ["seen.txt"], audio = ["heard.txt"]}', "", "needs lines"),
@@ -194,3 +169,7 @@ def test_errors_of_the_command_are_for_people(folder: Path, capsys: pytest.Captu
     (folder / "less.toml").write_text(PLAN.replace("image/*.jpg", "image/00*.jpg").replace('"trained"', '"other"'))
     assert main([str(folder / "less.toml"), "--device", "cpu"]) == 2
     assert "for 60 items of image" in capsys.readouterr().err
+    few = PLAN.replace("[pairs]\n", "[pairs]\nvalidation = 0.999\n").replace("trained", "few")
+    (folder / "few.toml").write_text(few)
+    assert main([str(folder / "few.toml"), "--device", "cpu"]) == 2
+    assert "two items at least on each side" in capsys.readouterr().err

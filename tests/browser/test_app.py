@@ -247,6 +247,16 @@ def test_naming(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1440])
+def test_the_results_are_drawn_and_their_tables_stay_in_their_boxes(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.get_by_role("tab", name="Results").click()
+    expect(page.locator(".ob-chart .ob-lane b").first).to_be_visible(timeout=ANSWER)
+    page.locator(".ob-figures summary").first.click()
+    expect(page.locator(".ob-scroll table").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_sticks_out(browser: Browser, app: tuple[str, float], width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844})
     page = context.new_page()

@@ -106,7 +106,7 @@ def test_sounds_play_in_place() -> None:
 
 
 def test_flat_weights_are_admitted() -> None:
-    assert "no trained router" in panels.inside(ingredient("a"), 0.0)
+    assert "the same for every input" in panels.inside(ingredient("a"), 0.0)
 
 
 def test_every_modality_has_a_column_and_an_icon() -> None:

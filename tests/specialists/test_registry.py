@@ -7,7 +7,7 @@ import pytest
 
 from omnibind_core.specialists.registry import all_specs, find, required
 from omnibind_core.types import MODALITIES
-from omnibind_core.weights import HubFile, WheelMember
+from omnibind_core.weights import CommittedFile, HubFile, WheelMember
 
 SPECS = all_specs()
 
@@ -36,6 +36,8 @@ def test_weights_are_pinned(name):
             assert len(source.sha256) == 64
             assert source.size > 0
             assert source.version
+        elif isinstance(source, CommittedFile):
+            assert source.local().is_file()
         else:
             assert isinstance(source, HubFile)
             assert "/" in source.repo

@@ -1,0 +1,50 @@
+"""How good it is: what the evaluation measured, as pictures and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from demo import results_view
+from demo.examples import Examples
+from demo.service import Service
+from demo.theme import html
+from omnibind_core.binding.report import read_report
+from omnibind_core.errors import ReportError
+
+__all__ = ["TITLE", "build", "wire"]
+
+TITLE = "Results"
+FILE = "results.json"
+
+
+@dataclass
+class Parts:
+    """Components that the wiring needs: none, figures do not change while the page is open."""
+
+
+def build(service: Service, examples: Examples) -> Parts:
+    """Lay the tab out."""
+    del examples
+    with gr.Column(elem_classes="ob-results-page"):
+        try:
+            report = read_report(service.folder.parent / FILE)
+        except ReportError as error:
+            html(results_view.missing(error.given, error.action), js=None)
+            return Parts()
+        html(results_view.introduction(report, service.settings.preset), js=None)
+        for section in report.sections:
+            with gr.Column(elem_classes="ob-result"):
+                html(results_view.heading(section), js=None)
+                if section.chart:
+                    html(results_view.chart(section), js=None)
+                if section.text.strip():
+                    gr.Markdown(section.text, elem_classes="ob-result-text")
+                html(results_view.table(section), js=None)
+    return Parts()
+
+
+def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
+    """Nothing happens here."""
+    del demo, tab, service, parts
