@@ -15,7 +15,7 @@ from demo.settings import WAIT_SECONDS, Options, Settings
 from demo.state import Ingredient
 from omnibind_core.compose import Term
 from omnibind_core.config import assets_directory
-from omnibind_core.errors import OmniBindError, WeightsError
+from omnibind_core.errors import GalleryError, OmniBindError, WeightsError
 from omnibind_core.types import MODALITIES, Hit, Modality
 
 if TYPE_CHECKING:
@@ -150,14 +150,25 @@ class Service:
         # Seconds of imports, which the page does not wait for.
         from omnibind_core import media
         from omnibind_core.binder import OmniBind
-        from omnibind_core.gallery import Gallery
+        from omnibind_core.gallery import Gallery, build
         from omnibind_core.runtime import tune_threads
 
         threading.Thread(target=media.warm, name="decoders", daemon=True).start()
         tune_threads()
-        model = OmniBind.from_pretrained(self.settings.preset, device=self.settings.device, progress=self._progress)
+        model = OmniBind.from_pretrained(
+            self.settings.preset,
+            device=self.settings.device,
+            routing=self.settings.routing,
+            progress=self._progress,
+        )
         self._progress("the gallery", 0.0)
-        return model, Gallery.load(model, self.folder)
+        try:
+            return model, Gallery.load(model, self.folder)
+        except GalleryError as error:
+            # Presets from the Hub come without vectors, and one that was bound here has its own: made once, then kept.
+            log.info("%s; the gallery is embedded now", error)
+            build(model, self.folder, lambda done, count: self._progress("the gallery, once", done / count))
+            return model, Gallery.load(model, self.folder)
 
     def _progress(self, label: str, share: float) -> None:
         self._status = Status("loading", label, share)
@@ -279,6 +290,7 @@ class Service:
             options.k,
             operator=options.operator,
             match=options.match,
+            centred=options.centred,
             exclude=exclude or (),
         )
         return Answers(hits, time.perf_counter() - start)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.config import HeadSpec, Preset
+from omnibind_core.config import HeadSpec, Preset, load_preset
 from omnibind_core.interception import Interception, is_lookup
 from omnibind_core.specialists.registry import all_specs, find
 from omnibind_core.types import MODALITIES, Modality
@@ -26,6 +26,7 @@ __all__ = [
     "Work",
     "family",
     "heads_bytes",
+    "is_counted",
     "is_published",
     "meta_network",
     "ours",
@@ -41,6 +42,7 @@ _HIDDEN = 2048  # of the published heads
 # Places that the published inference pads a sentence to; elsewhere it is as long as the sentence.
 _PADDED = dict.fromkeys(("clap_general", "clap_music", "imagebind_huge", "eva02_e14_plus", "dfn_h14"), 77)
 _BOTH_WAYS = {"siglip_l_384", "siglip_so400m_384"}  # always padded: padding counts
+_WHOLE = {*_BOTH_WAYS, "mobileclip2_s0"}
 _PARTNERS: Mapping[Modality, Modality] = {"image": "text", "text": "image"}
 
 
@@ -112,6 +114,26 @@ def _clap(name: str) -> _Runs:
     )
 
 
+def _clap_unfused(name: str) -> _Runs:
+    from omnibind_core.specialists.clap_unfused import network
+
+    net: Any = network()
+    mel = _empty(1, 1, 1001, 64)
+
+    def text(count: int) -> object:
+        # As its forward does, which first looks at the pieces' numbers.
+        embedded = net.text_model.embeddings(_pieces(count))
+        return net.text_projection(net.text_model.pooler(net.text_model.encoder(embedded)[0]))
+
+    return _Runs(
+        net,
+        {
+            "audio": lambda _: net.audio_projection(net.audio_model(mel).pooler_output),
+            "text": text,
+        },
+    )
+
+
 def _imagebind(name: str) -> _Runs:
     from omnibind_core.specialists._imagebind import BANKS, FRAMES, SIDE, ImageBindSize, Towers
 
@@ -136,7 +158,7 @@ def _open_clip(name: str) -> _Runs:
     side, longest = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
 
     def text(count: int) -> Tensor:
-        embedded: Tensor = net.encode_text(_pieces(longest)) if name in _BOTH_WAYS else encode_text(net, _pieces(count))
+        embedded: Tensor = net.encode_text(_pieces(longest)) if name in _WHOLE else encode_text(net, _pieces(count))
         return embedded
 
     return _Runs(
@@ -168,14 +190,59 @@ def _eva_clip(name: str) -> _Runs:
     )
 
 
+def _minilm(name: str) -> _Runs:
+    from omnibind_core.specialists.minilm import network
+
+    net = network()
+    return _Runs(net, {"text": lambda n: net(_pieces(n), torch.ones((1, n), dtype=torch.bool, device=_META))})
+
+
+def _efficientnet(name: str) -> _Runs:
+    from omnibind_core.specialists.efficientnet_lite import network
+
+    net, side = network(name)
+    return _Runs(net, {"image": lambda _: net.forward_features(_empty(1, 3, side, side))})
+
+
+def _aisfx(name: str) -> _Runs:
+    from omnibind_core.specialists.aisfx import Network
+
+    with _META:
+        net = Network()
+    return _Runs(net, {"audio": lambda _: net(_empty(1, 431, 96))})  # 10 s
+
+
+def _whisper(name: str) -> _Runs:
+    from omnibind_core.specialists.whisper_tiny import network
+
+    net = network()
+    return _Runs(net, {"audio": lambda _: net(_empty(1, 80, 1000))})  # 10 s
+
+
+def _points(name: str) -> _Runs:
+    from omnibind_core.specialists.point_encoder import GROUPS, Network
+
+    with _META:
+        net = Network()
+    return _Runs(net, {"point": lambda _: net(_empty(1, GROUPS, 16, 9))})
+
+
 _FAMILIES: Mapping[str, Callable[[str], _Runs]] = {
+    "minilm": _minilm,
+    "efficientnet_lite": _efficientnet,
+    "aisfx": _aisfx,
+    "whisper_tiny": _whisper,
+    "point_encoder": _points,
     "wavcaps": _wavcaps,
     "clap": _clap,
     "imagebind": _imagebind,
     "open_clip_towers": _open_clip,
     "uni3d": _uni3d,
     "eva_clip_18b": _eva_clip,
+    "mobileclip": _open_clip,
+    "clap_unfused": _clap_unfused,
 }
+_PUBLISHED = ("base", "large", "full")
 
 
 @cache
@@ -213,7 +280,7 @@ def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
     Parameters
     ----------
     name : str
-        A specialist of the published presets.
+        A specialist of the published presets or of lite.
     modality : Modality
         One picture, one sound of 10 s, one shape of 10,000 points, or one sentence.
     pieces : int
@@ -221,11 +288,18 @@ def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
         inference pads it to.
 
     """
+    if family(name) == "point_words":  # its head is as small as those that are not counted
+        return work(find(name)[0].shares[0], modality)
+    if family(name) == "shape_views":
+        from omnibind_core.specialists.shape_views import VIEWS
+
+        seen = work(find(name)[0].shares[0], "image")
+        return Work(len(VIEWS) * seen.operations, seen.weights)
     return _counted(_twin(name))[1][modality, pieces]
 
 
 def parameters(name: str) -> int:
-    """Count the parameters of a published specialist's network."""
+    """Count the parameters of a specialist's network, of the published presets or of lite."""
     return _counted(_twin(name))[0]
 
 
@@ -234,9 +308,21 @@ def meta_network(name: str) -> nn.Module:
     return _runs(_twin(name)).network
 
 
+@cache
+def _published() -> frozenset[str]:
+    return frozenset(tower for preset in _PUBLISHED for tower in load_preset(preset).specialists())
+
+
 def is_published(name: str) -> bool:
-    """Whether `name` is a specialist of the published presets, which alone are counted here."""
-    return family(name) in _FAMILIES
+    """Whether `name` is a specialist of the published presets, which are large enough to need a memory plan."""
+    return name in _published()
+
+
+def is_counted(name: str) -> bool:
+    """Whether the runs of a specialist can be counted here: those of all presets that ship."""
+    spec = find(name)[0]
+    shared = family(name) in {"shape_views", "point_words"}
+    return family(name) in _FAMILIES or (shared and is_counted(spec.shares[0]))
 
 
 def family(name: str) -> str:
@@ -253,7 +339,7 @@ def _twin(name: str) -> str:
 
 
 def _head_numbers(preset: Preset, space: str, head: HeadSpec) -> int:
-    """Count the weights of one space's projectors of the published form; others have next to none."""
+    """Count the weights of one space's projectors of the published form; lite's are half as wide, so at most these."""
     return head.count * _HIDDEN * (preset.spaces[space].width + preset.width) if head.kind == "mlp" else 0
 
 

@@ -34,8 +34,12 @@ def machine(monkeypatch):
         (15, 24, 500, True, "large", "plan streamed"),
         (8, 16, 500, True, "base", "plan streamed"),
         (23, 64, 500, False, "mini", "the Hub cannot be reached"),
-        (4, 8, 500, True, "mini", "base: resident needs"),
-        (None, 64, 500, True, "mini", "want a CUDA card"),
+        (4, 8, 500, True, "lite", "not base: resident needs"),
+        (None, 64, 500, True, "lite", "want a CUDA card"),
+        (None, 64, 500, True, "lite", "0.9 GB to fetch"),
+        (None, 64, 500, False, "mini", "open_clip_model.safetensors is not here and the Hub cannot be reached"),
+        (None, 2, 500, True, "mini", "not lite: 3.0 GB of memory (2.0 free)"),
+        (None, 64, 0.5, True, "mini", "its files need 0.9 GB of disk"),
     ],
 )
 def test_the_best_preset_that_runs_is_taken_and_the_log_says_why(
@@ -50,6 +54,15 @@ def test_the_best_preset_that_runs_is_taken_and_the_log_says_why(
 def test_cached_files_need_no_network(machine):
     machine(23, 64, 500, cached=True)
     assert best_preset(offline=True) == "full"
+    machine(None, 64, 500, cached=True)
+    assert best_preset(offline=True) == "lite"
+
+
+def test_the_hub_is_asked_once(machine):
+    asked = []
+    machine(23, 64, 500)
+    assert best_preset(offline=False, reachable=lambda: bool(asked.append(1))) == "mini"
+    assert len(asked) == 1
 
 
 def test_offline_never_asks(machine):
@@ -67,9 +80,10 @@ def test_a_hub_that_is_not_there(monkeypatch):
     assert not auto.hub_answers()
 
 
-def test_from_pretrained_auto_is_mini_here(monkeypatch, caplog):
+def test_from_pretrained_auto_is_mini_without_a_network(monkeypatch, caplog):
     from omnibind_core.binder import OmniBind
 
+    monkeypatch.setattr(auto, "is_offline", lambda: True)
     monkeypatch.setattr(auto, "free_on_card", lambda _device: None)
     model = OmniBind.from_pretrained("auto", device="cpu", modalities=["text"], dtype="float32")
     assert model.preset.name == "mini"

@@ -1,0 +1,239 @@
+"""Binds the spaces of a preset on this machine, once: what `lite` does at its first start, in under two minutes.
+
+The space whose heads are linear is the target; its vectors are only centred, each kind of input by its own mean. Every
+other space is carried into it by heads that learn from text alone (:mod:`.text_bridge`). Some of the gallery's media
+are looked at too, for their means and nothing else. Vectors are kept in shards while it works, so that a process that
+is killed goes on where it was; the finished file appears under its name at once, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from omnibind_core import media
+from omnibind_core.binding.pools import extract, replace_file
+from omnibind_core.binding.sentences import shared_sentences
+from omnibind_core.binding.text_bridge import Centre, Recipe, bridge
+from omnibind_core.config import Preset, assets_directory
+from omnibind_core.errors import PresetError
+from omnibind_core.gallery import Item, read_catalogue
+from omnibind_core.runtime import choose_device, choose_dtype
+from omnibind_core.specialists.base import Specialist
+from omnibind_core.specialists.registry import find, required
+from omnibind_core.types import Modality, Text
+from omnibind_core.weights import Progress, cache_directory, local_files
+
+__all__ = ["bind_spaces", "made", "some_media", "target_of"]
+
+log = logging.getLogger(__name__)
+
+LABEL = "binding the spaces, once on this machine"
+_MEDIA: Mapping[Modality, int] = {"image": 32, "audio": 32, "point": 12}  # as many as a mean needs, and time allows
+_COST: Mapping[Modality, int] = {"text": 1, "image": 2, "audio": 3, "point": 8}  # of one item, roughly
+_TRAINING = 0.1  # share of the time
+_BATCH, _SHARD = 32, 128  # items at a time; items that a kill can cost
+
+
+def made(preset: Preset, *, offline: bool | None = None, progress: Progress | None = None) -> Path:
+    """Give the file of heads that belongs to `preset` on this machine, and make it where there is none.
+
+    Parameters
+    ----------
+    preset : Preset
+        With a file that is made here.
+    offline : bool, optional
+        As for :func:`omnibind_core.weights.local_files`.
+    progress : callable, optional
+        Called with (what is done, share done in 0..1).
+
+    Returns
+    -------
+    Path
+        In the cache directory; named by a hash of all that decides it.
+
+    Raises
+    ------
+    PresetError, WeightsError, MediaError
+        The preset has no target; a tower's weights cannot be had; an item of the gallery cannot be decoded.
+    """
+    target_of(preset)
+    gallery = assets_directory() / "gallery"
+    sentences, items = shared_sentences(gallery), some_media(gallery)
+    decides = [preset.fingerprint(), *sentences, *(f"{item.id} {item.sha256}" for item in items), repr(Recipe())]
+    digest = hashlib.sha256("\0".join(decides).encode()).hexdigest()[:16]
+    path = cache_directory() / "bound" / f"{preset.name}-{digest}.safetensors"
+    if path.is_file():
+        return path
+    log.info("preset %s: %s (a minute or two)", preset.name, LABEL)
+    report = progress or (lambda _label, _share: None)
+    began = time.perf_counter()
+    device = choose_device("auto")
+    with _all_threads():
+        towers: dict[str, Specialist] = {}
+        for name in required(preset.specialists()):
+            spec, build = find(name)
+            files = local_files(spec.weights, offline=offline, progress=report)
+            towers[name] = build(spec, files, towers, device, choose_dtype("auto", device))
+        tensors = bind_spaces(preset, towers, sentences, items, gallery, path.with_suffix(""), report)
+    from safetensors.torch import save
+
+    replace_file(path, save(tensors))
+    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    log.info("preset %s: bound in %.0f s", preset.name, time.perf_counter() - began)
+    return path
+
+
+def target_of(preset: Preset) -> str:
+    """Name the space that all others are carried to: the one whose heads are linear.
+
+    Raises
+    ------
+    PresetError
+        There is not exactly one, or a space without sentences.
+    """
+    found = [name for name, space in preset.spaces.items() if {h.kind for h in space.heads.values()} == {"linear"}]
+    if len(found) != 1 or any("text" not in space.towers for space in preset.spaces.values()):
+        raise PresetError(
+            f"preset '{preset.name}' with {len(found)} spaces of linear heads",
+            "one such space, the others with heads of the kind mlp, and a text tower in each",
+            "correct the preset",
+        )
+    return found[0]
+
+
+def some_media(gallery: Path) -> list[Item]:
+    """Choose items of different concepts, the first of each, spread over the catalogue."""
+    chosen: list[Item] = []
+    for modality, count in _MEDIA.items():
+        first = {item.concept: item for item in reversed(read_catalogue(gallery)) if item.modality == modality}
+        found = sorted(first.values(), key=lambda item: item.id)
+        chosen += found[:: max(1, len(found) // count)][:count]
+    return chosen
+
+
+def bind_spaces(
+    preset: Preset,
+    towers: Mapping[str, Specialist],
+    sentences: Sequence[str],
+    items: Sequence[Item],
+    gallery: Path,
+    folder: Path,
+    progress: Progress,
+    recipe: Recipe | None = None,
+) -> dict[str, Tensor]:
+    """Make the heads of all spaces.
+
+    Parameters
+    ----------
+    preset : Preset
+        Names spaces, towers and heads.
+    towers : mapping of str to Specialist
+        Loaded.
+    sentences : sequence of str
+        What both spaces read.
+    items : sequence of Item
+        Media whose means are taken; files relative to `gallery`.
+    gallery : Path
+        The gallery's folder.
+    folder : Path
+        Keeps the vectors while it works.
+    progress : callable
+        Called with (label, share done).
+    recipe : Recipe, optional
+        How the heads are trained.
+
+    Returns
+    -------
+    dict of str to Tensor
+        By the names that the preset's heads have, float32.
+    """
+    files = {item.id: gallery / str(item.file) for item in items}
+    keys: dict[Modality, list[str]] = {"text": list(sentences)}
+    for item in items:
+        keys.setdefault(item.modality, []).append(item.id)
+    kinds = [(name, modality) for name, space in preset.spaces.items() for modality in space.towers]
+    count = _Counter(sum(_COST[m] * len(keys[m]) for _, m in kinds), progress)
+    rows: dict[tuple[str, Modality], Tensor] = {}
+    for name, modality in kinds:
+        tower = preset.tower(modality, name)
+        embed = _embedder(towers[tower], modality, files, count)
+        part = folder / f"{name}-{modality}"
+        found = extract(
+            part, keys[modality], keys[modality], embed,
+            specialist=tower, batch=_BATCH if modality == "text" else 4, shard_rows=_SHARD, dtype="float32",
+        )  # fmt: skip
+        rows[name, modality] = torch.from_numpy(found.chunk(0, len(found)))
+        count.reach(_COST[modality] * len(keys[modality]))
+    centres = {kind: Centre.of(found) for kind, found in rows.items()}
+    target = target_of(preset)
+    aim = centres[target, "text"](rows[target, "text"])
+    tensors: dict[str, Tensor] = {}
+    carried, through = len(preset.spaces) - 1, 0
+
+    def part_of(before: int) -> Callable[[float], None]:
+        return lambda share: progress(LABEL, 1 - _TRAINING * (1 - (before + share) / carried))
+
+    for name, space in preset.spaces.items():
+        heads = {modality: space.heads[modality].prefix for modality in space.towers}
+        if name == target:
+            for modality, prefix in heads.items():
+                tensors |= {f"{prefix}W": torch.eye(aim.shape[1]), f"{prefix}b": -centres[name, modality].mean}
+            continue
+        recipe = recipe or Recipe(heads=space.heads["text"].count)
+        bound = bridge(centres[name, "text"](rows[name, "text"]), aim, recipe, progress=part_of(through))
+        through += 1
+        for modality, prefix in heads.items():
+            tensors |= bound.tensors(prefix, centres[name, modality])
+    progress(LABEL, 1.0)
+    return tensors
+
+
+class _Counter:
+    """Tells how far the embedding is; what an earlier run finished counts when its kind is through."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total, self._progress = max(total, 1), progress
+        self._through = self._here = 0
+
+    def add(self, cost: int) -> None:
+        self._here += cost
+        self._progress(LABEL, (1 - _TRAINING) * (self._through + self._here) / self._total)
+
+    def reach(self, cost: int) -> None:
+        self._through, self._here = self._through + cost, 0
+        self.add(0)
+
+
+def _embedder(
+    tower: Specialist, modality: Modality, files: Mapping[str, Path], count: _Counter
+) -> Callable[[Sequence[str]], Any]:
+    def embed(keys: Sequence[str]) -> Any:
+        items = [Text(key) if modality == "text" else media.load(files[key], modality) for key in keys]
+        vectors = tower.embed(modality, items).float().cpu().numpy()
+        count.add(_COST[modality] * len(keys))
+        return vectors
+
+    return embed
+
+
+@contextmanager
+def _all_threads() -> Iterator[None]:
+    """Use all cores: batches of sentences gain from them, where a single question may not."""
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(before, os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,178 @@
+"""Binding at the first start: for the preset `lite`, with towers that stand in for those of the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from omnibind_core.binding import first_start
+from omnibind_core.binding.first_start import bind_spaces, made, some_media, target_of
+from omnibind_core.binding.text_bridge import Recipe
+from omnibind_core.checkpoint import expected_names, load_files
+from omnibind_core.config import assets_directory, load_preset
+from omnibind_core.errors import PresetError
+from omnibind_core.projectors import Projectors
+from omnibind_core.specialists.registry import find, required
+
+LITE = load_preset("lite")
+GALLERY = assets_directory() / "gallery"
+QUICK = Recipe(heads=3, hidden=32, steps=3, batch=16)
+SENTENCES = [f"sentence {i}" for i in range(200)]
+
+
+class Tower:
+    """Gives made-up unit rows that depend on what it is given; dies after `lasts` calls."""
+
+    def __init__(self, name: str, lasts: int = 10_000) -> None:
+        self.spec = find(name)[0]
+        self.lasts, self.seen = lasts, 0
+
+    def embed(self, modality, items):
+        self.lasts -= 1
+        if self.lasts < 0:
+            raise KeyboardInterrupt
+        self.seen += len(items)
+        rows = []
+        for item in items:
+            said = item.text.encode() if modality == "text" else type(item).__name__.encode()
+            seed = int.from_bytes(hashlib.sha256(self.spec.name.encode() + said).digest()[:4], "little")
+            rows.append(np.random.default_rng(seed).standard_normal(self.spec.widths[modality]))
+        return torch.nn.functional.normalize(torch.tensor(np.array(rows), dtype=torch.float32), dim=1)
+
+
+def towers(lasts: int = 10_000) -> dict[str, Tower]:
+    return {name: Tower(name, lasts) for name in LITE.specialists()}
+
+
+@pytest.fixture(scope="module")
+def items():
+    """One item of each kind: decoding is not what is tested here."""
+    chosen = some_media(GALLERY)
+    return [next(item for item in chosen if item.modality == m) for m in ("image", "audio", "point")]
+
+
+def bind(standing, items, folder, told=None):
+    progress = (lambda label, share: told.append(share)) if told is not None else (lambda label, share: None)
+    return bind_spaces(LITE, standing, SENTENCES, items, GALLERY, folder, progress, QUICK)
+
+
+def test_what_is_made_is_what_the_preset_names(items, tmp_path):
+    told: list[float] = []
+    tensors = bind(towers(), items, tmp_path, told)
+    names = {name for name in expected_names(LITE, "bridge") if "num_batches" not in name}
+    assert set(tensors) == names
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    heads = Projectors(LITE, {"bridge": tensors})
+    rows = towers()["mobileclip2_s0"].embed("text", [type("T", (), {"text": s}) for s in SENTENCES])
+    centred = rows - rows.mean(0)
+    out = heads("text", {"sight": rows, "sound": rows})
+    assert (out["sight"] - torch.nn.functional.normalize(centred, dim=1)).abs().max() < 1e-5
+    assert out["sound"].shape == (200, 512)
+    assert heads("audio", {"sound": rows})["sound"].isfinite().all()
+
+
+def test_a_killed_one_goes_on_where_it_was_and_ends_the_same(items, tmp_path):
+    whole = bind(towers(), items, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        bind(towers(lasts=5), items, tmp_path / "killed")  # 160 of 200 sentences: one shard of 128 is finished
+    again = towers()
+    found = bind(again, items, tmp_path / "killed")
+    assert again["mobileclip2_s0"].seen == 200 - 128 + 1  # and one picture
+    assert all(torch.equal(found[name], whole[name]) for name in whole)
+
+
+@pytest.fixture
+def stand_ins(monkeypatch, tmp_path, items):
+    """Let the towers of the Hub be built as stand-ins, and the list of sentences and media be short."""
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path))
+    built: list[str] = []
+
+    def build(spec, *_):
+        built.append(spec.name)
+        return Tower(spec.name)
+
+    monkeypatch.setattr(first_start, "find", lambda name: (find(name)[0], build))
+    monkeypatch.setattr(first_start, "local_files", lambda *_args, **_options: {})
+    monkeypatch.setattr(first_start, "shared_sentences", lambda _gallery: SENTENCES)
+    monkeypatch.setattr(first_start, "some_media", lambda _gallery: items)
+    monkeypatch.setattr(first_start, "Recipe", lambda **_: QUICK)
+    return built
+
+
+def test_it_is_made_once_and_kept(stand_ins, tmp_path):
+    path = made(LITE)
+    assert path.parent == tmp_path / "bound"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing is left lying about
+    first = path.read_bytes()
+    assert sorted(set(stand_ins)) == sorted(required(LITE.specialists()))
+    stand_ins.clear()
+    assert made(LITE) == path
+    assert path.read_bytes() == first
+    assert not stand_ins
+    assert set(load_files(LITE)) == {"bridge"}
+
+
+def test_other_sentences_make_another_one(stand_ins, monkeypatch):
+    path = made(LITE)
+    monkeypatch.setattr(first_start, "shared_sentences", lambda _gallery: SENTENCES[:150])
+    assert made(LITE) != path
+
+
+def test_the_library_loads_lite_and_puts_sentences_pictures_and_sounds_into_one_space(stand_ins, monkeypatch):
+    from omnibind_core import binder
+
+    monkeypatch.setattr(binder, "find", first_start.find)
+    monkeypatch.setattr(binder, "local_files", lambda *_args, **_options: {})
+    told: list[tuple[str, float]] = []
+    model = binder.OmniBind.from_pretrained(
+        "lite", device="cpu", dtype="float32", progress=lambda label, share: told.append((label, share))
+    )
+    assert any(label == first_start.LABEL for label, _ in told)  # the application's page shows it
+    bound = model.embed_texts(["a dog barks", "a piano"], explain=True)
+    assert bound.vectors.shape == (2, 512)
+    assert bound.weights_by_name() == {"sight": 0.5, "sound": 0.25, "points": 0.25}
+    sound = model.embed_audio([(48_000, np.sin(np.arange(48_000, dtype=np.float32) / 20))])
+    picture = model.embed_images([np.arange(192, dtype=np.uint8).reshape(8, 8, 3)])
+    for rows in (bound.vectors, sound, picture):
+        assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
+
+
+def test_a_preset_says_what_is_the_target():
+    assert target_of(LITE) == "sight"
+    with pytest.raises(PresetError, match="0 spaces of linear heads"):
+        target_of(replace(LITE, spaces={"sound": LITE.spaces["sound"]}))
+
+
+def test_another_space_that_has_sentences_is_bound_by_naming_it(items, tmp_path):
+    raw = json.loads(LITE.text)
+    heads = {m: {"kind": "mlp", "file": "bridge", "prefix": f"points.{m}.{{}}.", "count": 3} for m in ("text", "point")}
+    heads = json.loads(json.dumps(heads).replace("points.", "views."))
+    raw["spaces"]["views"] = {"towers": {"text": "minilm_l6", "point": "point_words"}, "heads": heads}
+    raw["modalities"]["point"]["members"].append("views")
+    (tmp_path / "more.json").write_text(json.dumps(raw))
+    more = load_preset(tmp_path / "more.json")
+    standing = {name: Tower(name) for name in more.specialists()} | {"minilm_l6": Tower("minilm_l6")}
+    tensors = bind_spaces(more, standing, SENTENCES, items, GALLERY, tmp_path, lambda *_: None, QUICK)
+    assert set(tensors) == {name for name in expected_names(more, "bridge") if "num_batches" not in name}
+    assert any(name.startswith("views.point.2.") for name in tensors)
+
+
+def test_media_are_of_different_concepts_and_few():
+    chosen = some_media(GALLERY)
+    assert {item.modality for item in chosen} == {"image", "audio", "point"}
+    assert len({(item.modality, item.concept) for item in chosen}) == len(chosen) <= 76
+    assert all((GALLERY / item.file).is_file() for item in chosen)
+
+
+def test_how_it_is_made_decides_the_fingerprint(tmp_path):
+    raw = json.loads(LITE.text)
+    raw["files"]["bridge"]["version"] += 1
+    path = tmp_path / "lite.json"
+    path.write_text(json.dumps(raw))
+    assert load_preset(path).fingerprint() != LITE.fingerprint()
