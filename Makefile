@@ -1,4 +1,5 @@
-# make app | make test | make lint | make bench | make bench-presets | make eval | make gallery
+# make app | make test | make lint | make eval | make train-mini | make gallery
+# make bench | make bench-presets | make bench-binding
 # Everything happens in .venv; no root and no GPU are needed.
 
 SHELL := /bin/sh
@@ -8,7 +9,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: app setup test test-fast lint format bench bench-presets eval gallery train-mini clean
+.PHONY: app setup test test-fast lint format bench bench-presets bench-binding eval gallery train-mini clean
 .DEFAULT_GOAL := app
 
 app: setup
@@ -53,11 +54,17 @@ gallery: setup
 eval: setup
 	$(PY) -m omnibind_core.binding.evaluate --out docs/results.md
 
+train-mini: setup
+	$(PY) -m omnibind_core.binding.mini
+
 bench: setup
 	$(PY) tools/bench.py
 
 bench-presets: $(VENV)/.installed
 	@$(PY) tools/bench_presets.py
+
+bench-binding: $(VENV)/.installed
+	@$(PY) tools/bench_binding.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
