@@ -271,7 +271,7 @@ class Preset:
         # Trained routers that are only a choice decide none of a gallery's vectors.
         raw = _without_words(json.loads(self.text))
         used = {head.file for space in self.spaces.values() for head in space.heads.values()}
-        used |= {router.file for router in self.routers.values()}
+        used |= {body["router"].get("file") for body in raw["modalities"].values()}
         raw["files"] = {name: source for name, source in raw["files"].items() if name in used}
         digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode())
         for _, source in sorted((name, source) for name, source in self.files.items() if name in used):

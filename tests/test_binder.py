@@ -99,3 +99,20 @@ def test_committed_vectors_are_what_the_preset_gives(mini, modality):
         source = item.caption if item.file is None else FOLDER / item.file
         vector = mini.embed(modality, [source]).vectors[0]
         assert vector @ gallery.term(item.id).vector > 0.999
+
+
+def test_trained_routers_are_a_choice_that_fits_the_same_gallery(mini):
+    routed = OmniBind.from_pretrained("mini", routing="trained", modalities=["text"], dtype="float32", device="cpu")
+    assert routed.is_routed("text")
+    assert not mini.is_routed("text")
+    bound = routed.embed_texts(["the sound of a dog", "a photo of a dog"], explain=True)
+    heard, seen = bound.weights_by_name(0), bound.weights_by_name(1)
+    assert heard["heard"] > seen["heard"]
+    assert seen["looks"] + seen["sights"] > heard["looks"] + heard["sights"]
+    assert len(Gallery.load(routed)) == len(Gallery.load(mini))
+
+
+@pytest.mark.parametrize(("name", "routing"), [("mini", "guessed"), ("base", "trained")])
+def test_a_routing_that_there_is_not(name, routing):
+    with pytest.raises(PresetError, match="rout"):
+        OmniBind.from_pretrained(name, routing=routing, offline=True)

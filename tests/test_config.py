@@ -79,3 +79,28 @@ def test_contradictions_are_named(tmp_path, change, message):
 def test_a_specialist_that_does_not_exist():
     with pytest.raises(PresetError, match="specialist 'nobody'"):
         find("nobody")
+
+
+@pytest.mark.parametrize("columns", [[0, 2000], [5, 5], [-1, 3], [3]])
+def test_columns_that_do_not_fit_are_named(tmp_path, columns):
+    raw = json.loads(load_preset("mini").text)
+    raw["spaces"]["looks"]["heads"]["text"]["columns"] = columns
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(PresetError, match="columns"):
+        load_preset(path)
+
+
+def test_routers_that_are_only_a_choice_do_not_change_the_fingerprint(tmp_path):
+    mini = load_preset("mini")
+    raw = json.loads(mini.text)
+    for body in raw["modalities"].values():
+        del body["trained"]
+    del raw["files"]["routers"]
+    path = tmp_path / "mini.json"
+    path.write_text(json.dumps(raw))
+    plain = load_preset(path)
+    assert plain.fingerprint() == mini.fingerprint()
+    with pytest.raises(PresetError, match="trained routers"):
+        plain.with_trained_routers()
+    assert {spec.kind for spec in mini.with_trained_routers().routers.values()} == {"mlp"}
