@@ -14,9 +14,9 @@ __all__ = ["KEPT", "kept_vectors", "write_kept"]
 
 KEPT: dict[str, str] = {
     "names": "points.10000",
-    "views": "views",
+    "views": "colour.views",
     "forms": "looks",
-    "shaped": "shaped",
+    "shaped": "colour.shaped",
 }
 """Space of the preset -> what :func:`~omnibind_core.binding.shape_folds.fold_vectors` calls its rows."""
 _BESIDE = ("rows", "shaped.centres", "shaped.classes")
