@@ -59,5 +59,9 @@ def package_folder(name: str) -> Path:
             )
         target = Path(scratch) / "root"
         subprocess.run(["dpkg-deb", "-x", str(debs[0]), str(target)], check=True)
-        target.rename(folder)
+        try:
+            target.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, with the same files
+                raise
     return folder
