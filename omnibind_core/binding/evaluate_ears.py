@@ -21,7 +21,6 @@ from torch import Tensor
 
 from omnibind_core.binding.blocks import BLOCKS, WIDTH, width_of
 from omnibind_core.binding.ears import APPEARANCE, EarRecipe, Pool, build, twins
-from omnibind_core.binding.evaluate_eyes import EmbedImage, EmbedText
 from omnibind_core.binding.hearing import hear, hear_recordings
 from omnibind_core.binding.pools_images import NamedPicture, tux_paint
 from omnibind_core.binding.pools_sounds import DEVELOPMENT, TEST, Clip
@@ -51,6 +50,8 @@ log = logging.getLogger(__name__)
 Vectors: TypeAlias = Mapping[str, Tensor]
 """Tower -> its unit rows (n, d) of the same sounds."""
 EmbedSound: TypeAlias = Callable[[Vectors], FloatArray]
+EmbedText: TypeAlias = Callable[[Sequence[str]], FloatArray]
+EmbedImage: TypeAlias = Callable[[Sequence[NamedPicture]], FloatArray]
 
 MEMBERS: dict[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
     "aisfx_words": ("words", (("aisfx_words", "audio", "aisfx"),)),

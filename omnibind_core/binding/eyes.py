@@ -13,7 +13,7 @@ looks, of Lite0 sights (256 wide)
     rows, which are what a typical picture of the class looks like.
 
 Every choice below (text of a class, temperatures, numbers of classes, widths, views) was made on the development
-halves of the Tux Paint and Sweet Home pools; :mod:`omnibind_core.binding.evaluate_eyes` reports the other halves.
+halves of the Tux Paint and Sweet Home pools; :mod:`omnibind_core.binding.evaluate` reports the other halves.
 """
 
 from __future__ import annotations

@@ -65,13 +65,6 @@ def _five_fold() -> Pool:
     return Pool("point", pool.names, pool.vectors, pool.held_out, projected)
 
 
-def _part(pool: Pool, fold: int) -> Pool:
-    rows = _rows(fold)
-    projected = {space: all_rows[rows] for space, all_rows in pool.projected.items()}
-    names = tuple(pool.names[i] for i in rows)
-    return Pool(pool.modality, names, lambda tower: pool.vectors(tower)[rows], pool.held_out[rows], projected)
-
-
 def _classes(labels: tuple[str, ...], fold: int) -> Pool:
     """Class names, in the block of shapes as they are told apart without that fold's meshes."""
     pool, found = texts(labels), _fold(fold)
@@ -96,7 +89,7 @@ def frozen_tasks() -> tuple[Task, ...]:
     asked = np.array([not in_development(name) for name in names.names])
     everything = np.ones(len(heard), bool)
     heard_seen, formed_seen = same_name(heard.names, seen.names), same_name(formed.names, seen.names)
-    parts = [_part(formed, fold) for fold in range(FOLDS)]
+    parts = [formed.take(_rows(fold)) for fold in range(FOLDS)]
     return (
         Task("image → text", seen, names, seen.held_out, _equal(seen.names, names.names)),
         Task("text → image", names, seen, asked, _equal(names.names, seen.names)),

@@ -170,8 +170,8 @@ def train_mini_routers(
     """
     sentences = taught()
     pools: dict[Modality, Pool] = {
-        "image": _development(pictures()), "audio": sounds, "point": _development(shapes()),
-        "text": texts(sentences.texts),
+        "image": pictures().take(np.flatnonzero(~pictures().held_out)), "audio": sounds,
+        "point": shapes().take(np.flatnonzero(~shapes().held_out)), "text": texts(sentences.texts),
     }  # fmt: skip
     target = routed(preset)
     vectors: dict[Modality, dict[str, Rows]] = {
@@ -191,12 +191,6 @@ def _pairs(preset: Preset, pools: Mapping[Modality, Pool]) -> PseudoPairs:
     for (start, end), found in report.items():
         log.info("%s -> %s: %s", start, end, found)
     return pairs
-
-
-def _development(pool: Pool) -> Pool:
-    rows = np.flatnonzero(~pool.held_out)
-    names = tuple(pool.names[i] for i in rows)
-    return Pool(pool.modality, names, lambda tower: pool.vectors(tower)[rows], np.zeros(len(rows), bool))
 
 
 def _heard(held_out: Sequence[str]) -> tuple[Pool, dict[str, Hearing]]:

@@ -57,6 +57,12 @@ class Pool:
     def __len__(self) -> int:
         return len(self.names)
 
+    def take(self, rows: NDArray[np.int64]) -> Pool:
+        """Give some of the items, by number."""
+        names = tuple(self.names[i] for i in rows)
+        projected = {space: every[rows] for space, every in self.projected.items()}
+        return Pool(self.modality, names, lambda tower: self.vectors(tower)[rows], self.held_out[rows], projected)
+
 
 @cache
 def pictures() -> Pool:

@@ -75,6 +75,14 @@ def test_what_is_projected_already_takes_the_place_of_heads(bench, pictures):
     assert (bench.bound(ready, looks).argmax(1) == first + 3).all()
 
 
+def test_some_of_a_pool_are_those_items(bench, pictures):
+    pool, _ = pictures
+    rows = np.array([2, 0])
+    some = pool.take(rows)
+    assert some.names == (pool.names[2], pool.names[0])
+    np.testing.assert_allclose(bench.bound(some), bench.bound(pool)[rows], atol=1e-6)
+
+
 def test_pictures_find_their_names_and_a_task_in_parts_is_one_task(bench, task):
     whole = recalls(bench, [task], bench.preset, 1)["image → text"]
     assert whole.mean() >= 0.75
