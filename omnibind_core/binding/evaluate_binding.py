@@ -142,7 +142,8 @@ def _verdict(outcomes: Sequence[Outcome], names: Sequence[str]) -> str:
         "on development data, *routed* by routers of the published form, for each input anew; *decoupling* is our own "
         "loss (docs/training.md). Rows of routers are means over three seeds; the last column says "
         "how far single seeds (for the default: single heads) lie apart. "
-        "The router of shapes reads the application's point encoder, which knows these meshes: that favours routed rows.",
+        "The router of shapes reads the application's point encoder, which knows these meshes: that favours routed "
+        "rows.",
         f"The default is {_told(difference(default, best, names))} than the best raw space ({best.name}), and "
         f"{_told(difference(default, flat, names))} than the flat mean of projected spaces.",
         f"Trained routers with decoupling are {_told(difference(trained, default, names))} than the default, without "
