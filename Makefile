@@ -52,19 +52,19 @@ gallery: setup
 	$(PY) -m omnibind_core gallery --build
 
 eval: setup
-	$(PY) -m omnibind_core.binding.evaluate --out docs/results.md
+	$(PY) -m tools.mini.measure --out docs/results.md
 
 train-mini: setup
-	$(PY) -m omnibind_core.binding.mini
+	$(PY) -m tools.mini
 
 bench: setup
-	$(PY) tools/bench.py
+	$(PY) -m tools.bench
 
 bench-presets: $(VENV)/.installed
-	@$(PY) tools/bench_presets.py
+	@$(PY) -m tools.bench.presets
 
 bench-binding: $(VENV)/.installed
-	@$(PY) tools/bench_binding.py
+	@$(PY) -m tools.bench.binding
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

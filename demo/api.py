@@ -16,8 +16,8 @@ from demo.guard import uploaded_path
 from demo.service import Answers, Service
 from demo.settings import MAX_TERMS, MODEL_EVENTS, Options
 from demo.state import Ingredient
-from omnibind_core.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, check_weight
 from omnibind_core.errors import MediaError, OmniBindError, QueryError
+from omnibind_core.search.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, check_weight
 
 __all__ = ["Api", "publish"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omnibind_core.errors import GalleryError, QueryError
-from omnibind_core.gallery import Item, read_catalogue
+from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = ["Examples", "Mix", "Part"]

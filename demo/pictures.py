@@ -33,7 +33,7 @@ def thumbnail(media: Media) -> str:
     if isinstance(media, Image):
         return _address(media.rgb)
     if isinstance(media, PointCloud):
-        from omnibind_core.specialists import _raster
+        from omnibind_core.media import raster as _raster
 
         return _address(_raster.render(media, size=SIDE))
     if isinstance(media, Audio):

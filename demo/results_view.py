@@ -6,7 +6,7 @@ import math
 import re
 from html import escape
 
-from omnibind_core.binding.report import Report, Section
+from omnibind_core.evaluation.report import Report, Section
 
 __all__ = ["chart", "heading", "introduction", "missing", "table"]
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from demo.pictures import file_address, thumbnail
 from demo.settings import WAIT_SECONDS, Options, Settings
 from demo.state import Ingredient
-from omnibind_core.compose import Term
-from omnibind_core.config import assets_directory
 from omnibind_core.errors import GalleryError, OmniBindError, WeightsError
+from omnibind_core.search.compose import Term
+from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, Hit, Modality
 
 if TYPE_CHECKING:
     from omnibind_core.binder import OmniBind
-    from omnibind_core.classify import LabelScore
-    from omnibind_core.gallery import Gallery
+    from omnibind_core.search.classify import LabelScore
+    from omnibind_core.search.gallery import Gallery
     from omnibind_core.specialists.base import SpecialistSpec
 
 __all__ = ["Answers", "Service", "Status"]
@@ -150,8 +150,8 @@ class Service:
         # Seconds of imports, which the page does not wait for.
         from omnibind_core import media
         from omnibind_core.binder import OmniBind
-        from omnibind_core.gallery import Gallery, build
-        from omnibind_core.runtime import tune_threads
+        from omnibind_core.machine.runtime import tune_threads
+        from omnibind_core.search.gallery import Gallery, build
 
         threading.Thread(target=media.warm, name="decoders", daemon=True).start()
         tune_threads()
@@ -298,7 +298,7 @@ class Service:
     def classify(self, ingredient: Ingredient, labels: Sequence[str]) -> list[LabelScore]:
         """Say which of the labels fit best; raises QueryError for no or too many labels."""
         model, _ = self.wait()
-        from omnibind_core.classify import classify
+        from omnibind_core.search.classify import classify
 
         with self._computing:
             return classify(model, ingredient.vector, labels)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, Match
+from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, Match
 
 __all__ = ["MAX_TERMS", "Options", "Settings"]
 
@@ -34,7 +34,7 @@ class Options:
     Attributes
     ----------
     operator : str
-        Key of :data:`omnibind_core.compose.OPERATORS`.
+        Key of :data:`omnibind_core.search.compose.OPERATORS`.
     match : {"media", "media+caption"}
         What the query is compared with.
     k : int

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from demo.settings import MAX_TERMS
-from omnibind_core.compose import Term, check_weight
 from omnibind_core.errors import QueryError
+from omnibind_core.search.compose import Term, check_weight
 from omnibind_core.types import FloatArray, Modality
 
 __all__ = ["Ingredient", "Mode", "Visit"]

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from omnibind_core.binder import OmniBind
-    from omnibind_core.compose import Term
     from omnibind_core.errors import OmniBindError
-    from omnibind_core.gallery import Gallery
+    from omnibind_core.search.compose import Term
+    from omnibind_core.search.gallery import Gallery
 
 __all__ = ["Gallery", "OmniBind", "OmniBindError", "Term"]
 
 _MODULES = {
-    "Gallery": "omnibind_core.gallery",
+    "Gallery": "omnibind_core.search.gallery",
     "OmniBind": "omnibind_core.binder",
     "OmniBindError": "omnibind_core.errors",
-    "Term": "omnibind_core.compose",
+    "Term": "omnibind_core.search.compose",
 }
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -14,19 +15,20 @@ import torch
 from torch import Tensor
 
 from omnibind_core import media
-from omnibind_core.auto import best_preset
-from omnibind_core.checkpoint import load_files
-from omnibind_core.config import MemberSpec, Preset, load_preset
+from omnibind_core.binding.files import load_files
+from omnibind_core.binding.first_start import made
+from omnibind_core.binding.projectors import Projectors
+from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import PresetError, QueryError
-from omnibind_core.plans import Placement
-from omnibind_core.preflight import announce
-from omnibind_core.projectors import Projectors
-from omnibind_core.routers import Routers
-from omnibind_core.runtime import choose_device, choose_dtype
+from omnibind_core.machine.auto import best_preset
+from omnibind_core.machine.plans import Placement
+from omnibind_core.machine.preflight import announce
+from omnibind_core.machine.runtime import choose_device, choose_dtype
+from omnibind_core.presets.preset import MemberSpec, Preset, load_preset
 from omnibind_core.specialists.base import Specialist, unit
 from omnibind_core.specialists.registry import find, required
+from omnibind_core.store.weights import Progress, local_files
 from omnibind_core.types import Bound, FloatArray, Modality
-from omnibind_core.weights import Progress, local_files
 
 __all__ = ["ROUTINGS", "OmniBind", "bind"]
 
@@ -87,7 +89,7 @@ class OmniBind:
             Type in which the towers compute: "auto" (measured: whichever is faster here), "float32", "bfloat16".
         plan : str
             Where the weights of the published presets lie: "auto" (the quickest that fits), "resident", "int8",
-            "streamed"; see :mod:`omnibind_core.memory`.
+            "streamed"; see :mod:`omnibind_core.machine.memory`.
         routing : str
             "default" weighs as measured best; "trained" takes the preset's trained routers where it has some beside
             those. Vectors of both lie in the same space.
@@ -119,7 +121,9 @@ class OmniBind:
         placement = Placement(plan, preset, wanted, chosen_device, choose_dtype(dtype, chosen_device))
         announce(preset, names)
         report = progress or (lambda _label, _share: None)
-        files = load_files(preset, offline=offline, progress=report)
+        files = load_files(
+            preset, offline=offline, progress=report, make=partial(made, offline=offline, progress=report)
+        )
         projectors = Projectors(preset, files, chosen_device)
         routers = Routers(preset, files, chosen_device)
         towers: dict[str, Specialist] = {}

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, MATCHES, OPERATORS
-from omnibind_core.config import preset_names
 from omnibind_core.errors import MediaError, OmniBindError
+from omnibind_core.presets.preset import preset_names
+from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, MATCHES, OPERATORS
 from omnibind_core.types import MODALITIES, Modality
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = None, **options: Any) -> OmniBind:
     from omnibind_core.binder import OmniBind
-    from omnibind_core.runtime import tune_threads
+    from omnibind_core.machine.runtime import tune_threads
 
     tune_threads()
     options = {"device": arguments.device, "plan": arguments.plan, "routing": arguments.routing, **options}
@@ -219,8 +219,8 @@ def _show_similarity(result: dict[str, Any]) -> list[str]:
 
 
 def _search(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.compose import Term
-    from omnibind_core.gallery import Gallery
+    from omnibind_core.search.compose import Term
+    from omnibind_core.search.gallery import Gallery
 
     modalities = [name.strip() for name in arguments.modalities.split(",") if name.strip()]
     signed = [(item, 1.0) for item in arguments.items] + [(item, -1.0) for item in arguments.minus]
@@ -255,7 +255,7 @@ def _show_search(result: dict[str, Any]) -> list[str]:
 
 
 def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.classify import classify
+    from omnibind_core.search.classify import classify
 
     model, bounds = _embed_items(arguments, [arguments.item])
     scores = classify(model, bounds[0].vectors[0], arguments.labels.split(","))
@@ -268,8 +268,10 @@ def _show_classify(result: dict[str, Any]) -> list[str]:
 
 
 def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.config import assets_directory, load_preset
-    from omnibind_core.gallery import build, read_catalogue
+    from omnibind_core.presets.preset import load_preset
+    from omnibind_core.search.gallery import build
+    from omnibind_core.store.catalogue import read_catalogue
+    from omnibind_core.store.paths import assets_directory
 
     folder = arguments.folder or assets_directory() / "gallery"
     items = read_catalogue(folder)
@@ -294,10 +296,10 @@ def _show_gallery(result: dict[str, Any]) -> list[str]:
 
 def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.table:
-        from omnibind_core.preset_table import preset_table
+        from omnibind_core.machine.table import preset_table
 
         return {"table": preset_table()}
-    from omnibind_core.doctor import examine
+    from omnibind_core.machine.doctor import examine
 
     return examine(arguments.preset, fetch=arguments.fetch, progress=_progress)
 
@@ -306,6 +308,6 @@ def _show_doctor(result: dict[str, Any]) -> list[str]:
     if "table" in result:
         lines: list[str] = result["table"]
         return lines
-    from omnibind_core.doctor import describe
+    from omnibind_core.machine.doctor import describe
 
     return describe(result)

@@ -25,7 +25,7 @@ def assets() -> Path:
 def mini():
     """Load the offline preset once for all tests."""
     from omnibind_core.binder import OmniBind
-    from omnibind_core.runtime import tune_threads
+    from omnibind_core.machine.runtime import tune_threads
 
     tune_threads()
     return OmniBind.from_pretrained("mini", dtype="float32")

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from omnibind_core.binder import OmniBind
-from omnibind_core.config import assets_directory
 from omnibind_core.errors import MediaError, PresetError, QueryError
-from omnibind_core.gallery import Gallery, read_catalogue
+from omnibind_core.search.gallery import Gallery
+from omnibind_core.store.catalogue import read_catalogue
+from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES
 
 FOLDER = assets_directory() / "gallery"

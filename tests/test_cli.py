@@ -9,8 +9,8 @@ import pytest
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.cli import main
-from omnibind_core.config import assets_directory
-from omnibind_core.gallery import read_catalogue
+from omnibind_core.store.catalogue import read_catalogue
+from omnibind_core.store.paths import assets_directory
 
 FOLDER = assets_directory() / "gallery"
 

@@ -12,8 +12,9 @@ import pytest
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.cli import main
-from omnibind_core.config import assets_directory, preset_names
-from omnibind_core.gallery import read_catalogue
+from omnibind_core.presets.preset import preset_names
+from omnibind_core.store.catalogue import read_catalogue
+from omnibind_core.store.paths import assets_directory
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from omnibind_core.config import assets_directory, load_preset, preset_names
-from omnibind_core.gallery import read_catalogue
+from omnibind_core.binding.files import fingerprint
+from omnibind_core.presets.preset import load_preset, preset_names
+from omnibind_core.store.catalogue import read_catalogue
+from omnibind_core.store.paths import assets_directory
 
 FINGERPRINTS = {
     "base": "bdf6c884f9cbbcaf",
@@ -25,7 +27,7 @@ def test_every_preset_is_pinned():
 
 @pytest.mark.parametrize("name", FINGERPRINTS)
 def test_fingerprints_stay(name):
-    assert load_preset(name).fingerprint() == FINGERPRINTS[name]
+    assert fingerprint(load_preset(name)) == FINGERPRINTS[name]
 
 
 def test_vectors_stay(mini, request):

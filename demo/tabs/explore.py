@@ -16,7 +16,7 @@ from demo.service import Service
 from demo.settings import MODEL_EVENTS, PULSE_SECONDS, Options
 from demo.state import Visit
 from demo.theme import html
-from omnibind_core.compose import OPERATORS
+from omnibind_core.search.compose import OPERATORS
 from omnibind_core.types import Modality
 
 __all__ = ["TITLE", "build", "wire"]

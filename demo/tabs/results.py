@@ -10,8 +10,8 @@ from demo import results_view
 from demo.examples import Examples
 from demo.service import Service
 from demo.theme import html
-from omnibind_core.binding.report import read_report
 from omnibind_core.errors import ReportError
+from omnibind_core.evaluation.report import read_report
 
 __all__ = ["TITLE", "build", "wire"]
 

@@ -1,1 +1,1 @@
-"""Training and evaluation: pools of unpaired items, heads, and the figures they reach."""
+"""What binds: projectors, routers, their files, and spaces bound by text alone."""

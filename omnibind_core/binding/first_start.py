@@ -1,13 +1,14 @@
 """Binds the spaces of a preset on this machine, once: what `lite` does at its first start, in under two minutes.
 
 The space whose heads are linear is the target; its vectors are only centred, each kind of input by its own mean. Every
-other space is carried into it by heads that learn from text alone (:mod:`.text_bridge`). Some of the gallery's media
+other space is carried into it by heads that learn from text alone (:mod:`.bridge`). Some of the gallery's media
 are looked at too, for their means and nothing else. Vectors are kept in shards while it works, so that a process that
 is killed goes on where it was; the finished file appears under its name at once, or not at all.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import logging
 import os
@@ -22,22 +23,26 @@ import torch
 from torch import Tensor
 
 from omnibind_core import media
-from omnibind_core.binding.pools import extract, replace_file
-from omnibind_core.binding.sentences import shared_sentences
-from omnibind_core.binding.text_bridge import Centre, Recipe, bridge
-from omnibind_core.config import Preset, assets_directory
+from omnibind_core.binding.bridge import Centre, Recipe, bridge
+from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import PresetError
-from omnibind_core.gallery import Item, read_catalogue
-from omnibind_core.runtime import choose_device, choose_dtype
+from omnibind_core.machine.runtime import choose_device, choose_dtype
+from omnibind_core.presets.preset import Preset
 from omnibind_core.specialists.base import Specialist
 from omnibind_core.specialists.registry import find, required
+from omnibind_core.store.catalogue import Item, read_catalogue
+from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
+from omnibind_core.store.shards import extract
+from omnibind_core.store.weights import Progress, local_files
 from omnibind_core.types import Modality, Text
-from omnibind_core.weights import Progress, cache_directory, local_files
 
-__all__ = ["bind_spaces", "made", "some_media", "target_of"]
+__all__ = ["SOUNDS", "bind_spaces", "made", "shared_sentences", "some_media", "target_of"]
 
 log = logging.getLogger(__name__)
 
+_DATA = Path(__file__).parent / "data"
+SOUNDS = _DATA / "sounds.csv"
+"""Table of labelled sounds, of which only the labels are read here."""
 LABEL = "binding the spaces, once on this machine"
 _MEDIA: Mapping[Modality, int] = {"image": 32, "audio": 32, "point": 12}  # as many as a mean needs, and time allows
 _COST: Mapping[Modality, int] = {"text": 1, "image": 2, "audio": 3, "point": 8}  # of one item, roughly
@@ -53,7 +58,7 @@ def made(preset: Preset, *, offline: bool | None = None, progress: Progress | No
     preset : Preset
         With a file that is made here.
     offline : bool, optional
-        As for :func:`omnibind_core.weights.local_files`.
+        As for :func:`omnibind_core.store.weights.local_files`.
     progress : callable, optional
         Called with (what is done, share done in 0..1).
 
@@ -70,7 +75,7 @@ def made(preset: Preset, *, offline: bool | None = None, progress: Progress | No
     target_of(preset)
     gallery = assets_directory() / "gallery"
     sentences, items = shared_sentences(gallery), some_media(gallery)
-    decides = [preset.fingerprint(), *sentences, *(f"{item.id} {item.sha256}" for item in items), repr(Recipe())]
+    decides = [fingerprint(preset), *sentences, *(f"{item.id} {item.sha256}" for item in items), repr(Recipe())]
     digest = hashlib.sha256("\0".join(decides).encode()).hexdigest()[:16]
     path = cache_directory() / "bound" / f"{preset.name}-{digest}.safetensors"
     if path.is_file():
@@ -110,6 +115,27 @@ def target_of(preset: Preset) -> str:
             "correct the preset",
         )
     return found[0]
+
+
+def shared_sentences(gallery: Path | None = None) -> list[str]:
+    """Give the gallery's captions, the labels of the sounds' pool as sentences, and our own list, each once.
+
+    Parameters
+    ----------
+    gallery : Path, optional
+        A folder with ``catalogue.json``; None takes the committed one.
+
+    Returns
+    -------
+    list of str
+        About 1,300: more would not be read in a minute on two cores.
+    """
+    captions = [item.caption for item in read_catalogue(gallery or assets_directory() / "gallery")]
+    with SOUNDS.open(encoding="utf-8", newline="") as stream:
+        labels = sorted({row["label"] for row in csv.DictReader(stream)})
+    lines = (_DATA / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    own = [line for line in lines if line and not line.startswith("#")]
+    return list(dict.fromkeys([*captions, *(f"the sound of a {label}" for label in labels), *own]))
 
 
 def some_media(gallery: Path) -> list[Item]:

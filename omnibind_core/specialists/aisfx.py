@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from omnibind_core.errors import WeightsError
 from omnibind_core.media.audio import resample, windows
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import WheelMember
 from omnibind_core.types import Audio, FloatArray, Modality
-from omnibind_core.weights import WheelMember
 
 __all__ = ["RATE", "SPECS", "AiSfx", "build", "compress", "log_mel", "mel_filters", "mel_power"]
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
+from omnibind_core.store.weights import WeightSource
 from omnibind_core.types import Modality
-from omnibind_core.weights import WeightSource
 
 __all__ = ["Specialist", "SpecialistSpec", "unit"]
 

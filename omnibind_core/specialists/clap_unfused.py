@@ -17,7 +17,7 @@ from omnibind_core.specialists._tokens import Pieces
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import Specialist, SpecialistSpec
 from omnibind_core.specialists.clap import Clap, ClapSize
-from omnibind_core.weights import HubFile, read_tensors
+from omnibind_core.store.weights import HubFile, read_tensors
 
 __all__ = ["SPECS", "ClapUnfused", "build", "network", "slaney_filters"]
 

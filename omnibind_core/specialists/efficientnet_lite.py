@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import WheelMember
 from omnibind_core.types import Modality
-from omnibind_core.weights import WheelMember
 
 __all__ = ["SPECS", "EfficientNetLite", "build", "fit"]
 

@@ -22,8 +22,8 @@ from omnibind_core.specialists._imagebind import FRAMES, LONGEST, SIDE, ImageBin
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists._training_file import load_exactly
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import HubFile
 from omnibind_core.types import Audio, Modality
-from omnibind_core.weights import HubFile
 
 __all__ = ["SPECS", "ImageBind", "build", "clips", "pixels"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from omnibind_core.specialists.base import Specialist, SpecialistSpec
 from omnibind_core.specialists.open_clip_towers import OpenClipTower
-from omnibind_core.weights import HubFile
+from omnibind_core.store.weights import HubFile
 
 __all__ = ["SPECS", "MobileClip", "build"]
 

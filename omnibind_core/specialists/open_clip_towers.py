@@ -17,8 +17,8 @@ from omnibind_core.specialists._causal import cut, encode_text
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import HubFile, read_tensors
 from omnibind_core.types import Modality
-from omnibind_core.weights import HubFile, read_tensors
 
 __all__ = ["SPECS", "OpenClipTower", "build", "configuration", "network", "siglip_tokenizer"]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from omnibind_core.errors import OmniBindError
 from omnibind_core.specialists._training_file import load_exactly
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import CommittedFile, read_tensors
 from omnibind_core.types import Modality, PointCloud
-from omnibind_core.weights import CommittedFile, read_tensors
 
 __all__ = [
     "GROUPS",
@@ -178,7 +178,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         weights={"model": CommittedFile("mini/points.safetensors")},
         licence="Apache-2.0",
         paper="Ours; its parts after Yu et al., Point-BERT, arXiv 2111.14819; Qi et al., PointNet++, arXiv 1706.02413",
-        source="trained by `python -m omnibind_core.binding.train_points`, committed as assets/mini/points.safetensors",
+        source="trained by `python -m tools.mini.shapes`, committed as assets/mini/points.safetensors",
         parameters=2_012_128,
     ),
 )

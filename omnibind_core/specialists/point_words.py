@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import CommittedFile, read_tensors, take
 from omnibind_core.types import Modality
-from omnibind_core.weights import CommittedFile, read_tensors, take
 
 __all__ = ["SPECS", "PointWords", "build"]
 
@@ -29,7 +29,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         weights={"head": CommittedFile("mini/points_words.safetensors")},
         licence="Apache-2.0",
         paper="Ours; the head's form after Wang et al., OmniBind, arXiv 2407.11895",
-        source="trained by `python -m omnibind_core.binding.train_points`, committed in assets/mini",
+        source="trained by `python -m tools.mini.shapes`, committed in assets/mini",
         parameters=331_136,
         shares=("point_encoder",),
     ),

@@ -12,7 +12,7 @@ from omnibind_core.specialists.base import Builder, SpecialistSpec
 
 __all__ = ["all_specs", "find", "required"]
 
-_NOT_FAMILIES = {"base", "registry"}
+_NOT_FAMILIES = {"base", "load", "registry"}
 
 
 @cache

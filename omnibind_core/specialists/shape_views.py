@@ -69,14 +69,14 @@ class ShapeViews:
     def views(self, cloud: PointCloud) -> list[NDArray[np.uint8]]:
         """Draw the views that the tower sees: each (256, 256, 3) uint8 on white, in the order of :data:`VIEWS`."""
         # Importing numba takes a second: only who draws pays.
-        from omnibind_core.specialists import _raster
+        from omnibind_core.media import raster as _raster
 
         scene = _raster.prepare(cloud)
         return [_raster.render_scene(scene, azimuth, elevation, _SIZE) for azimuth, elevation in VIEWS]
 
     def warm(self) -> None:
         """Compile the renderer ahead of the first request (seconds once on a machine)."""
-        from omnibind_core.specialists import _raster
+        from omnibind_core.media import raster as _raster
 
         _raster.warm()
 

@@ -15,8 +15,8 @@ from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists._training_file import read_training_file
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import HubFile
 from omnibind_core.types import FloatArray, Modality
-from omnibind_core.weights import HubFile
 
 __all__ = ["SPECS", "PointEncoder", "Uni3D", "build", "farthest_points", "group", "network"]
 

@@ -17,8 +17,8 @@ from omnibind_core.specialists._htsat import HtsatSize, htsat_names, log_mel, ma
 from omnibind_core.specialists._tokens import Pieces
 from omnibind_core.specialists._training_file import load_exactly, read_training_file
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.store.weights import HubFile
 from omnibind_core.types import Audio, Modality
-from omnibind_core.weights import HubFile
 
 __all__ = ["RATE", "SPECS", "WavCaps", "WavCapsSize", "build", "network", "translate"]
 

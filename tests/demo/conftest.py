@@ -14,7 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from demo.service import Service
 from demo.settings import Settings
-from omnibind_core.config import assets_directory
+from omnibind_core.store.paths import assets_directory
 
 GALLERY = assets_directory() / "gallery"
 

@@ -15,7 +15,7 @@ from demo.examples import Examples
 from demo.service import Service
 from demo.settings import Options, Settings
 from demo.state import Visit
-from omnibind_core.gallery import Item
+from omnibind_core.store.catalogue import Item
 from omnibind_core.types import MODALITIES, Modality
 
 from .conftest import GALLERY

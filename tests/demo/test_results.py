@@ -14,7 +14,7 @@ import pytest
 from demo import results_view
 from demo.examples import Examples
 from demo.tabs import results
-from omnibind_core.binding.report import Chart, Report, Section, write_report
+from omnibind_core.evaluation.report import Chart, Report, Section, write_report
 
 from .test_render import EVIL, Checker
 

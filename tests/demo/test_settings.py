@@ -5,8 +5,8 @@ import pytest
 from demo.api import Api
 from demo.settings import Options, Settings
 from omnibind_core import cli
-from omnibind_core.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS
-from omnibind_core.gallery import MATCHES, Gallery
+from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS
+from omnibind_core.search.gallery import MATCHES, Gallery
 
 
 def test_command_line_beats_environment_beats_default(monkeypatch: pytest.MonkeyPatch) -> None:

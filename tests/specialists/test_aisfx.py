@@ -12,8 +12,8 @@ import torch
 from omnibind_core.errors import WeightsError
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.aisfx import RATE, AiSfx, Network, build, fit, log_mel, mel_filters, summarise
+from omnibind_core.store.weights import local_files
 from omnibind_core.types import Audio
-from omnibind_core.weights import local_files
 
 
 def beats(seconds: float, rate: int = RATE, hertz: float = 440.0) -> Audio:

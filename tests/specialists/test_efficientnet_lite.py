@@ -10,8 +10,8 @@ from PIL import Image as Pillow
 from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.efficientnet_lite import build, fit
+from omnibind_core.store.weights import local_files
 from omnibind_core.types import Image
-from omnibind_core.weights import local_files
 
 CPU = torch.device("cpu")
 CLASSES = {"cheetah1.jpg": {293}, "cheetah.jpg": {293}, "lion.jpg": {291}, "tower.jpg": {442, 497, 663, 668, 698, 832}}

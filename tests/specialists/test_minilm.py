@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.minilm import build
+from omnibind_core.store.weights import local_files
 from omnibind_core.types import Text
-from omnibind_core.weights import local_files
 
 CPU = torch.device("cpu")
 

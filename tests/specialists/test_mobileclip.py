@@ -154,6 +154,6 @@ def test_other_modalities_are_refused(ours):
 
 
 def test_its_licence_forbids_commercial_use():
-    from omnibind_core.preflight import is_commercial
+    from omnibind_core.machine.preflight import is_commercial
 
     assert not is_commercial(SPEC.licence)

@@ -7,10 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from omnibind_core.binding.vectors import tower
-from omnibind_core.config import assets_directory
 from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.media import load
+from omnibind_core.specialists.load import tower
 from omnibind_core.specialists.point_encoder import (
     GROUPS,
     SAMPLES,
@@ -24,6 +23,7 @@ from omnibind_core.specialists.point_encoder import (
     groups_of,
     sphere,
 )
+from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import PointCloud
 
 SHAPES = assets_directory() / "gallery" / "shapes"

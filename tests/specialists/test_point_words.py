@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from omnibind_core import media
-from omnibind_core.binding.vectors import tower
-from omnibind_core.config import assets_directory, load_preset
+from omnibind_core.binding.projectors import Projectors
 from omnibind_core.errors import OmniBindError
-from omnibind_core.projectors import Projectors
+from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists.base import unit
+from omnibind_core.specialists.load import tower
+from omnibind_core.store.paths import assets_directory
+from omnibind_core.store.weights import read_tensors
 from omnibind_core.types import Text
-from omnibind_core.weights import read_tensors
 
 SHAPES = ["dog-1", "electric-guitar-1", "truck-1"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from omnibind_core.config import load_preset
+from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists.registry import all_specs, required
 from omnibind_core.types import MODALITIES
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from omnibind_core.specialists.registry import all_specs, find, required
+from omnibind_core.store.weights import CommittedFile, HubFile, WheelMember
 from omnibind_core.types import MODALITIES
-from omnibind_core.weights import CommittedFile, HubFile, WheelMember
 
 SPECS = all_specs()
 

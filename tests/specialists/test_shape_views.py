@@ -11,8 +11,8 @@ from omnibind_core.errors import OmniBindError
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.shape_views import VIEWS
+from omnibind_core.store.weights import local_files
 from omnibind_core.types import Image, PointCloud, Surface
-from omnibind_core.weights import local_files
 
 CPU = torch.device("cpu")
 

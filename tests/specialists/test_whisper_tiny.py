@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from omnibind_core.config import assets_directory
 from omnibind_core.errors import WeightsError
 from omnibind_core.media.audio import load_audio, resample
 from omnibind_core.specialists import registry
@@ -25,8 +24,9 @@ from omnibind_core.specialists.whisper_tiny import (
     mel_filters,
     mel_power,
 )
+from omnibind_core.store.paths import assets_directory
+from omnibind_core.store.weights import local_files
 from omnibind_core.types import Audio, FloatArray
-from omnibind_core.weights import local_files
 
 
 def beats(seconds: float, rate: int = RATE, hertz: float = 440.0) -> Audio:

@@ -1,0 +1,1 @@
+"""Tasks with n, chance and interval, and the page that shows them."""

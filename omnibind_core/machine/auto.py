@@ -1,0 +1,91 @@
+"""The best preset that this machine and its network can run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from functools import cache
+
+from omnibind_core.machine.plans import choose_plan, free_in_machine, free_on_card, light_needs, needs
+from omnibind_core.machine.preflight import file_rows, free_on_disk
+from omnibind_core.machine.runtime import choose_device
+from omnibind_core.presets.preset import load_preset
+from omnibind_core.store.paths import is_offline
+
+__all__ = ["best_preset", "hub_answers"]
+
+log = logging.getLogger(__name__)
+
+_BEST_FIRST = ("full", "large", "base")
+_LIGHT, _FALLBACK = "lite", "mini"
+_TIMEOUT = 5.0  # seconds
+
+
+def hub_answers() -> bool:
+    """Whether the Hub (or ``$HF_ENDPOINT``) can be reached from here."""
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    if not address.startswith(("https://", "http://")):
+        return False
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_TIMEOUT):
+            return True
+    except urllib.error.HTTPError:  # an answer all the same
+        return True
+    except OSError:
+        return False
+
+
+def best_preset(
+    device: str = "auto", *, offline: bool | None = None, reachable: Callable[[], bool] = hub_answers
+) -> str:
+    """Choose a preset: the largest published one that fits a card, the disk and the network here; lite; or mini.
+
+    Without a card the published presets take many seconds for an answer, and are not looked at.
+
+    Parameters
+    ----------
+    device : str
+        As for :meth:`omnibind_core.binder.OmniBind.from_pretrained`.
+    offline : bool, optional
+        True counts only what is on this machine; None reads ``OMNIBIND_OFFLINE``.
+    reachable : callable
+        Asked at most once, and only where files are missing.
+
+    Returns
+    -------
+    str
+        Its name; the log says why.
+    """
+    chosen = choose_device(device)
+    card = free_on_card(chosen)
+    offline = is_offline() if offline is None else offline
+    answers = cache(lambda: not offline and reachable())
+    reasons = [] if card is not None else [f"full, large, base: want a CUDA card, and the device here is {chosen}"]
+    for name in (*_BEST_FIRST, _LIGHT) if card is not None else (_LIGHT,):
+        fits, reason = _fits(name, card, answers)
+        if fits:
+            log.warning("preset %s, %s%s", name, reason, "".join(f"; not {why}" for why in reasons))
+            return name
+        reasons.append(f"{name}: {reason}")
+    log.warning("preset %s: %s", _FALLBACK, "".join(f"not {why}; " for why in reasons).removesuffix("; "))
+    return _FALLBACK
+
+
+def _fits(name: str, card: int | None, answers: Callable[[], bool]) -> tuple[bool, str]:
+    """Tell whether a preset can be run here, and what decided."""
+    preset = load_preset(name)
+    missing = [row for row in file_rows(preset) if not row.cached]
+    wanted = sum(row.about for row in missing)
+    if missing and not answers():
+        return False, f"{missing[0].label} is not here and the Hub cannot be reached"
+    if wanted > free_on_disk():
+        return False, f"its files need {wanted / 1e9:.1f} GB of disk"
+    if name != _LIGHT:
+        plan, reason = choose_plan(needs(preset, card=card), card, free_in_machine())
+        return plan is not None, f"plan {plan}: {reason}" if plan else reason
+    memory, free = light_needs(preset), free_in_machine()
+    fetching = f", {wanted / 1e9:.1f} GB to fetch" if missing else ""
+    return memory <= free, f"{memory / 1e9:.1f} GB of memory ({free / 1e9:.1f} free){fetching}"

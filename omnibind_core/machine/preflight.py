@@ -1,0 +1,148 @@
+"""What a preset will fetch, said before anything is fetched: files, sizes, room on the disk, licences."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from omnibind_core.errors import WeightsError
+from omnibind_core.machine.cost import family, heads_bytes
+from omnibind_core.presets.preset import Preset
+from omnibind_core.specialists.registry import find, required
+from omnibind_core.store.paths import cache_directory
+from omnibind_core.store.weights import HubFile, WeightSource, is_cached
+
+__all__ = ["FileRow", "announce", "file_rows", "free_on_disk", "is_commercial", "licences"]
+
+log = logging.getLogger(__name__)
+
+# Bytes of a file for each of our parameters, where its size is not known here: float32, unless a training script left
+# two states of its optimizer beside each number; ImageBind's holds other senses' towers too.
+_BYTES, _BYTES_OF = 4.0, {"wavcaps": 12.0, "clap": 12.0, "imagebind": 4.5}
+_TOKENIZER = 4_000_000  # bytes; the published ones have 0.5 to 2.5 million
+_SLACK = 1_000_000_000  # bytes that stay free on the disk
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """One file that a preset needs.
+
+    Attributes
+    ----------
+    owner : str
+        What people read: the specialist's title, or "projectors and routers".
+    label : str
+        Repository and path.
+    bytes : int or None
+        Its size; None where its publisher's is not known here.
+    about : int
+        The size, or an estimate by the number of parameters.
+    cached : bool
+        Whether it is on this machine.
+    licence : str
+        Of the weights.
+    """
+
+    owner: str
+    label: str
+    bytes: int | None
+    about: int
+    cached: bool
+    licence: str
+
+
+def file_rows(preset: Preset, names: Iterable[str] | None = None) -> list[FileRow]:
+    """List what is fetched for a preset, each file once.
+
+    Parameters
+    ----------
+    preset : Preset
+        Of which.
+    names : iterable of str, optional
+        Only these specialists and the projectors; None takes all of the preset's.
+
+    Returns
+    -------
+    list of FileRow
+        Without the files that are committed with the project.
+    """
+    rows = list(_heads(preset))
+    for name in required(list(names if names is not None else preset.specialists())):
+        spec = find(name)[0]
+        each = _BYTES_OF.get(family(name), _BYTES)
+        parts = max(1, sum(role != "tokenizer" for role in spec.weights))
+        for role, source in spec.weights.items():
+            guess = _TOKENIZER if role == "tokenizer" else int(each * spec.parameters / parts)
+            rows.append(_row(spec.title, source, guess, spec.licence))
+    return list({row.label: row for row in rows}.values())
+
+
+def _heads(preset: Preset) -> Iterator[FileRow]:
+    for source in preset.files.values():
+        if isinstance(source, HubFile):
+            yield _row("projectors and routers", source, heads_bytes(preset), preset.licence)
+
+
+def _row(owner: str, source: WeightSource, guess: int, licence: str) -> FileRow:
+    member = getattr(source, "member", getattr(source, "filename", ""))
+    label = source.label if source.label.endswith(member) else f"{source.label}, {member}"
+    return FileRow(owner, label, source.size, source.size or guess, is_cached(source), licence)
+
+
+def is_commercial(licence: str) -> bool:
+    """Whether a licence's identifier does not say that commercial use is forbidden."""
+    return "-NC" not in licence and "non-commercial" not in licence
+
+
+def licences(preset: Preset, names: Iterable[str] | None = None) -> dict[str, list[str]]:
+    """Give {licence: titles of the specialists under it}, those that forbid commercial use first."""
+    found: dict[str, list[str]] = {}
+    for name in required(list(names if names is not None else preset.specialists())):
+        spec = find(name)[0]
+        found.setdefault(spec.licence, []).append(spec.title)
+    return dict(sorted(found.items(), key=lambda row: (is_commercial(row[0]), row[0])))
+
+
+def free_on_disk() -> int:
+    """Bytes that are free where weights are kept."""
+    folder = Path(os.environ.get("HF_HUB_CACHE", cache_directory())).expanduser()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def announce(preset: Preset, names: Iterable[str]) -> None:
+    """Say what is about to be fetched and under which licence, and see that it has room; nothing where all is here.
+
+    Parameters
+    ----------
+    preset : Preset
+        What is about to be loaded.
+    names : iterable of str
+        Which of its specialists.
+
+    Raises
+    ------
+    WeightsError
+        The disk has too little room.
+    """
+    chosen = list(names)
+    missing = [row for row in file_rows(preset, chosen) if not row.cached]
+    if not missing:
+        return
+    wanted, free = sum(row.about for row in missing), free_on_disk()
+    for licence, titles in licences(preset, chosen).items():
+        if not is_commercial(licence):
+            log.warning("preset %s is not for commercial use: %s (%s)", preset.name, ", ".join(titles), licence)
+    log.info("%d files to fetch, about %.1f GB; %.1f GB free", len(missing), wanted / 1e9, free / 1e9)
+    if wanted + _SLACK > free:
+        raise WeightsError(
+            f"{free / 1e9:.1f} GB free for the {len(missing)} files of preset '{preset.name}' that are not here yet, "
+            f"from {missing[0].label} on",
+            f"about {(wanted + _SLACK) / 1e9:.1f} GB",
+            "make room, or set OMNIBIND_CACHE to a folder on a larger disk",
+        )

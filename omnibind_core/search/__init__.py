@@ -1,0 +1,1 @@
+"""Query and answers: terms, index, gallery, classification."""

@@ -1,0 +1,1 @@
+"""What lies on disk: paths, weights, shards of rows, the catalogue."""

@@ -1,0 +1,57 @@
+"""``python -m omnibind_core.training plan.toml``: from pools to a preset folder; started again, it goes on.
+
+Several processes: ``accelerate launch --num_processes 2 -m omnibind_core.training plan.toml``, or ``torchrun``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from omnibind_core.errors import OmniBindError
+from omnibind_core.machine.runtime import choose_device
+from omnibind_core.training.pipeline import run
+from omnibind_core.training.plan import read_plan
+from omnibind_core.training.processes import join, leave, rank
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train what a plan says.
+
+    Returns
+    -------
+    int
+        0, or 2 where a person has to correct something: said on standard error.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m omnibind_core.training", description="Train projectors and routers."
+    )
+    parser.add_argument("plan", type=Path, help="TOML; its form is described in omnibind_core/training/plan.py")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU; results repeat to the bit only with one")
+    options = parser.parse_args(arguments)
+    before = torch.get_num_threads()
+    torch.set_num_threads(options.threads)
+    try:
+        device = join(str(choose_device(options.device)))
+        logging.basicConfig(level=logging.WARNING if rank() else logging.INFO, format="%(message)s")
+        path = run(read_plan(options.plan), device=device)
+        logging.getLogger(__name__).info("written: %s", path)
+    except OmniBindError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    finally:
+        leave()
+        torch.set_num_threads(before)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

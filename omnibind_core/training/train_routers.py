@@ -1,0 +1,232 @@
+"""Routing: a router per modality, trained with all projectors frozen (arXiv 2407.11895, section 3.3).
+
+Two objectives: cross-modal alignment, InfoNCE over all pairs of the modalities' routed vectors; and language
+decoupling for the text router, in the form of :func:`omnibind_core.training.losses.decoupling`, which is our own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from omnibind_core.binder import bind
+from omnibind_core.binding.forms import Temperature, seeded
+from omnibind_core.binding.projectors import Projectors
+from omnibind_core.presets.preset import Preset
+from omnibind_core.training.loop import Recipe, TrainingError, batch_rows, exact, train
+from omnibind_core.training.losses import cross_modal, decoupling, domain_shares
+from omnibind_core.training.processes import BatchNorm, gather, own
+from omnibind_core.training.pseudo_pairs import PseudoPairs, Vectors
+from omnibind_core.training.train_projectors import digest
+from omnibind_core.types import FloatArray, Modality
+
+__all__ = ["HIDDEN", "MIDDLE", "Languages", "export_routers", "new_router", "train_routers"]
+
+HIDDEN, MIDDLE = 512, 100
+"""Widths of the published routers' two middle layers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Languages:
+    """What the text router is told about the pool of texts.
+
+    Attributes
+    ----------
+    domains : mapping of Modality to sequence of str
+        Members whose text encoders speak the language of that modality's captions.
+    targets : Tensor, shape (n, domains), bool
+        For each text of the pool, in the order of `domains`; see
+        :func:`omnibind_core.training.losses.domain_targets`.
+    rows : Tensor, shape (m,), int64, optional
+        Texts that the loss may draw; None: all.
+    """
+
+    domains: Mapping[Modality, Sequence[str]]
+    targets: Tensor
+    rows: Tensor | None = None
+
+
+def new_router(width: int, members: int, seed: int, hidden: int = HIDDEN) -> nn.Sequential:
+    """Make a router of the published form, without its last sigmoid and softmax.
+
+    Parameters
+    ----------
+    width : int
+        Of its input: the sum of its spaces' widths.
+    members : int
+        Columns of its output.
+    seed : int
+        Of its first weights.
+    hidden : int
+        Width of its first layer.
+    """
+
+    def make() -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(width, hidden), BatchNorm(hidden), nn.ReLU(),
+            nn.Linear(hidden, MIDDLE), BatchNorm(MIDDLE), nn.Tanh(), nn.Linear(MIDDLE, members),
+        )  # fmt: skip
+
+    return seeded(make, seed)
+
+
+def train_routers(
+    preset: Preset,
+    projectors: Projectors,
+    vectors: Vectors,
+    pairs: PseudoPairs,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    languages: Languages | None = None,
+    hidden: int = HIDDEN,
+    device: str = "cpu",
+) -> tuple[dict[Modality, nn.Module], FloatArray]:
+    """Train the routers of all modalities for which the preset says "mlp"; the others stay flat.
+
+    Parameters
+    ----------
+    preset : Preset
+        Says what members there are and what each router reads, and with which scale.
+    projectors : Projectors
+        The preset's, frozen, on `device`.
+    vectors : mapping
+        Rows of each pool by space: all spaces that :meth:`Preset.spaces_of` names for its modality.
+    pairs : PseudoPairs
+        Which items belong together.
+    recipe : Recipe
+        How.
+    folder : Path
+        For checkpoints.
+    languages : Languages, optional
+        For the decoupling loss; None trains without it.
+    hidden : int
+        Width of the routers' first layers.
+    device : str
+        Where it is trained.
+
+    Returns
+    -------
+    dict of Modality to Module
+        Routers in evaluation mode, on the CPU; see :func:`export_routers`.
+    ndarray, shape (steps,), float32
+        Learning curve.
+
+    Raises
+    ------
+    TrainingError
+        Nothing to train, vectors that are missing, or checkpoints of another training.
+    PresetError
+        Domains that do not fit the members.
+    """
+    trained: list[Modality] = [m for m in preset.members if preset.routers[m].kind == "mlp"]
+    lacking = [f"{m}/{s}" for m in preset.members for s in preset.spaces_of(m) if s not in vectors.get(m, {})]
+    if not trained or lacking:
+        raise TrainingError(
+            f"preset '{preset.name}' with routers to train for {trained}, vectors missing for {lacking}",
+            "at least one router of kind mlp, and all vectors",
+            "correct the preset or extract the pools",
+        )
+    if languages is not None and len(languages.targets) != len(_any_rows(vectors, "text")):
+        raise TrainingError(
+            f"{len(languages.targets)} targets for {len(_any_rows(vectors, 'text'))} texts", "one each", "correct them"
+        )
+    shares, targets, drawable = torch.zeros(0), torch.zeros(0), torch.zeros(0)
+    if languages is not None:
+        names = [member.name for member in preset.members["text"]]
+        shares = domain_shares(names, languages.domains, list(languages.domains)).to(device)
+        targets = languages.targets
+        drawable = torch.arange(len(targets)) if languages.rows is None else languages.rows
+    routers = nn.ModuleDict()
+    for number, modality in enumerate(trained):
+        width = sum(vectors[modality][space].width for space in preset.routers[modality].inputs)
+        routers[modality] = new_router(width, len(preset.members[modality]), recipe.seed + number, hidden)
+    whole = nn.ModuleDict({"routers": routers, "temperature": Temperature(recipe.scale, learnable=recipe.learn_scale)})
+    whole.to(device)
+
+    def weigh(modality: Modality, read: Mapping[str, Tensor], n: int) -> Tensor:
+        spec = preset.routers[modality]
+        if modality not in trained:
+            flat = spec.weights or (1 / len(preset.members[modality]),) * len(preset.members[modality])
+            return torch.tensor(flat, device=device).expand(n, -1)
+        logits = routers[modality](torch.cat([read[space] for space in spec.inputs], dim=1))
+        weights: Tensor = torch.softmax(spec.scale * torch.sigmoid(logits.float()), dim=1)
+        return weights
+
+    def routed(modality: Modality, rows: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
+        n, rows = len(rows), rows[own(len(rows))]
+        read = {s: torch.from_numpy(vectors[modality][s].take(rows)).to(device) for s in preset.spaces_of(modality)}
+        with torch.no_grad():
+            projected = projectors(modality, read)
+        weights = weigh(modality, read, len(rows))
+        return gather(bind(preset.members[modality], projected, weights), n), gather(weights, n)
+
+    def loss_of(step: int, generator: torch.Generator) -> Tensor:
+        rows = batch_rows(recipe.seed, step, len(pairs), recipe.batch)
+        items = {m: pairs.items[m][rows] for m in preset.members}
+        bound: dict[Modality, Tensor] = {}
+        decoupled = torch.zeros((), device=device)
+        for modality in preset.members:
+            # A missing item is stood for by the first of its pool, and left out of the loss.
+            asked = np.maximum(items[modality], 0)
+            if modality == "text" and languages is not None:
+                drawn = drawable[torch.randint(len(drawable), (recipe.batch,), generator=generator)].numpy()
+                asked = np.concatenate([asked, drawn])
+            out, weights = routed(modality, asked)
+            bound[modality] = out[: len(rows)]
+            if modality == "text" and languages is not None:
+                drawn_weights = weights[len(rows) :]
+                wanted = targets[torch.from_numpy(asked[len(rows) :])].to(device)
+                with exact(device):
+                    decoupled = decoupling(drawn_weights, shares, wanted)
+        there = {m: torch.from_numpy(i).to(device) for m, i in items.items()}
+        with exact(device):
+            return cross_modal(bound, whole["temperature"](), there) + recipe.decoupling * decoupled
+
+    identity = {
+        "preset": json.loads(preset.text),
+        "tuples": digest(pairs.source, *(pairs.items[m] for m in sorted(pairs.items))),
+        "vectors": digest(*(vectors[m][s].chunk(0, 256) for m in preset.members for s in preset.spaces_of(m))),
+        "languages": None
+        if languages is None
+        else [dict(languages.domains), digest(targets.numpy(), drawable.numpy())],
+    }
+    curve = train(whole, loss_of, recipe, folder / "routers", identity=identity, title="routers", device=device)
+    return {m: routers[m].cpu() for m in trained}, curve
+
+
+def _any_rows(vectors: Vectors, modality: Modality) -> Any:
+    return next(iter(vectors.get(modality, {}).values()), ())
+
+
+def export_routers(path: Path, routers: Mapping[Modality, nn.Module], about: Mapping[str, Any]) -> None:
+    """Write routers as safetensors of their own type, as :mod:`omnibind_core.binding.routers` reads kind "mlp".
+
+    Parameters
+    ----------
+    path : Path
+        The file; its tensors are ``"<modality>.0.weight"`` and so on, for the prefix ``"<modality>."``.
+    routers : mapping of Modality to Module
+        From :func:`train_routers`.
+    about : mapping of str to JSON values
+        Goes into the metadata.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {
+        f"{modality}.{name}": value.detach().cpu().contiguous()
+        for modality, router in routers.items()
+        for name, value in router.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file(dict(sorted(tensors.items())), part, {"about": json.dumps(about, sort_keys=True)})
+    part.replace(path)

@@ -1,0 +1,51 @@
+"""Rooms and arrows: a later room may import an earlier one, never the reverse, and no import runs in a circle.
+
+docs/architecture.md holds the drawing that this walk gives; `python -m tools.rooms --write` renews it.
+"""
+
+from pathlib import Path
+
+from tools.rooms import MAY, circles, drawing, imports, modules, room_of, upward
+
+ROOT = Path(__file__).parent.parent
+FOUND = imports(modules(ROOT))
+
+
+def test_every_module_has_a_room():
+    assert {room_of(module) for module in FOUND} == set(MAY)
+
+
+def test_no_arrow_runs_upward():
+    assert upward(FOUND) == []
+
+
+def test_no_circle():
+    assert circles(FOUND) == []
+
+
+def test_only_the_demo_imports_gradio():
+    outside = imports(modules(ROOT), outside=True)
+    core = {name for module, names in outside.items() if module.startswith("omnibind_core") for name in names}
+    assert not [name for name in core if name.split(".")[0] in {"gradio", "gradio_client"}]
+
+
+def test_the_walk_sees_what_it_shall_find(tmp_path):
+    package = tmp_path / "omnibind_core"
+    for name, text in {
+        "store/paths.py": "from omnibind_core.search import gallery\n",
+        "search/gallery.py": "def late():\n    import omnibind_core.store.paths\n",
+        "search/__init__.py": "",
+        "store/__init__.py": "",
+        "__init__.py": "",
+    }.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = imports(modules(tmp_path))
+    assert upward(found) == ["omnibind_core.store.paths -> omnibind_core.search.gallery (store may not import search)"]
+    assert circles(found) == [["omnibind_core.search.gallery", "omnibind_core.store.paths"]]
+
+
+def test_the_drawing_is_the_walk():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert drawing(FOUND) in page, "run `python -m tools.rooms --write`"

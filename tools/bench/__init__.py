@@ -1,0 +1,1 @@
+"""Times and costs, side by side with what they are compared to."""

@@ -1,0 +1,234 @@
+"""`make bench`: medians of several runs on this machine, side by side with what they are compared to.
+
+python -m tools.bench            everything
+python -m tools.bench heads      stacked heads against a loop over them
+python -m tools.bench queries    each modality end to end and per stage, gallery build, memory
+python -m tools.bench start      process start to first page, and to models ready
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import resource
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def timed(run: Callable[[], object], runs: int = 7, warmup: int = 2) -> float:
+    """Median seconds of several runs."""
+    for _ in range(warmup):
+        run()
+    taken = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return median(taken)
+
+
+def paired(
+    a: Callable[[], object], b: Callable[[], object], runs: int = 7, warmup: int = 2
+) -> tuple[float, float, float]:
+    """Run two things in turn: median seconds of each, and the median of their ratios a / b, run by run."""
+    for _ in range(warmup):
+        a()
+        b()
+    rows = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        a()
+        middle = time.perf_counter()
+        b()
+        rows.append((middle - start, time.perf_counter() - middle))
+    return median(x for x, _ in rows), median(y for _, y in rows), median(x / y for x, y in rows)
+
+
+def heads() -> None:
+    """Stacked heads of the published presets against a loop over them, as in the published code."""
+    print("\n## Stacked heads against a loop over the heads, text (all spaces), median of 7 pairs\n")
+    columns = ("preset", "batch", "loop float32, ms", "stacked float32, ms", "ratio", "stacked bfloat16, ms", "ratio")
+    print(f"| {' | '.join(columns)} | largest difference |")
+    print(f"|{'---|' * (len(columns) + 1)}")
+    for name in ("base", "large", "full"):
+        _heads_of(name)
+
+
+def _heads_of(name: str) -> None:
+    import torch
+    from torch.nn.functional import normalize
+
+    from omnibind_core.binding.projectors import Projectors
+    from omnibind_core.presets.preset import load_preset
+
+    preset = load_preset(name)
+    spaces = [s for s in preset.spaces_of("text") if preset.spaces[s].heads["text"].kind == "mlp"]
+    loop, tensors = _loop(preset, spaces)
+    full = Projectors(preset, {"checkpoint": tensors})
+    half = Projectors(preset, {"checkpoint": tensors}, dtype=torch.bfloat16)
+
+    def by_loop(x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {s: torch.stack([normalize(head(x[s]), dim=1) for head in loop[s]]).mean(0) for s in x}
+
+    for batch in (1, 16, 64):
+        draw = torch.Generator().manual_seed(batch)
+        x = {s: normalize(torch.randn(batch, preset.spaces[s].width, generator=draw), dim=1) for s in spaces}
+        with torch.inference_mode():
+            slow, quick, ratio = paired(partial(by_loop, x), partial(full, "text", x))
+            _, quicker, ratio_half = paired(partial(by_loop, x), partial(half, "text", x))
+            exact, approximate = by_loop(x), half("text", x)
+        difference = max(float((exact[s] - approximate[s]).abs().max()) for s in x)
+        figures = (1e3 * slow, 1e3 * quick, ratio, 1e3 * quicker, ratio_half)
+        print(f"| {name} | {batch} | {' | '.join(f'{f:.2f}' for f in figures)} | {difference:.1e} |", flush=True)
+
+
+def _loop(preset, spaces):  # type: ignore[no-untyped-def]
+    """Build the published form: one module a head, BatchNorm as it was trained."""
+    import torch
+    from torch import nn
+
+    generator = torch.Generator().manual_seed(0)
+    modules: dict[str, list[nn.Module]] = {}
+    tensors: dict[str, torch.Tensor] = {}
+    for space in spaces:
+        head, d = preset.spaces[space].heads["text"], preset.spaces[space].width
+        for prefix in head.prefixes():
+            module = nn.Sequential(
+                nn.Linear(d, 2048),
+                nn.BatchNorm1d(2048),
+                nn.ReLU(),
+                nn.Linear(2048, preset.width),
+                nn.BatchNorm1d(preset.width),
+            )
+            with torch.no_grad():
+                for layer in module:
+                    if isinstance(layer, nn.BatchNorm1d):
+                        layer.running_var.uniform_(0.5, 1.5, generator=generator)
+                        layer.running_mean.normal_(0, 0.1, generator=generator)
+            modules.setdefault(space, []).append(module.eval())
+            tensors.update({prefix + key: value for key, value in module.state_dict().items()})
+    return modules, tensors
+
+
+def queries() -> None:
+    from omnibind_core.binder import OmniBind
+    from omnibind_core.machine.runtime import tune_threads
+    from omnibind_core.search.compose import Term
+    from omnibind_core.search.gallery import Gallery
+
+    start = time.perf_counter()
+    threads = tune_threads()
+    model = OmniBind.from_pretrained("mini")
+    gallery = Gallery.load(model)
+    ready = time.perf_counter() - start
+    examples: dict[str, list[object]] = {"text": ["a dog barks at the postman"]}
+    for modality in ("image", "audio", "point"):
+        examples[modality] = [gallery.path(i) for i in gallery.items if i.modality == modality][:6]
+    examples["audio"] = [_ten_seconds(gallery)]
+    print(f"\n## Queries with `mini`, {threads} threads, {len(gallery)} items, median of 7 runs after 2\n")
+    print("| query | end to end, ms | of which |")
+    print("|---|---|---|")
+    for modality, files in examples.items():
+        stages: list[dict[str, float]] = []
+
+        def query(modality: str = modality, files: list[object] = files, stages: list = stages) -> None:  # type: ignore[type-arg]
+            item = files[len(stages) % len(files)]
+            bound = model.embed(modality, [item])
+            before = time.perf_counter()
+            gallery.search([Term(bound.vectors[0], 1.0, modality)], 8)
+            stages.append({**bound.timings, "search": time.perf_counter() - before})
+
+        seconds = timed(query)
+        medians = {name: median(row[name] for row in stages[2:]) for name in stages[0]}
+        parts = ", ".join(f"{name} {1e3 * taken:.0f}" for name, taken in medians.items())
+        print(f"| {modality} | {1e3 * seconds:.0f} | {parts} |")
+    step = max(1, len(gallery) // 60)
+    sample = [item for item in gallery.items[::step] if item.file]
+    begin = time.perf_counter()
+    for item in sample:
+        model.embed(item.modality, [gallery.path(item)])
+    per_item = (time.perf_counter() - begin) / len(sample)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    print(f"\nModels and gallery ready after {ready:.1f} s. Gallery build: {1e3 * per_item:.0f} ms per item.")
+    print(f"Peak memory {peak:.2f} GB, largest decoding process {children:.2f} GB.")
+
+
+def _ten_seconds(gallery):  # type: ignore[no-untyped-def]
+    """Repeat a real sound to 10 s."""
+    import numpy as np
+    import soundfile
+
+    path = next(gallery.path(item) for item in gallery.items if item.modality == "audio" and item.concept == "dog")
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return rate, np.resize(samples.mean(axis=1), 10 * rate)
+
+
+def start(runs: int = 5) -> None:
+    pages, readies = [], []
+    for _ in range(runs):
+        page, ready = _start_once()
+        pages.append(page)
+        readies.append(ready)
+    print(f"\n## Start of the application, median of {runs} warm starts\n")
+    print(
+        f"First page after {median(pages):.1f} s (worst {max(pages):.1f}); models ready after {median(readies):.1f} s"
+    )
+    print(f"(worst {max(readies):.1f}).")
+
+
+def _start_once() -> tuple[float, float]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        page = _wait(lambda: urllib.request.urlopen(address, timeout=5).status == 200) - begin
+        from gradio_client import Client
+
+        client = Client(address, verbose=False)
+        client.predict(text="a dog barks", api_name="/search")  # answers as soon as the models are there
+        ready = time.perf_counter() - begin
+    finally:
+        process.terminate()
+        process.wait()
+    return page, ready
+
+
+def _wait(done: Callable[[], bool], limit: float = 60.0) -> float:
+    end = time.perf_counter() + limit
+    while time.perf_counter() < end:
+        with contextlib.suppress(OSError):
+            if done():
+                return time.perf_counter()
+        time.sleep(0.05)
+    raise TimeoutError("the page did not show")
+
+
+def main() -> None:
+    parts = {"start": start, "queries": queries, "heads": heads}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; default: all")
+    chosen = parser.parse_args().parts or list(parts)
+    print(f"# Measured on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    for name in chosen:
+        parts[name]()
+
+
+if __name__ == "__main__":
+    main()

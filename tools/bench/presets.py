@@ -1,0 +1,129 @@
+"""`make bench-presets`: what one input costs in the published presets, counted on the meta device, without weights.
+
+Prints Markdown. docs/presets.md is its output, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+NAMES = {"text": "sentence", "image": "picture", "audio": "sound of 10 s", "point": "shape"}
+HEAD = """\
+# What the published presets cost
+
+Printed by `make bench-presets`: counted on torch's meta device, so exact, the same on every machine, and without
+weights. GFLOP are billions of floating-point operations in matrix products and convolutions (a multiplication and an
+addition are two). GB read are the bytes of the weights that one input reads, at two bytes each (bfloat16) on both
+sides; at batch 1 they decide how long a fast card takes. The sentence has {pieces} pieces, the shape 10,000 points.
+
+"Published" is the authors' inference code (zehanwang01/OmniBind, `omni_model/experts.py`): each Uni3D member runs
+EVA02-CLIP-E-14+'s picture or sentence tower again (four runs in large and full, two in base), each SigLIP call runs its
+other tower on a dummy, and towers that read from left to right run 77 places for every sentence. "Ours" runs each tower
+once, only the one that the input needs, and only as far as the sentence goes (SigLIP reads both ways and always runs
+64 places). The vectors are the same: what is left out is computed twice, or not used.
+"""
+FOOT = """\
+What remains in `full` for a picture is EVA-CLIP-18B itself (9,121 GFLOP), which nobody runs twice; in `base` there is
+only one EVA02-E run and no SigLIP to save. Sounds and shapes were never computed twice.
+"""
+
+
+def rows() -> list[str]:
+    """Lines of the table of costs."""
+    from omnibind_core.machine.cost import table
+    from omnibind_core.presets.preset import load_preset
+
+    lines = [
+        "| preset | input | published GFLOP | our GFLOP | share | published GB read | our GB read | share |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for preset in ("base", "large", "full"):
+        costs = table(load_preset(preset))
+        for modality, name in NAMES.items():
+            theirs, own = costs[modality]
+            lines.append(
+                f"| {preset} | {name} | {theirs.operations / 1e9:,.1f} | {own.operations / 1e9:,.1f} "
+                f"| {own.operations / theirs.operations:.2f} | {2 * theirs.weights / 1e9:.2f} "
+                f"| {2 * own.weights / 1e9:.2f} | {own.weights / theirs.weights:.2f} |"
+            )
+    return lines
+
+
+PLANS = """\
+## Memory plans
+
+`from_pretrained(..., plan="auto")` takes the first of these that fits what is free (`omnibind_core/machine/memory.py`):
+`resident`, all weights on the card in bfloat16; `int8`, large matrices in eight bits with a scale for each 64 numbers,
+tower by tower where its vectors change by less than 1 % (one minus the cosine, measured while loading); `streamed`:
+what does not fit the card stays in pinned memory and comes when it is read, with the vectors of `resident`. Card: free
+bytes needed, {reserve:.1f} GB for CUDA and for computing included. Machine: at most, while loading; for `streamed`
+beside a 24 GB card, which is filled first.
+"""
+SECONDS = """\
+Seconds for one input are **estimates, not measurements**: {flops:.0f} TFLOP/s, {memory:.1f} TB/s on the card and
+{bus:.0f} GB/s to it (a 24 GB card of 2022 on PCIe 4 reaches about this), one input at a time, without decoding and
+without the time to start kernels, which adds tens of milliseconds.
+"""
+FLOPS, MEMORY, BUS = 100e12, 0.8e12, 20e9  # a second
+CARDS = (("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
+
+
+def plan_rows() -> list[str]:
+    """Lines of the table of memory plans."""
+    from omnibind_core.machine.plans import needs
+    from omnibind_core.presets.preset import load_preset
+
+    lines = ["| preset | plan | card GB | machine GB |", "|---|---|---:|---:|"]
+    for name in ("base", "large", "full"):
+        found = needs(load_preset(name), card=23_500_000_000)
+        lines += [f"| {name} | {one.plan} | {one.card / 1e9:.1f} | {one.machine / 1e9:.1f} |" for one in found]
+    return lines
+
+
+def second_rows() -> list[str]:
+    """Lines of the table of estimated seconds."""
+    from omnibind_core.machine.cost import ours, work
+    from omnibind_core.machine.plans import choose_plan, needs, shares_on_card
+    from omnibind_core.presets.preset import load_preset
+
+    lines = [
+        f"| preset | card | plan | {' | '.join(NAMES.values())} | data to the card for a picture |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, size in CARDS:
+        preset, card = load_preset(name), int(size * 1e9 - 0.5e9)
+        plan, _ = choose_plan(needs(preset, card=card), card, 1 << 62)
+        there = shares_on_card(preset, card)
+        cells, travels = [], {}
+        for modality in NAMES:
+            cost = ours(preset, modality)
+            towers = preset.towers_of(modality)
+            away = sum(2 * work(tower, modality).weights * (1 - there[tower]) for tower in towers)
+            travels[modality] = away if plan == "streamed" else 0.0
+            # int8: a byte is read, two are written and read again.
+            reading = (5 if plan == "int8" else 2) * cost.weights / MEMORY
+            seconds = max(cost.operations / FLOPS, reading) + travels[modality] / BUS
+            cells.append(f"{seconds:.3f}")
+        lines.append(f"| {name} | {size} GB | {plan} | {' | '.join(cells)} | {travels['image'] / 1e9:.1f} GB |")
+    return lines
+
+
+def page() -> str:
+    """Give docs/presets.md."""
+    from omnibind_core.machine.cost import PIECES
+    from omnibind_core.machine.plans import RESERVE
+
+    costs = [HEAD.format(pieces=PIECES), *rows(), "", FOOT]
+    plans = [PLANS.format(reserve=RESERVE / 1e9), *plan_rows(), ""]
+    seconds = [SECONDS.format(flops=FLOPS / 1e12, memory=MEMORY / 1e12, bus=BUS / 1e9), *second_rows(), ""]
+    return "\n".join(costs + plans + seconds)
+
+
+def main() -> None:
+    """Print it."""
+    import torch
+
+    torch.set_num_threads(1)
+    print(page(), end="")
+
+
+if __name__ == "__main__":
+    main()

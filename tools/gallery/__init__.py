@@ -1,0 +1,1 @@
+"""How the gallery was collected: which files, from where, in whose words."""

@@ -1,0 +1,104 @@
+"""``make train-mini``: everything that was worked out or trained for the preset `mini`, stage by stage.
+
+1. eyes: heads for sentences and pictures, in closed form.
+2. ears: the upper layers of aiSFX, heads for sounds.
+3. shapes: the point encoder, heads for shapes.
+4. routers: with all heads frozen.
+5. gallery: the vectors of the committed gallery.
+
+A stage that was killed goes on where its last checkpoint was; one that is finished only reads what it kept, in
+:func:`omnibind_core.store.paths.cache_directory`. Media are fetched with apt, so this needs Debian.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from omnibind_core.errors import OmniBindError
+
+__all__ = ["STAGES", "main"]
+
+log = logging.getLogger(__name__)
+
+
+def _eyes() -> None:
+    from tools.mini import pictures as eyes
+
+    eyes.main([])
+
+
+def _ears() -> None:
+    from tools.mini.sounds import train as ears
+
+    ears.main([])
+
+
+def _shapes() -> None:
+    from tools.mini.shapes import __main__ as train_points
+
+    train_points.main([])
+
+
+def _routers() -> None:
+    from tools.mini import routers as mini_routers
+
+    mini_routers.main([])
+
+
+def _gallery() -> None:
+    from omnibind_core.binder import OmniBind
+    from omnibind_core.search.gallery import build
+
+    def told(done: int, all_of_them: int) -> None:
+        if done % 100 == 0 or done == all_of_them:
+            log.info("gallery: %d of %d items", done, all_of_them)
+
+    build(OmniBind.from_pretrained("mini", device="cpu", dtype="float32"), progress=told)
+
+
+STAGES: Mapping[str, Callable[[], None]] = {
+    "eyes": _eyes,
+    "ears": _ears,
+    "shapes": _shapes,
+    "routers": _routers,
+    "gallery": _gallery,
+}
+"""In order; each only reads what those before it wrote."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the stages and say how long each took.
+
+    Returns
+    -------
+    int
+        0, or 2 where a person has to correct something: said on standard error.
+    """
+    parser = argparse.ArgumentParser(description="Train the preset mini.")
+    parser.add_argument("stages", nargs="*", help=f"some of {', '.join(STAGES)} (default: all)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("trimesh").setLevel(logging.WARNING)
+    torch.set_num_threads(1)  # sums in one order: the same weights on every run
+    unknown = [name for name in options.stages if name not in STAGES]
+    if unknown:
+        parser.error(f"stage {', '.join(unknown)}: choose some of {', '.join(STAGES)}")
+    try:
+        for name in options.stages or STAGES:
+            start = time.monotonic()
+            STAGES[name]()
+            log.info("%s: done in %.1f minutes", name, (time.monotonic() - start) / 60)
+    except OmniBindError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What mini reaches on frozen tasks: the results page."""

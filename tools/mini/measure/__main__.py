@@ -1,0 +1,67 @@
+"""``make eval``: what mini finds, what binding and routing give, which way of mixing is best; one page, one command.
+
+Pictures, shapes and sounds are those that no choice was made on. Media are fetched with apt at the first run, so this
+needs Debian.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+
+from omnibind_core.binder import OmniBind
+from omnibind_core.errors import OmniBindError
+from omnibind_core.evaluation.composing import evaluate_compositions
+from omnibind_core.evaluation.composing_page import sections
+from omnibind_core.evaluation.published import published_section
+from omnibind_core.evaluation.report import Report, write_report
+from omnibind_core.store.paths import assets_directory
+from tools.mini.measure.page import binding_sections
+
+__all__ = ["RESULTS", "main", "measured"]
+
+RESULTS = "results.json"
+"""Name of the page's data in :func:`omnibind_core.store.paths.assets_directory`."""
+
+
+def measured() -> Report:
+    """Measure everything.
+
+    Raises
+    ------
+    MediaError
+        This machine has no apt, or apt could not fetch the media.
+    """
+    model = OmniBind.from_pretrained("mini", modalities=["text"], device="cpu", dtype="float32")
+    mixing = sections(evaluate_compositions(model))
+    found = [*binding_sections(), *mixing, published_section()]
+    return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the page and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="also write the page to this Markdown file")
+    parser.add_argument("--data", type=Path, default=assets_directory() / RESULTS, help="where the page's data goes")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("trimesh").setLevel(logging.WARNING)
+    torch.set_num_threads(1)  # sums in one order, and no slower for towers of this size
+    try:
+        report = measured()
+        write_report(report, options.out, options.data if options.out else None)
+    except OmniBindError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    sys.stdout.write(report.to_markdown())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Labelled pictures, sounds and shapes to learn from and to measure on."""

@@ -1,0 +1,1 @@
+"""Shapes that are built from parameters, by kind."""

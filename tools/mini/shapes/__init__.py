@@ -1,0 +1,1 @@
+"""How shapes enter mini: the point encoder and the heads for views."""

@@ -1,0 +1,53 @@
+"""``python -m tools.mini.shapes``: mini's point encoder and all its heads for shapes, five-fold first.
+
+``--folds`` alone trains and measures the five parts' models and writes their figures; ``--final`` alone trains on all
+meshes and writes what the application uses. All that is worked out of the shapes is kept in the cache directory, and
+so is each training's state: whatever is killed goes on where it was, to the same weights. Seeds are fixed, and sums
+are made on one thread, in one order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from omnibind_core.evaluation.retrieval import table
+from omnibind_core.store.paths import assets_directory, cache_directory
+from tools.mini.measure.shapes import FIGURES, measured, write_rows
+from tools.mini.shapes.final import write_final
+from tools.mini.shapes.kept import write_kept
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
+    parser.add_argument(
+        "--work", type=Path, default=cache_directory() / "training" / "points", help="states of trainings"
+    )
+    parser.add_argument("--folds", action="store_true", help="only the five-fold figures")
+    parser.add_argument("--final", action="store_true", help="only the weights that are used")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("trimesh").setLevel(logging.WARNING)
+    torch.set_num_threads(1)
+    if options.folds or not options.final:
+        rows = measured(options.work)
+        write_rows(options.out / FIGURES, rows)
+        write_kept(options.work, options.out / "eval")
+        log.info("%s", table(rows))
+    if options.final or not options.folds:
+        for path in write_final(options.work, options.out):
+            log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+
+
+if __name__ == "__main__":
+    main()

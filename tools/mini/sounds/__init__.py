@@ -1,0 +1,1 @@
+"""How sounds enter mini: heads on two towers."""

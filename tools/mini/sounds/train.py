@@ -1,0 +1,304 @@
+"""Trains the heads by which sounds enter the preset `mini`, from two towers: aiSFX and Whisper tiny's encoder.
+
+words
+    A head of the published form (Linear, BatchNorm, ReLU, Linear, BatchNorm, unit rows; three of a tower are
+    averaged) for each tower. InfoNCE over all labels of the pool: a sound, changed by
+    :mod:`tools.mini.sounds.augment`, shall lie nearer to the vector of its own label than to those of all others,
+    a label being written in a different way at each step. Labels that mean nearly the same share a part of the
+    target, so that "thunder" is no foe of "rain".
+looks, sights, heard
+    In closed form, by :mod:`tools.mini.sounds.axes`: a sound looks like its ten likeliest labels look, to
+    one tower in each block; and both towers' axes make the block of sound itself.
+
+Run ``python -m tools.mini.sounds.train``: about 20 minutes on one core. The first run also fetches the packages;
+they, the vectors of all sounds' copies and the trainings under way are kept in the cache directory, so that what is
+killed goes on where it was and ends in the same files. Seeds are fixed: on one machine the files come out the same to
+the byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from omnibind_core.binding.forms import head_tensors, new_head, write_heads
+from omnibind_core.specialists.base import unit
+from omnibind_core.store.paths import assets_directory, cache_directory
+from omnibind_core.training import loop as training
+from tools.mini.blocks import BLOCKS
+from tools.mini.pools.rendered import SOURCES as RENDERED
+from tools.mini.pools.sounds import TEST
+from tools.mini.sounds.axes import Axes, conse_tensors, discriminant_axes, heard_tensors
+from tools.mini.sounds.hearing import Hearing, hear
+from tools.mini.sounds.labels import SOURCES, kinship, label_vectors, meanings
+
+__all__ = ["APPEARANCE", "TWIN", "EarRecipe", "Pool", "build", "main", "train_heads", "twins"]
+
+log = logging.getLogger(__name__)
+
+APPEARANCE: dict[str, str] = {"aisfx": "looks", "whisper_tiny": "sights"}
+"""Tower -> the block of appearance that it leads to."""
+TWIN = 0.97
+"""Two sounds whose aiSFX vectors have a larger cosine count as one recording."""
+
+
+@dataclass(frozen=True)
+class EarRecipe:
+    """How a words head is trained; chosen on the development packages.
+
+    Attributes
+    ----------
+    heads : int
+        How many that differ by their seeds are averaged.
+    training : Recipe
+        Steps, batch, rates, scale, width of the middle layer.
+    kinship : float
+        Share of the target that goes to labels of similar meaning.
+    mixing : float
+        Upper end of the share of another sound's vector and target that is mixed in.
+    dropout : float
+        Share of the input's entries that are left out at each step.
+    balance : float
+        Labels are drawn in proportion to their number of sounds to the power of 1 - balance.
+    """
+
+    heads: int = 3
+    training: training.Recipe = field(
+        default_factory=lambda: training.Recipe(
+            steps=500, batch=256, rate=2e-3, decay=0.05, warm_up=0.2, scale=20.0, hidden=512, checkpoint=100
+        )
+    )
+    kinship: float = 0.2
+    mixing: float = 0.3
+    dropout: float = 0.1
+    balance: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What is learned from: both towers' vectors of the same sounds, and which of them may be learned.
+
+    Attributes
+    ----------
+    towers : mapping of str to Hearing
+        By specialist, over the same clips.
+    labels : list of str
+        All L labels, in alphabetical order.
+    taught : Tensor, shape (N,), bool
+        Clips that may be learned.
+    """
+
+    towers: Mapping[str, Hearing]
+    labels: Sequence[str]
+    taught: Tensor
+
+    @property
+    def label(self) -> Tensor:
+        """Number of each clip's label: (N,) int64."""
+        number = {label: i for i, label in enumerate(self.labels)}
+        return torch.tensor([number[clip.label] for clip in next(iter(self.towers.values())).clips])
+
+    def weights(self, tower: str, balance: float) -> Tensor:
+        """How often each copy is drawn: (M,) float64, 0 for copies of what may not be learned."""
+        heard, label = self.towers[tower], self.label
+        sounds = torch.bincount(label[self.taught], minlength=len(self.labels)).double().clamp(min=1)
+        made = torch.bincount(heard.origin, minlength=len(heard.clips)).double()
+        # A rendered sound has fewer copies and counts for less.
+        worth = torch.tensor([0.5 if clip.source in RENDERED else 1.0 for clip in heard.clips]).double()
+        weights = sounds[label[heard.origin]] ** -balance / made[heard.origin] * worth[heard.origin]
+        return torch.where(self.taught[heard.origin], weights, 0.0)
+
+
+def twins(heard: Hearing, sources: Collection[str]) -> Tensor:
+    """Which clips of other sources are probably recordings that `sources` have too: (N,) bool.
+
+    Parameters
+    ----------
+    heard : Hearing
+        aiSFX's, where a recording and its copy in another format have a cosine above :data:`TWIN`.
+    sources : collection of str
+        Packages that must stay unheard.
+    """
+    held = torch.tensor([clip.source in sources for clip in heard.clips])
+    if not held.any():
+        return held
+    return ((heard.clean @ heard.clean[held].T).amax(1) > TWIN) & ~held
+
+
+def train_heads(
+    pool: Pool, tower: str, targets: Tensor, kin: Tensor, recipe: EarRecipe, folder: Path
+) -> list[nn.Sequential]:
+    """Train heads that differ by their seeds.
+
+    Parameters
+    ----------
+    pool : Pool
+        With copies.
+    tower : str
+        Whose vectors they read.
+    targets : Tensor, shape (templates, L, D), float32
+        Vectors of the labels.
+    kin : Tensor, shape (L, L), float32
+        Rows that sum to 1: which labels mean nearly the same.
+    recipe : EarRecipe
+        How.
+    folder : Path
+        Where the trainings under way are kept.
+
+    Returns
+    -------
+    list of Sequential
+        Heads from the tower's width to D, in evaluation mode.
+    """
+    heard, weights = pool.towers[tower], pool.weights(tower, recipe.balance)
+    rows = torch.nonzero(weights)[:, 0]
+    copies, label, weights = heard.copies[rows], pool.label[heard.origin[rows]], weights[rows]
+    mean = (weights / weights.sum()).float() @ copies
+    scale = ((weights / weights.sum()).float() @ (copies - mean).square()).sqrt().clamp(min=1e-6)
+    copies = (copies - mean) / scale
+    asked = hashlib.sha256(json.dumps(asdict(replace(recipe, heads=0)), sort_keys=True).encode())
+    for tensor in (copies, label, weights, targets, kin):
+        asked.update(tensor.contiguous().numpy().tobytes())
+    heads = []
+    for seed in range(recipe.heads):
+        seeded = replace(recipe, training=replace(recipe.training, seed=seed))
+        head = _train(copies, label, weights, targets, kin, seeded, folder, asked.hexdigest())
+        heads.append(_unscaled(head, mean, scale))
+    return heads
+
+
+def _train(
+    copies: Tensor,
+    label: Tensor,
+    weights: Tensor,
+    targets: Tensor,
+    kin: Tensor,
+    recipe: EarRecipe,
+    folder: Path,
+    asked: str,
+) -> nn.Sequential:
+    how = recipe.training
+    names = torch.eye(len(kin))
+    head = new_head(copies.shape[1], how.hidden, targets.shape[2], how.seed)
+
+    def loss_of(_step: int, rng: torch.Generator) -> Tensor:
+        drawn = torch.multinomial(weights, how.batch, replacement=True, generator=rng)
+        x, y = copies[drawn], label[drawn]
+        wanted = (1 - recipe.kinship) * names[y] + recipe.kinship * kin[y]
+        partner = torch.randperm(how.batch, generator=rng)
+        share = torch.rand(how.batch, 1, generator=rng) * recipe.mixing
+        x, wanted = torch.lerp(x, x[partner], share), torch.lerp(wanted, wanted[partner], share)
+        kept = torch.rand(x.shape, generator=rng) >= recipe.dropout
+        written = targets[int(torch.randint(len(targets), (1,), generator=rng))]
+        cosines = unit(head(x * kept / (1 - recipe.dropout))) @ written.T
+        return nn.functional.cross_entropy(how.scale * cosines, wanted)
+
+    training.train(
+        head,
+        loss_of,
+        how,
+        folder / f"{asked[:16]}-{how.seed}",
+        identity={"asked": asked},
+        title=f"words head {how.seed}",
+    )
+    return nn.Sequential(*head.children())
+
+
+def _unscaled(head: nn.Sequential, mean: Tensor, scale: Tensor) -> nn.Sequential:
+    """Let a head that was trained on standardised rows read them as they are."""
+    head = copy.deepcopy(head)
+    state = head.state_dict()
+    state["0.weight"] = state["0.weight"] / scale
+    state["0.bias"] = state["0.bias"] - state["0.weight"] @ mean
+    head.load_state_dict(state)
+    return head.eval()
+
+
+def build(
+    pool: Pool, eyes: Path, out: Path, recipe: EarRecipe, about: Mapping[str, object], folder: Path
+) -> list[Path]:
+    """Train and write all heads for sounds.
+
+    Parameters
+    ----------
+    pool : Pool
+        What is learned from.
+    eyes : Path
+        Folder of ``words.safetensors``, ``looks.safetensors`` and so on, from :mod:`tools.mini.pictures`;
+        a block of appearance that has no file there is left out with a warning.
+    out : Path
+        Folder to write to.
+    recipe : EarRecipe
+        How words heads are trained.
+    about : mapping of str to object
+        What the files shall say about themselves.
+    folder : Path
+        Where the trainings under way are kept.
+
+    Returns
+    -------
+    list of Path
+        Files written.
+    """
+    words = label_vectors(pool.labels, eyes, "words")
+    kin = kinship(words[0])
+    written: list[Path] = []
+
+    def write(name: str, block: str, tensors: Mapping[str, Tensor], kinds: Mapping[str, str], **more: object) -> None:
+        towers = [tower for tower in pool.towers if name.startswith(tower) or name == "heard"]
+        sources = "; ".join(SOURCES[one] for one in (*towers, "minilm_l6"))
+        write_heads(out / f"{name}.safetensors", BLOCKS[block], tensors, kinds, {**about, **more, "sources": sources})
+        written.append(out / f"{name}.safetensors")
+
+    axes: dict[str, Axes] = {}
+    for tower, heard in pool.towers.items():
+        heads = train_heads(pool, tower, words, kin, recipe, folder)
+        write(f"{tower}_words", "words", head_tensors(heads), {"audio": "mlp"}, count=len(heads))
+        weights = pool.weights(tower, recipe.balance)
+        axes[tower] = discriminant_axes(heard.copies, pool.label[heard.origin], weights, len(pool.labels))
+        block = APPEARANCE[tower]
+        if (eyes / f"{block}.safetensors").is_file():
+            tensors = conse_tensors(axes[tower], label_vectors(pool.labels, eyes, block)[0])
+            named = {f"audio.{name}": value for name, value in tensors.items()}
+            write(f"{tower}_{block}", block, named, {"audio": "anchors"}, top_k={"audio": 10})
+        else:
+            log.warning("no %s.safetensors in %s: sounds get no head for it", block, eyes)
+    kinds = {"text": "anchors", **dict.fromkeys(axes, "linear")}
+    write("heard", "heard", heard_tensors(axes, meanings(pool.labels)[0]), kinds)
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train and write mini's heads for sounds: those that are used, and those that never heard the test packages."""
+    parser = argparse.ArgumentParser(description="Train mini's heads for sounds.")
+    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
+    parser.add_argument("--eyes", type=Path, default=assets_directory() / "mini", help="folder of the labels' heads")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)  # sums in one order on every machine, and the fastest for layers of this size
+    towers = {name: hear(name) for name in APPEARANCE}
+    clips = towers["aisfx"].clips
+    labels = sorted({clip.label for clip in clips})
+    work = cache_directory() / "ears" / "training"
+    for out, held_out in ((options.out, ()), (options.out / "eval", TEST)):
+        unheard = torch.tensor([clip.source in held_out for clip in clips])
+        twin = twins(towers["aisfx"], held_out)
+        pool = Pool(towers, labels, ~unheard & ~twin)
+        log.info("%s: %d of %d sounds, %d left out as twins", out, int(pool.taught.sum()), len(clips), int(twin.sum()))
+        taught = sorted({clip.label for clip, known in zip(clips, pool.taught, strict=True) if known})
+        about = {"labels": labels, "taught": taught, "held_out": held_out, "twins": int(twin.sum())}
+        for path in build(pool, options.eyes, out, EarRecipe(), about, work):
+            log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+
+
+if __name__ == "__main__":
+    main()
