@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
 LIMIT = 100_000_000  # bytes: the largest file that a package index takes without asking
 
 
