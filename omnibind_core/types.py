@@ -36,9 +36,12 @@ class Image:
     ----------
     rgb : ndarray, shape (h, w, 3), uint8
         sRGB, upright (EXIF orientation applied), row 0 on top.
+    notices : tuple of str
+        What was dropped, assumed or missing when it was read, in words for people.
     """
 
     rgb: NDArray[np.uint8]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +54,13 @@ class Audio:
         Mono, full scale is -1 to 1, finite.
     rate : int
         Sampling rate in Hz.
+    notices : tuple of str
+        What was dropped, assumed or missing when it was read, in words for people.
     """
 
     samples: FloatArray
     rate: int
+    notices: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -101,19 +107,23 @@ class PointCloud:
         The mesh behind the points, for rendering; empty for a file of points.
     has_colour : bool
         False where `rgb` is the stand-in grey.
+    notices : tuple of str
+        What was dropped, assumed or missing when it was read, in words for people.
     """
 
     xyz: FloatArray
     rgb: FloatArray
     surfaces: tuple[Surface, ...] = ()
     has_colour: bool = True
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Text:
-    """A sentence: trimmed, not empty."""
+    """A sentence: trimmed, not empty; `notices` are those of the other media."""
 
     text: str
+    notices: tuple[str, ...] = ()
 
 
 Media: TypeAlias = Image | Audio | PointCloud | Text

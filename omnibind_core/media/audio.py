@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
+from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.samples import check_header, collect, from_samples
 from omnibind_core.media.source import Blob, open_blob, undecodable
@@ -31,6 +32,7 @@ _BLOCK = 1 << 18  # frames per read: 8 channels take 8 MB
 Blocks: TypeAlias = Iterator[FloatArray]
 
 
+@noticing
 def load_audio(source: AudioSource, extension: str | None = None) -> Audio:
     """Decode a sound.
 
@@ -110,6 +112,7 @@ def windows(audio: Audio, seconds: float = 10.0) -> list[Audio]:
     return [Audio(audio.samples[start : start + size], audio.rate) for start in starts]
 
 
+@noticing
 def decode(blob: Blob) -> Audio:
     """Decode a file's content in this process; raises MediaError, or whatever a decoder raises on damaged files."""
     return FORMATS[blob.extension](blob)

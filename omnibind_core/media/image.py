@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
+from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.source import Blob, open_blob, undecodable
 from omnibind_core.types import Image
@@ -29,6 +30,7 @@ ImageSource: TypeAlias = str | Path | bytes | PIL.Image.Image | NDArray[np.uint8
 _WARNINGS_LOCK = threading.Lock()
 
 
+@noticing
 def load_image(source: ImageSource, extension: str | None = None) -> Image:
     """Decode a picture.
 
@@ -67,6 +69,7 @@ def load_image(source: ImageSource, extension: str | None = None) -> Image:
     return image
 
 
+@noticing
 def decode(blob: Blob) -> Image:
     """Decode a file's content in this process; raises MediaError, or whatever Pillow raises on damaged files."""
     with PIL.Image.open(io.BytesIO(blob.data), formats=[FORMATS[blob.extension]]) as picture:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import clouds, gltf, meshes
+from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.shapes import Part, Points, Up, cloud_of_parts, cloud_of_points
 from omnibind_core.media.source import Blob, open_blob
@@ -25,6 +26,7 @@ __all__ = ["FORMATS", "PointSource", "Up", "decode", "load_points", "preload"]
 PointSource: TypeAlias = str | Path | bytes | NDArray[Any] | PointCloud
 
 
+@noticing
 def load_points(source: PointSource | Any, up: Up = "y", extension: str | None = None) -> PointCloud:
     """Decode a shape.
 
@@ -64,6 +66,7 @@ def load_points(source: PointSource | Any, up: Up = "y", extension: str | None =
     return cloud
 
 
+@noticing
 def decode(blob: Blob, up: Up) -> PointCloud:
     """Decode a file's content in this process; raises MediaError, or whatever a reader raises on damaged files."""
     shape = FORMATS[blob.extension](blob)

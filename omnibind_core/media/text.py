@@ -6,11 +6,13 @@ import unicodedata
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
+from omnibind_core.media.notices import noticing
 from omnibind_core.types import Text
 
 __all__ = ["load_text"]
 
 
+@noticing
 def load_text(source: str | Text) -> Text:
     """Take a sentence as it is, without the white space around it.
 

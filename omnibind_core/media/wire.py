@@ -80,6 +80,7 @@ def pack(media: Media) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     else:
         raise TypeError(f"{type(media).__name__} does not cross the pipe")
     arrays = [np.ascontiguousarray(array) for array in arrays]
+    header["notices"] = list(media.notices)
     header["arrays"] = [[array.dtype.name, array.shape] for array in arrays]
     return header, arrays
 
@@ -87,17 +88,18 @@ def pack(media: Media) -> tuple[dict[str, Any], list[NDArray[Any]]]:
 def unpack(header: dict[str, Any], body: bytearray) -> Media:
     """Put a medium together again; the arrays share `body`'s memory."""
     arrays = _arrays(header, body)
+    notices = tuple(str(text) for text in header["notices"])
     if header["type"] == "image":
-        return Image(next(arrays))
+        return Image(next(arrays), notices)
     if header["type"] == "audio":
-        return Audio(next(arrays), int(header["rate"]))
+        return Audio(next(arrays), int(header["rate"]), notices)
     xyz, rgb = next(arrays), next(arrays)
     surfaces = []
     for textured in header["textured"]:
         vertices, faces, colours = next(arrays), next(arrays), next(arrays)
         uv, texture = (next(arrays), next(arrays)) if textured else (None, None)
         surfaces.append(Surface(vertices, faces, colours, uv, texture))
-    return PointCloud(xyz, rgb, tuple(surfaces), bool(header["has_colour"]))
+    return PointCloud(xyz, rgb, tuple(surfaces), bool(header["has_colour"]), notices)
 
 
 def _arrays(header: dict[str, Any], body: bytearray) -> Iterator[NDArray[Any]]:
