@@ -278,16 +278,36 @@ def page(sizes: Sizes, device: str, folder: Path) -> str:
     ])  # fmt: skip
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.bench.binding",
+        description="Measure training at the published sizes, on vectors that are random numbers.",
+    )
+    found.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    found.add_argument("--folder", type=Path, help="where 8 GB of shards may lie meanwhile; a temporary one")
+    found.add_argument("--threads", type=int, default=1, help="of the CPU")
+    meanings = {
+        "preset": "whose spaces and heads",
+        "rows": "items of each pool",
+        "queries": "rows that look for their nearest",
+        "search_width": "numbers in a vector that is looked for",
+        "batch": "tuples a step, for projectors",
+        "router_batch": "tuples a step, for routers",
+        "steps": "that are timed, after two that are not",
+        "hidden": "width of the heads' hidden layer",
+    }
+    for name, value in vars(Sizes()).items():
+        found.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=meanings[name])
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--folder", type=Path, help="where 8 GB of shards may lie meanwhile; a temporary one")
-    parser.add_argument("--threads", type=int, default=1)
-    for name, value in vars(Sizes()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    options = vars(parser.parse_args(arguments))
+    options = vars(parser().parse_args(arguments))
     device, base, threads = (options.pop(name) for name in ("device", "folder", "threads"))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(threads)
     folder = Path(tempfile.mkdtemp(prefix="bench-binding-", dir=base))
     try:
