@@ -302,7 +302,8 @@ def _write(parts: Sequence[Part], note: str) -> bytes:
     while len(out.blob) % 4:
         out.blob.append(0)
     gltf: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": "OmniBind Explorer, tools/gallery/__main__.py", "copyright": note},
+        # The committed files were made under this name; another one would change their bytes, and nothing else.
+        "asset": {"version": "2.0", "generator": "OmniBind Explorer, tools/collect_gallery.py", "copyright": note},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0}],
