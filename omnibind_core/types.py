@@ -20,10 +20,13 @@ __all__ = [
     "PointCloud",
     "Surface",
     "Text",
+    "Wrap",
 ]
 
 Modality: TypeAlias = Literal["image", "audio", "point", "text"]
 MODALITIES: tuple[Modality, ...] = ("image", "audio", "point", "text")
+
+Wrap: TypeAlias = Literal["repeat", "clamp", "mirror"]
 
 FloatArray: TypeAlias = NDArray[np.float32]
 
@@ -82,8 +85,11 @@ class Surface:
         Vertex colour in 0..1 (sRGB); multiplies the texture where there is one.
     uv : ndarray, shape (v, 2), float32, optional
         Texture coordinates, v upwards (OpenGL convention); None without a texture.
-    texture : ndarray, shape (h, w, 3), uint8, optional
-        sRGB, row 0 on top; None without a texture.
+    texture : ndarray, shape (h, w, 3) or (h, w, 4), uint8, optional
+        sRGB, row 0 on top; None without a texture. A fourth channel is 255 where there is a surface and 0 where there
+        is none.
+    wrap : tuple of (Wrap, Wrap)
+        What lies beyond the texture's edges, along u and v.
     """
 
     vertices: FloatArray
@@ -91,6 +97,7 @@ class Surface:
     rgb: FloatArray
     uv: FloatArray | None = None
     texture: NDArray[np.uint8] | None = None
+    wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")
 
 
 @dataclass(frozen=True, eq=False)

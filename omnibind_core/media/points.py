@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import clouds, gltf, meshes
+from omnibind_core.media import clouds, gltf, meshes, obj, off, ply
 from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.shapes import Part, Points, Up, cloud_of_parts, cloud_of_points
@@ -84,10 +84,10 @@ def preload() -> None:
 FORMATS: dict[str, Callable[[Blob], Sequence[Part] | Points]] = {
     "glb": gltf.read_glb,
     "gltf": gltf.read_gltf,
-    "obj": meshes.read_obj,
+    "obj": obj.read_obj,
     "stl": meshes.read_stl,
-    "ply": meshes.read_ply,
-    "off": meshes.read_off,
+    "ply": ply.read_ply,
+    "off": off.read_off,
     "npy": clouds.read_npy,
     "xyz": clouds.read_xyz,
 }
