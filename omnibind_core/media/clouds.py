@@ -113,6 +113,8 @@ def read_xyz(blob: Blob) -> Points:
         lines = lines[1:]
     if len(lines) > 1 and len(part(lines[0])) == 1 < len(part(lines[1])):  # a count of points
         lines = lines[1:]
+    if not lines:
+        raise undecodable(blob.name, "xyz", "no line of numbers")
     rows = [part(line) for line in lines]
     width = int(np.bincount([len(row) for row in rows]).argmax()) if rows else 0
     good = [row for row in rows if len(row) == width]

@@ -109,4 +109,5 @@ def _ears(ring: Doubles) -> NDArray[np.int64] | None:
     across /= np.linalg.norm(across)
     flat = np.column_stack([ring @ across, ring @ np.cross(normal, across)])
     cut = mapbox_earcut.triangulate_float64(flat, np.array([len(ring)], np.uint32)).astype(np.int64)
-    return cut.reshape(-1, 3)
+    ears: NDArray[np.int64] = cut.reshape(-1, 3)
+    return ears
