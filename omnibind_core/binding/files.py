@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from omnibind_core.errors import WeightsError
 from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.registry import all_specs, required
 from omnibind_core.store.weights import CommittedFile, Progress, Tensors, local_files, read_tensors
+from omnibind_core.types import Modality
 
-__all__ = ["check_names", "expected_names", "fingerprint", "load_files"]
+__all__ = ["check_names", "expected_names", "files_of", "fingerprint", "load_files"]
 
-_WORDS = {"title", "note", "licence", "trained"}  # of a preset that are for people to read, or only a choice
+# Of a preset what is for people to read, only a choice, or about machines: none of it decides a vector.
+_WORDS = {"title", "note", "licence", "trained", "rank", "published"}
 
 _COUNTER = "num_batches_tracked"  # of a BatchNorm in training: published, and without effect on any output
 _LINEAR = ("weight", "bias")
@@ -100,19 +102,29 @@ def _without_words(raw: Any) -> Any:
     return raw
 
 
+def files_of(preset: Preset, modalities: Collection[Modality]) -> list[str]:
+    """Names of the files that hold the heads and routers of some modalities, in the preset's order."""
+    used = {preset.routers[m].file for m in modalities}
+    used |= {preset.spaces[space].heads[m].file for m in modalities for space in preset.spaces_of(m)}
+    return [name for name in preset.files if name in used]
+
+
 def load_files(
     preset: Preset,
+    modalities: Collection[Modality] | None = None,
     *,
     offline: bool | None = None,
     progress: Progress | None = None,
     make: Callable[[Preset], Path] | None = None,
 ) -> dict[str, dict[str, torch.Tensor]]:
-    """Read all weight files of a preset's projectors and routers.
+    """Read the weight files of a preset's projectors and routers.
 
     Parameters
     ----------
     preset : Preset
         Whose.
+    modalities : collection of Modality, optional
+        Only the files that these need; None reads all.
     offline : bool, optional
         As for :func:`omnibind_core.store.weights.local_files`.
     progress : callable, optional
@@ -132,7 +144,8 @@ def load_files(
         A file is missing, damaged, or holds other names.
     """
     loaded = {}
-    for name, source in preset.files.items():
+    for name in preset.files if modalities is None else files_of(preset, modalities):
+        source = preset.files[name]
         if isinstance(source, Asset):
             path = source.local()
         elif isinstance(source, MadeHere):

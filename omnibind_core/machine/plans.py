@@ -17,7 +17,7 @@ from omnibind_core.machine.cost import heads_bytes, is_published, meta_network
 from omnibind_core.machine.memory import GROUP, PLANS, Budget, Plan, Role, place, role
 from omnibind_core.presets.preset import Preset
 from omnibind_core.specialists.base import Builder, Specialist, SpecialistSpec
-from omnibind_core.specialists.registry import find, required
+from omnibind_core.specialists.registry import find, required, runs_of
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = [
@@ -64,7 +64,7 @@ class Needs:
 def _numbers(name: str) -> dict[Role | Literal["pinned"], int]:
     """Count a specialist's weights by what becomes of them; "pinned" is what those that move take in pinned memory."""
     found: dict[Role | Literal["pinned"], int] = {"stays": 0, "travels": 0, "shrinks": 0, "pinned": 0}
-    if is_published(name):
+    if is_published(name) and runs_of(name):
         for owner in meta_network(name).modules():
             for parameter in owner.parameters(recurse=False):
                 becomes = role(owner, parameter)
