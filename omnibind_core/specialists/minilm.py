@@ -57,7 +57,8 @@ class _Bert(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = nn.Embedding(_VOCABULARY, _WIDTH, padding_idx=0)
+        # Not filled with chance, which takes longer than all the rest: the weights are read right after.
+        self.words = nn.Embedding.from_pretrained(torch.empty(_VOCABULARY, _WIDTH), padding_idx=0)  # type: ignore[no-untyped-call]
         self.positions = nn.Embedding(_POSITIONS, _WIDTH)
         self.kinds = nn.Embedding(2, _WIDTH)
         self.norm = nn.LayerNorm(_WIDTH, eps=1e-12)
