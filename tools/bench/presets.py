@@ -5,12 +5,18 @@ Prints Markdown. docs/presets.md is its output, and a test compares the two.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from omnibind_core.types import Modality
 
 if TYPE_CHECKING:
     from omnibind_core.presets.preset import Preset
 
-NAMES = {"text": "sentence", "image": "picture", "audio": "sound of 10 s", "point": "shape"}
+__all__ = ["main", "page", "plan_rows", "rows", "second_rows"]
+
+NAMES: Mapping[Modality, str] = {"text": "sentence", "image": "picture", "audio": "sound of 10 s", "point": "shape"}
 HEAD = """\
 # What the published presets cost
 
@@ -39,7 +45,7 @@ def _published() -> list[Preset]:
 
 
 def rows() -> list[str]:
-    """Lines of the table of costs."""
+    """Give the table of costs, line by line."""
     from omnibind_core.machine.cost import table
 
     lines = [
@@ -78,7 +84,7 @@ CARDS = (("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
 
 
 def plan_rows() -> list[str]:
-    """Lines of the table of memory plans."""
+    """Give the table of memory plans, line by line."""
     from omnibind_core.machine.plans import needs
 
     lines = ["| preset | plan | card GB | machine GB |", "|---|---|---:|---:|"]
@@ -89,7 +95,7 @@ def plan_rows() -> list[str]:
 
 
 def second_rows() -> list[str]:
-    """Lines of the table of estimated seconds."""
+    """Give the table of estimated seconds, line by line."""
     from omnibind_core.machine.cost import ours, work
     from omnibind_core.machine.plans import choose_plan, needs, shares_on_card
     from omnibind_core.presets.preset import load_preset
@@ -102,7 +108,8 @@ def second_rows() -> list[str]:
         preset, card = load_preset(name), int(size * 1e9 - 0.5e9)
         plan, _ = choose_plan(needs(preset, card=card), card, 1 << 62)
         there = shares_on_card(preset, card)
-        cells, travels = [], {}
+        cells: list[str] = []
+        travels: dict[Modality, float] = {}
         for modality in NAMES:
             cost = ours(preset, modality)
             towers = preset.towers_of(modality)
@@ -132,7 +139,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    print(page(), end="")
+    sys.stdout.write(page())
 
 
 if __name__ == "__main__":
