@@ -19,7 +19,7 @@ from omnibind_core.binding.files import load_files
 from omnibind_core.binding.first_start import made
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
-from omnibind_core.errors import PresetError, QueryError
+from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
 from omnibind_core.machine.plans import Placement
 from omnibind_core.machine.preflight import announce
@@ -31,11 +31,9 @@ from omnibind_core.specialists.registry import required
 from omnibind_core.store.weights import Progress
 from omnibind_core.types import Bound, FloatArray, Modality
 
-__all__ = ["ROUTINGS", "OmniBind", "bind"]
+__all__ = ["OmniBind", "bind"]
 
 log = logging.getLogger(__name__)
-
-ROUTINGS = ("default", "trained")
 
 
 class OmniBind:
@@ -112,10 +110,7 @@ class OmniBind:
         >>> model.embed_texts(["a dog barks"]).shape  # doctest: +SKIP
         (1, 1152)
         """
-        preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name)
-        if routing not in ROUTINGS:
-            raise PresetError(f"routing '{routing}'", f"one of {', '.join(ROUTINGS)}", "choose one of these")
-        preset = preset.with_trained_routers() if routing == "trained" else preset
+        preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name).with_routing(routing)
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omnibind_core.errors import MediaError, OmniBindError
+from omnibind_core.machine.names import check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
 from omnibind_core.search.compose import (
     DEFAULT_CENTRED,
@@ -123,7 +124,8 @@ def parser() -> argparse.ArgumentParser:
 def _check(arguments: argparse.Namespace) -> None:
     """Find what is wrong with a command before seconds are spent on importing torch and loading a model."""
     if arguments.preset != "auto":
-        load_preset(arguments.preset)
+        load_preset(arguments.preset).with_routing(arguments.routing)
+    check_plan(arguments.plan)
     given = vars(arguments)
     for item in (*given.get("items", ()), *given.get("minus", ()), *([given["item"]] if "item" in given else ())):
         _source(item)

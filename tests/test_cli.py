@@ -156,6 +156,9 @@ SEARCH = ["search", "text:dog"]
         [*SEARCH, "-k", "0"],
         [*SEARCH, "--in", "smell"],
         [*SEARCH, "--preset", "nosuch"],
+        [*SEARCH, "--routing", "guessed"],
+        [*SEARCH, "--preset", "base", "--routing", "trained"],
+        [*SEARCH, "--plan", "fast"],
     ],
 )
 def test_help_and_errors_import_nothing_heavy(arguments):

@@ -14,7 +14,8 @@ import torch
 
 from omnibind_core.errors import PresetError
 from omnibind_core.machine.cost import heads_bytes, is_published, meta_network
-from omnibind_core.machine.memory import GROUP, PLANS, Budget, Plan, Role, place, role
+from omnibind_core.machine.memory import GROUP, Budget, Role, place, role
+from omnibind_core.machine.names import PLANS, Plan, check_plan
 from omnibind_core.presets.preset import Preset
 from omnibind_core.specialists.base import Builder, Specialist, SpecialistSpec
 from omnibind_core.specialists.registry import find, required, runs_of
@@ -230,8 +231,7 @@ class Placement:
     def __init__(
         self, plan: str, preset: Preset, modalities: Iterable[Modality], device: torch.device, dtype: torch.dtype
     ) -> None:
-        if plan not in {"auto", *PLANS}:
-            raise PresetError(f"plan '{plan}'", f"auto, {', '.join(PLANS)}", "choose one of these")
+        check_plan(plan)
         self.plan: Plan = next((known for known in PLANS if known == plan), "resident")
         self._device, self._dtype = device, dtype
         card = free_on_card(device)

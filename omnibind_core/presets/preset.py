@@ -14,6 +14,7 @@ from omnibind_core.store.weights import HubFile
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = [
+    "ROUTINGS",
     "Asset",
     "HeadSpec",
     "MadeHere",
@@ -28,6 +29,9 @@ __all__ = [
 
 HeadKind: TypeAlias = Literal["mlp", "linear", "anchors", "identity"]
 RouterKind: TypeAlias = Literal["mlp", "flat"]
+ROUTINGS = ("default", "trained")
+"""How the members of a preset are weighed: as measured best, or by its trained routers where they are only a choice."""
+
 _FOLDER = Path(__file__).parent
 
 
@@ -225,6 +229,18 @@ class Preset:
     alternatives: Mapping[Modality, RouterSpec] = field(default_factory=dict)
     rank: int | None = None
     published: bool = False
+
+    def with_routing(self, routing: str) -> Preset:
+        """Weigh as `routing` says.
+
+        Raises
+        ------
+        PresetError
+            It is none of :data:`ROUTINGS`, or the preset has no trained routers beside its own.
+        """
+        if routing not in ROUTINGS:
+            raise PresetError(f"routing '{routing}'", f"one of {', '.join(ROUTINGS)}", "choose one of these")
+        return self.with_trained_routers() if routing == "trained" else self
 
     def with_trained_routers(self) -> Preset:
         """Put trained routers where the preset has some beside its own.
