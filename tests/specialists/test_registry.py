@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -16,6 +17,7 @@ from omnibind_core.store.weights import CommittedFile, HubFile, WheelMember
 from omnibind_core.types import MODALITIES
 
 SPECS = all_specs()
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -130,6 +132,17 @@ def test_one_tower_is_kept_and_serves_those_that_share_it(built):
     assert tower("shape_views").shared["efficientnet_lite2"] is tower("efficientnet_lite2")
     assert built == ["efficientnet_lite2", "shape_views"]
     assert tower("aisfx", torch.bfloat16) is not tower("aisfx")
+
+
+def test_weights_become_towers_in_one_place():
+    programs = [path for folder in ("omnibind_core", "tools", "demo") for path in (ROOT / folder).rglob("*.py")]
+    users = {path.relative_to(ROOT).as_posix() for path in programs if "local_files(" in path.read_text("utf-8")}
+    assert users == {
+        "omnibind_core/specialists/load.py",
+        "omnibind_core/store/weights.py",  # which defines it
+        "omnibind_core/binding/files.py",  # heads and routers
+        "omnibind_core/machine/doctor.py",  # which only fetches
+    }
 
 
 def test_looking_up_specialists_imports_no_heavy_library():
