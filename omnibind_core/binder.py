@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from omnibind_core import media
 from omnibind_core.binding.files import load_files
-from omnibind_core.binding.first_start import made
+from omnibind_core.binding.first_start import with_made_files
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import QueryError
@@ -119,8 +118,8 @@ class OmniBind:
         announce(preset, names)
         report = progress or (lambda _label, _share: None)
         towers = load(names, offline=offline, progress=report, place=placement.build)
-        make = partial(made, device=chosen_device, dtype=chosen_dtype, offline=offline, progress=report, have=towers)
-        files = load_files(preset, wanted, offline=offline, progress=report, make=make)
+        preset = with_made_files(preset, chosen_device, chosen_dtype, offline=offline, progress=report, have=towers)
+        files = load_files(preset, wanted, offline=offline, progress=report)
         projectors = Projectors(preset, files, chosen_device, modalities=wanted)
         routers = Routers(preset, files, chosen_device, modalities=wanted)
         report("ready", 1.0)

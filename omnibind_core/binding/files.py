@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -115,7 +114,6 @@ def load_files(
     *,
     offline: bool | None = None,
     progress: Progress | None = None,
-    make: Callable[[Preset], Path] | None = None,
 ) -> dict[str, dict[str, torch.Tensor]]:
     """Read the weight files of a preset's projectors and routers.
 
@@ -129,9 +127,6 @@ def load_files(
         As for :func:`omnibind_core.store.weights.local_files`.
     progress : callable, optional
         Called with (what is fetched, share done in 0..1).
-    make : callable, optional
-        Preset -> its file that this machine makes itself, for presets that have one
-        (:func:`omnibind_core.binding.first_start.made`).
 
     Returns
     -------
@@ -141,7 +136,7 @@ def load_files(
     Raises
     ------
     WeightsError
-        A file is missing, damaged, or holds other names.
+        A file is missing, damaged, not made yet, or holds other names.
     """
     loaded = {}
     for name in preset.files if modalities is None else files_of(preset, modalities):
@@ -149,13 +144,11 @@ def load_files(
         if isinstance(source, Asset):
             path = source.local()
         elif isinstance(source, MadeHere):
-            if make is None:
-                raise WeightsError(
-                    f"file '{name}' of preset '{preset.name}', which this machine makes",
-                    "a way to make it",
-                    "pass `make`",
-                )
-            path = make(preset)
+            raise WeightsError(
+                f"file '{name}' of preset '{preset.name}', which this machine makes",
+                "a preset whose files are there",
+                "load it by `OmniBind.from_pretrained`, which makes it",
+            )
         else:
             path = local_files({name: source}, offline=offline, progress=progress)[name]
         if not path.is_file():

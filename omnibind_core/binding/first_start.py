@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from omnibind_core import media
 from omnibind_core.binding.bridge import Centre, Recipe, bridge
 from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import PresetError
-from omnibind_core.presets.preset import Preset
+from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.base import Specialist
 from omnibind_core.specialists.load import load
 from omnibind_core.store.catalogue import Item, read_catalogue
@@ -35,7 +36,7 @@ from omnibind_core.store.shards import extract
 from omnibind_core.store.weights import Progress
 from omnibind_core.types import Modality, Text
 
-__all__ = ["SOUNDS", "bind_spaces", "made", "shared_sentences", "some_media", "target_of"]
+__all__ = ["SOUNDS", "bind_spaces", "made", "shared_sentences", "some_media", "target_of", "with_made_files"]
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,27 @@ def made(
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     log.info("preset %s: bound in %.0f s", preset.name, time.perf_counter() - began)
     return path
+
+
+def with_made_files(
+    preset: Preset,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+    have: Mapping[str, Specialist] | None = None,
+) -> Preset:
+    """Give a preset whose files are all there: those that this machine makes are made, and named as they lie.
+
+    Its fingerprint counts their content, so that vectors made with other heads are not taken for its own. Parameters
+    and errors are those of :func:`made`; a preset without such files is given back as it is.
+    """
+    if not any(isinstance(source, MadeHere) for source in preset.files.values()):
+        return preset
+    path = made(preset, device, dtype, offline=offline, progress=progress, have=have)
+    there = Asset(path.name, path.parent)
+    return replace(preset, files={n: there if isinstance(f, MadeHere) else f for n, f in preset.files.items()})
 
 
 def target_of(preset: Preset) -> str:

@@ -37,14 +37,14 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Asset:
-    """A weights file that is committed with the project, or lies beside its preset.
+    """A weights file that is committed with the project, lies beside its preset, or was made on this machine.
 
     Attributes
     ----------
     path : str
         Relative to `folder`.
     folder : Path, optional
-        Of the preset's JSON; None is :func:`assets_directory`.
+        Of the preset's JSON, or of what was made; None is :func:`assets_directory`.
     """
 
     path: str

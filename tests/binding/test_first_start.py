@@ -13,9 +13,9 @@ import torch
 from omnibind_core.binding import first_start
 from omnibind_core.binding.bridge import Recipe
 from omnibind_core.binding.files import expected_names, fingerprint, load_files
-from omnibind_core.binding.first_start import bind_spaces, made, some_media, target_of
+from omnibind_core.binding.first_start import bind_spaces, made, some_media, target_of, with_made_files
 from omnibind_core.binding.projectors import Projectors
-from omnibind_core.errors import PresetError
+from omnibind_core.errors import PresetError, WeightsError
 from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists import load
 from omnibind_core.specialists.registry import find, required
@@ -118,7 +118,17 @@ def test_it_is_made_once_and_kept(stand_ins, tmp_path):
     assert made(LITE, CPU, torch.float32) == path
     assert path.read_bytes() == first
     assert not stand_ins
-    assert set(load_files(LITE, make=lambda preset: made(preset, CPU, torch.float32))) == {"bridge"}
+    assert set(load_files(with_made_files(LITE, CPU, torch.float32))) == {"bridge"}
+    with pytest.raises(WeightsError, match="which this machine makes"):
+        load_files(LITE)
+
+
+def test_vectors_of_other_heads_are_not_taken_for_its_own(stand_ins, monkeypatch):
+    one, same = (fingerprint(with_made_files(LITE, CPU, torch.float32)) for _ in range(2))
+    monkeypatch.setattr(first_start, "Recipe", lambda **_: replace(QUICK, steps=4))
+    assert one == same != fingerprint(with_made_files(LITE, CPU, torch.float32))
+    mini = load_preset("mini")
+    assert with_made_files(mini, CPU, torch.float32) is mini
 
 
 def test_other_sentences_make_another_one(stand_ins, monkeypatch):
