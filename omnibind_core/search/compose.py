@@ -25,6 +25,7 @@ __all__ = [
     "OPERATORS",
     "Match",
     "Operator",
+    "Options",
     "Term",
     "centre",
     "check_terms",
@@ -41,6 +42,28 @@ DEFAULT_CENTRED: Final[bool] = False
 DEFAULT_MATCH: Final[Match] = "media+caption"
 
 _TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was chosen about a search.
+
+    Attributes
+    ----------
+    operator : str
+        Key of :data:`OPERATORS`.
+    match : {"media", "media+caption"}
+        What the query is compared with: the item itself, or the mean of the item and its caption.
+    k : int
+        Answers for each modality.
+    centred : bool
+        Whether each modality's mean is subtracted first.
+    """
+
+    operator: str = DEFAULT_OPERATOR
+    match: Match = DEFAULT_MATCH
+    k: int = 6
+    centred: bool = DEFAULT_CENTRED
 
 
 @dataclass(frozen=True, eq=False)
