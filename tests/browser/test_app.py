@@ -12,7 +12,7 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
-from demo.examples import Examples
+from demo.shell.examples import Examples
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import Modality
 

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from demo import callbacks
-from demo.callbacks import View
-from demo.examples import Examples
 from demo.service import Service
-from demo.settings import Options, Settings
+from demo.settings import Settings
+from demo.shell.view import View
 from demo.state import Visit
-from omnibind_core.store.catalogue import Item
+from demo.tabs.explore import callbacks
+from omnibind_core.search.compose import Options
 from omnibind_core.types import MODALITIES, Modality
 
-from .conftest import GALLERY
+from ..conftest import EXAMPLES, GALLERY, Put, example
 
-Put = Callable[..., dict[str, str]]
 OPTIONS = Options()
-EXAMPLES = Examples.read(GALLERY.parent)
-
-
-def example(modality: Modality) -> Item:
-    return EXAMPLES.of(modality)[0]
 
 
 def cards(view: View) -> list[str]:
@@ -156,7 +148,7 @@ def test_errors_become_notices_and_nothing_is_lost(service: Service, upload: Put
         "wrong weight": callbacks.reweigh(service, visit, visit.ingredients[0].key, 7, OPTIONS),
         "too many": callbacks.refresh(service, visit, replace(OPTIONS, k=10_000)),
         "slerp": callbacks.refresh(
-            service, callbacks.give_text(service, visit, "cat", "subtract", OPTIONS).visit, Options("slerp")
+            service, callbacks.give_text(service, visit, "cat", "subtract", OPTIONS).visit, Options(operator="slerp")
         ),
     }
     for name, view in views.items():
@@ -172,14 +164,10 @@ def test_the_unexpected_is_logged_and_shown_kindly(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(service, "search", broken)
-    monkeypatch.setattr(service, "classify", broken)
+    monkeypatch.setattr(service.wait(), "search", broken)
     view = callbacks.give_text(service, Visit(), "a dog", "new", OPTIONS)
-    verdict, notice = callbacks.classify(service, None, "a dog", "a, b")
-    for shown in (view.notice, notice):
-        assert "unexpected" in shown
-        assert "secret detail" not in shown
-    assert verdict == ""
+    assert "unexpected" in view.notice
+    assert "secret detail" not in view.notice
     assert "secret detail" in caplog.text
 
 
@@ -226,13 +214,3 @@ def test_the_specialists_can_be_weighed_by_hand(service: Service) -> None:
     assert float(back.vector @ term.vector) > 0.999
     for wrong in (None, {only: "x"}, {"nobody": 1.0}, dict.fromkeys(term.shares, 0)):
         assert "Given" in callbacks.rebalance(service, visit, term.key, wrong, OPTIONS).notice
-
-
-def test_naming(service: Service, upload: Put) -> None:
-    picture = GALLERY / str(example("image").file)
-    verdict, notice = callbacks.classify(service, upload(picture), "", "dog, cat\nviolin")
-    assert notice == ""
-    assert all(f"<span>{label}</span>" in verdict for label in ("dog", "cat", "violin"))
-    assert callbacks.classify_item(service, example("audio").id, "dog, piano")[1] == ""
-    assert "labels" in callbacks.classify(service, None, "a dog", " , ")[1]
-    assert "Given" in callbacks.classify(service, None, "", "dog")[1]
