@@ -163,7 +163,7 @@ def _by_hand(one: Ingredient) -> str:
         return ""
     sliders = "".join(
         f'<label>{escape(one.titles.get(name, name))}<input type="range" min="0" max="100" value="{100 * share:.0f}" '
-        f'data-share="{escape(name)}" data-of="{escape(one.key)}"></label>'
+        f'data-share="{escape(name)}"></label>'
         for name, share in one.shares.items()
     )
     whose = "the router's" if one.routed else "flat weights"

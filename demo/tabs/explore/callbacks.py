@@ -127,24 +127,39 @@ def give_mix(service: Service, visit: Visit, examples: Examples, number: str, op
 
 
 @guarded
-def reweigh(service: Service, visit: Visit, key: str, weight: object, options: Options) -> View:
-    """Give a term another weight. The sliders are left alone, so that they keep the focus."""
-    return _respond(service, visit.reweigh(key, weight), options, redraw_mix=False)
+def reweigh(service: Service, visit: Visit, weights: object, options: Options) -> View:
+    """Give terms other weights. The sliders are left alone, so that they keep the focus.
+
+    Parameters
+    ----------
+    weights : mapping of str to number
+        -1 to 1, by the terms' keys.
+    """
+    for key, weight in _numbers(weights).items():
+        visit = visit.reweigh(key, weight)
+    return _respond(service, visit, options, redraw_mix=False)
 
 
 @guarded
-def rebalance(service: Service, visit: Visit, key: str, shares: object, options: Options) -> View:
-    """Weigh the specialists of a term by hand.
+def rebalance(service: Service, visit: Visit, shares: object, options: Options) -> View:
+    """Weigh the specialists of the term that is looked into by hand.
 
     Parameters
     ----------
     shares : mapping of str to number
         At least 0 each; scaled to sum to 1.
     """
-    if not isinstance(shares, Mapping) or not all(isinstance(x, (int, float)) for x in shares.values()):
-        raise QueryError("weights of another form", "a number for each specialist", "use the sliders")
-    new = service.reweigh(visit.find(key), {str(name): float(share) for name, share in shares.items()})
+    new = service.reweigh(visit.find(visit.inspected), _numbers(shares))
     return _respond(service, visit.remake(new), options, redraw_mix=False)
+
+
+def _numbers(sliders: object) -> dict[str, float]:
+    """Hold what the page says about its sliders to its form."""
+    if not isinstance(sliders, Mapping) or not all(
+        isinstance(x, (int, float)) and not isinstance(x, bool) for x in sliders.values()
+    ):
+        raise QueryError("weights of another form", "a number for each slider", "use the sliders")
+    return {str(name): float(x) for name, x in sliders.items()}
 
 
 @guarded

@@ -46,6 +46,7 @@ class Parts:
     mix: gr.HTML
     answers: gr.HTML
     inside: gr.HTML
+    sliders: gr.JSON
     notice: gr.HTML
     drawer: Drawer
 
@@ -73,10 +74,11 @@ def build(service: Service, examples: Examples) -> Parts:
             with gr.Accordion("Options", open=False, elem_classes="ob-options"):
                 choices = _options()
             inside = html(panels.inside(None))
+    sliders = gr.JSON(visible=False)  # never shown: where they stand, read from the page when an event is sent
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
         examples, visit, status, pulse, mode, inputs, chips, up, file, send, choices,
-        mix, answers, inside, notice, drawer,
+        mix, answers, inside, sliders, notice, drawer,
     )  # fmt: skip
 
 

@@ -21,6 +21,15 @@ from omnibind_core.types import Modality
 
 __all__ = ["wire"]
 
+# Where sliders stand is read when an event is sent, not when it happens: of those that wait for an earlier one to be
+# answered, gradio's "always_last" sends one, with the data of the first.
+_WEIGHTS = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
+  [...document.querySelectorAll('.ob-chips [data-weight]')].map((one) => [one.dataset.weight, Number(one.value)])
+), ...rest]"""
+_SHARES = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
+  [...document.querySelectorAll('.ob-inside [data-share]')].map((one) => [one.dataset.share, Number(one.value)])
+), ...rest]"""
+
 
 def _updates(view: View, shown: dict[Modality, str] | None = None) -> list[Any]:
     """Give a view as values for :meth:`Parts.page`; `shown` puts examples into the inputs they belong to."""
@@ -89,19 +98,17 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     for part in (*p.chips, p.mix, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
         part.select(clicked, [p.visit, p.mode, *choices], outputs, **heavy)
 
-    def weighed(event: gr.EventData, visit: Visit, *chosen: Any) -> list[Any]:
-        key, weight = str(event._data.get("id")), event._data.get("weight")
-        return _updates(callbacks.reweigh(service, visit, key, weight, options(*chosen)))
+    def weighed(visit: Visit, weights: object, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.reweigh(service, visit, weights, options(*chosen)))
 
-    p.mix.input(
-        weighed, [p.visit, *choices], outputs, trigger_mode="always_last", **{**heavy, "show_progress": "hidden"}
-    )
+    moved = [p.visit, p.sliders, *choices]
+    last: dict[str, Any] = {"trigger_mode": "always_last", **heavy}
+    p.mix.input(weighed, moved, outputs, js=_WEIGHTS, **{**last, "show_progress": "hidden"})
 
-    def balanced(event: gr.EventData, visit: Visit, *chosen: Any) -> list[Any]:
-        key, shares = str(event._data.get("id")), event._data.get("shares")
-        return _updates(callbacks.rebalance(service, visit, key, shares, options(*chosen)))
+    def balanced(visit: Visit, shares: object, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.rebalance(service, visit, shares, options(*chosen)))
 
-    p.inside.input(balanced, [p.visit, *choices], outputs, trigger_mode="always_last", **heavy)
+    p.inside.input(balanced, moved, outputs, js=_SHARES, **last)
 
     def refreshed(visit: Visit, *chosen: Any) -> list[Any]:
         return _updates(callbacks.refresh(service, visit, options(*chosen)))

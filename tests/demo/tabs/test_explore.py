@@ -67,7 +67,7 @@ def test_mixing_goes_through_every_step(service: Service, upload: Put) -> None:
     assert example("audio").id not in cards(view)
 
     before, key = cards(view), view.visit.ingredients[1].key
-    moved = callbacks.reweigh(service, view.visit, key, -1, OPTIONS)
+    moved = callbacks.reweigh(service, view.visit, {key: -1}, OPTIONS)
     complete(moved)
     assert moved.mix is None, "the sliders keep the focus"
     assert cards(moved) != before
@@ -145,7 +145,10 @@ def test_errors_become_notices_and_nothing_is_lost(service: Service, upload: Put
         "no such item": callbacks.act(service, visit, "add", "image/nothing", OPTIONS),
         "no such term": callbacks.act(service, visit, "drop", "t77", OPTIONS),
         "no such action": callbacks.act(service, visit, "explode", "", OPTIONS),
-        "wrong weight": callbacks.reweigh(service, visit, visit.ingredients[0].key, 7, OPTIONS),
+        "wrong weight": callbacks.reweigh(service, visit, {visit.ingredients[0].key: 7}, OPTIONS),
+        "no weights": callbacks.reweigh(service, visit, None, OPTIONS),
+        "not a weight": callbacks.reweigh(service, visit, {visit.ingredients[0].key: "x"}, OPTIONS),
+        "weight of no term": callbacks.reweigh(service, visit, {"t77": 0.5}, OPTIONS),
         "too many": callbacks.refresh(service, visit, replace(OPTIONS, k=10_000)),
         "slerp": callbacks.refresh(
             service, callbacks.give_text(service, visit, "cat", "subtract", OPTIONS).visit, Options(operator="slerp")
@@ -203,7 +206,7 @@ def test_the_specialists_can_be_weighed_by_hand(service: Service) -> None:
     visit = callbacks.give_example(service, Visit(), example("image").id, "new", OPTIONS).visit
     term = visit.ingredients[0]
     only = next(iter(term.shares))
-    moved = callbacks.rebalance(service, visit, term.key, {name: 70 * (name == only) for name in term.shares}, OPTIONS)
+    moved = callbacks.rebalance(service, visit, {name: 70 * (name == only) for name in term.shares}, OPTIONS)
     complete(moved)
     after = moved.visit.ingredients[0]
     assert after.by_hand
@@ -213,4 +216,4 @@ def test_the_specialists_can_be_weighed_by_hand(service: Service) -> None:
     back = callbacks.act(service, moved.visit, "route", term.key, OPTIONS).visit.ingredients[0]
     assert float(back.vector @ term.vector) > 0.999
     for wrong in (None, {only: "x"}, {"nobody": 1.0}, dict.fromkeys(term.shares, 0)):
-        assert "Given" in callbacks.rebalance(service, visit, term.key, wrong, OPTIONS).notice
+        assert "Given" in callbacks.rebalance(service, visit, wrong, OPTIONS).notice
