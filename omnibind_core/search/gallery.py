@@ -81,11 +81,22 @@ def build(
     -------
     Path
         The file written: tensors "media" and "caption", (n, D) float16 unit rows in catalogue order.
+
+    Raises
+    ------
+    GalleryError
+        No catalogue, or the file cannot be written.
     """
     folder = folder or assets_directory() / "gallery"
     items = read_catalogue(folder)
     path = path or vectors_path(folder, model.preset.name)
-    _write(path, model, items, _embed(model, items, folder, progress))
+    vectors = _embed(model, items, folder, progress)
+    try:
+        _write(path, model, items, vectors)
+    except OSError as error:
+        raise GalleryError(
+            f"{path}, which cannot be written ({error})", "a folder that can be written to", "pass another --folder"
+        ) from error
     return path
 
 
