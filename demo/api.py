@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -24,7 +24,6 @@ from omnibind_core.search.compose import (
     OPERATORS,
     Match,
     Options,
-    Term,
     check_weight,
 )
 from omnibind_core.types import MODALITIES, Modality
@@ -91,12 +90,13 @@ class Api:
         content. `k` answers come back for each modality (1 to 200); `match` says whether they are compared by their
         "media" alone or by "media+caption". `up` names the axis that points up in a shape's file.
 
-        Answers {"preset", "hits": {modality: [{"id", "modality", "caption", "score", "z", "terms", "file"}]}}, best
-        first. "file" is an address on this server, null for a sentence; "z" says by how many standard deviations the
-        score stands out; "terms" is the cosine with each term of the query.
+        Answers {"preset", "hits": {modality: [{"id", "modality", "caption", "score", "z", "terms", "file"}]},
+        "notices"}, best first. "file" is an address on this server, null for a sentence; "z" says by how many standard
+        deviations the score stands out; "terms" is the cosine with each term of the query. "notices" says what was
+        dropped, assumed or missing when the file was read; every answer has it.
         """
         made = self._one(text, file, modality, up)
-        return self._search([made.term()], replace(_DEFAULT, k=k, match=match))
+        return self._search([made], [1.0], replace(_DEFAULT, k=k, match=match))
 
     @told
     def mix(
@@ -116,9 +116,9 @@ class Api:
         """
         if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms) or len(terms) > MAX_TERMS:
             raise QueryError("terms of another form", f"a list of 1 to {MAX_TERMS} objects", "see the documentation")
-        made = [self._term(term) for term in terms]
+        made, weights = [self._given(term) for term in terms], [check_weight(term.get("weight", 1.0)) for term in terms]
         options = replace(_DEFAULT, k=k, match=match, operator=operator)
-        return self._search(made, options, {str(term["item"]) for term in terms if term.get("item")})
+        return self._search(made, weights, options, {str(term["item"]) for term in terms if term.get("item")})
 
     @told
     def embed(
@@ -149,11 +149,15 @@ class Api:
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise QueryError("labels of another form", "a list of words or sentences", "see the documentation")
         made, explorer = self._one(text, file, modality, up), self._service.wait()
-        return scores_form(explorer.preset, explorer.classify(made.vector, labels))
+        return scores_form(explorer.preset, explorer.classify(made.vector, labels), made.notices)
 
-    def _search(self, terms: list[Term], options: Options, exclude: Collection[str] = ()) -> dict[str, Any]:
+    def _search(
+        self, made: Sequence[Embedded], weights: Sequence[float], options: Options, exclude: Collection[str] = ()
+    ) -> dict[str, Any]:
         explorer = self._service.wait()
-        return found_form(explorer.preset, explorer.search(terms, options, exclude=exclude).hits, _address)
+        terms = [one.term(weight) for one, weight in zip(made, weights, strict=True)]
+        notices = [notice for one in made for notice in one.notices]
+        return found_form(explorer.preset, explorer.search(terms, options, exclude=exclude).hits, _address, notices)
 
     def _one(self, text: object, file: object, modality: str, up: str) -> Embedded:
         """Embed what a call brought."""
@@ -171,16 +175,15 @@ class Api:
             raise QueryError(
                 f"modality '{modality[:20]}' for a file", f"one of {', '.join(kinds)}", "choose one of these"
             )
-        return self._service.wait().embed(path, kinds[modality], up=up)
+        return self._service.wait().embed(path, kinds[modality], up=up, beside={})
 
-    def _term(self, term: dict[str, Any]) -> Term:
-        weight = check_weight(term.get("weight", 1.0))
+    def _given(self, term: dict[str, Any]) -> Embedded:
+        """Embed what one term of a mix names."""
         if term.get("item"):
-            return self._service.wait().item(str(term["item"])).term(weight)
-        made = self._one(
+            return self._service.wait().item(str(term["item"]))
+        return self._one(
             term.get("text", ""), term.get("file"), str(term.get("modality", "auto")), str(term.get("up", "y"))
         )
-        return made.term(weight)
 
 
 def _address(path: str) -> str:

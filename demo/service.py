@@ -162,7 +162,7 @@ class Service:
         OmniBindError
             With what was given, what is allowed and what to do.
         """
-        made = self.wait().embed(source, modality, up=up)
+        made = self.wait().embed(source, modality, up=up, beside={})  # an upload has no neighbours
         name = label or getattr(made.media, "text", "") or _NAMELESS[made.modality]
         picture = thumbnail(made.media) if made.media else ""
         return _ingredient(replace(made, media=None), name, picture)
@@ -203,6 +203,7 @@ def _ingredient(made: Embedded, label: str, picture: str) -> Ingredient:
         routed=made.routed,
         timings=made.bound.timings,
         embedded=made,
+        notices=made.notices,
     )
 
 

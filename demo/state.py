@@ -74,6 +74,8 @@ class Ingredient:
         Stage -> seconds.
     embedded : Embedded, optional
         As it was embedded, to weigh its specialists otherwise.
+    notices : tuple of str
+        What was dropped, assumed or missing when it was read.
     key : str
         Unique within the visit.
     """
@@ -91,6 +93,7 @@ class Ingredient:
     by_hand: bool = False
     timings: dict[str, float] = field(default_factory=dict)
     embedded: Embedded | None = None
+    notices: tuple[str, ...] = ()
     key: str = ""
 
     def term(self) -> Term:

@@ -193,7 +193,8 @@ class OmniBind:
             bound = bind(self.preset.members[modality], projected, shares)
         members = tuple(member.name for member in self.preset.members[modality])
         kept = columns(self.preset.members[modality], projected).cpu().numpy() if keep else None
-        return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds, kept)
+        notices = tuple(item.notices for item in decoded)
+        return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds, kept, notices)
 
     @torch.inference_mode()
     def rebind(self, bound: Bound, weights: Mapping[str, float]) -> Bound:

@@ -197,7 +197,12 @@ def _embed_items(arguments: argparse.Namespace, items: Sequence[str]) -> tuple[E
 
     sources = [_source(item) for item in items]
     explorer = Explorer(_model(arguments, {modality for modality, _ in sources} | {"text"}))
-    return explorer, [explorer.embed(source, modality, up=arguments.up) for modality, source in sources]
+    made = [explorer.embed(source, modality, up=arguments.up) for modality, source in sources]
+    for item, one in zip(items, made, strict=True):
+        for notice in one.notices if not arguments.json else ():  # JSON has them inside
+            _progress.close()
+            print(f"notice: {item}: {notice}", file=sys.stderr)
+    return explorer, made
 
 
 def _embed(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -243,7 +248,8 @@ def _search(arguments: argparse.Namespace) -> dict[str, Any]:
     explorer, made = _embed_items(arguments, [item for item, _ in signed])
     terms = [one.term(weight, item) for (item, weight), one in zip(signed, made, strict=True)]
     options = Options(operator=arguments.operator, match=arguments.match, k=arguments.k, centred=arguments.centred)
-    return found_form(explorer.preset, explorer.search(terms, options, modalities=modalities).hits)
+    notices = [notice for one in made for notice in one.notices]
+    return found_form(explorer.preset, explorer.search(terms, options, modalities=modalities).hits, notices=notices)
 
 
 def _show_search(result: dict[str, Any]) -> list[str]:
@@ -258,7 +264,8 @@ def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
     from omnibind_core.search.answers import scores_form
 
     explorer, made = _embed_items(arguments, [arguments.item])
-    return scores_form(explorer.preset, explorer.classify(made[0].vector, arguments.labels.split(",")))
+    scores = explorer.classify(made[0].vector, arguments.labels.split(","))
+    return scores_form(explorer.preset, scores, made[0].notices)
 
 
 def _show_classify(result: dict[str, Any]) -> list[str]:

@@ -154,6 +154,8 @@ class Bound:
         Stage name -> seconds for the whole batch: "decode", one per specialist, "project", "route", "bind".
     projected : ndarray, shape (n, members, D), float32, optional
         What was weighed: each specialist's vector in the shared space. None where it was not asked to be kept.
+    notices : tuple of tuple of str
+        Of each item: what was dropped, assumed or missing when it was read, in words for people.
     """
 
     modality: Modality
@@ -162,6 +164,7 @@ class Bound:
     members: tuple[str, ...]
     timings: dict[str, float] = field(default_factory=dict)
     projected: FloatArray | None = None
+    notices: tuple[tuple[str, ...], ...] = ()
 
     def weights_by_name(self, row: int = 0) -> dict[str, float]:
         """Weights of one item as {specialist: weight}."""

@@ -24,6 +24,7 @@ __all__ = [
     "ready_mixes",
     "scores",
     "status",
+    "told",
 ]
 
 _KEPT = "That did not work. Your earlier answers are still here."
@@ -152,9 +153,14 @@ def inside(one: Ingredient | None, search_seconds: float = 0.0) -> str:
     return (
         f'<div class="ob-inside ob-{one.modality}"><h3>Inside</h3><p class="ob-subject">{icon(one.modality)}'
         f'{escape(one.label)}</p><h4>Specialists</h4><ul class="ob-shares">{shares}</ul>'
-        f'<p class="ob-note">{note}</p>{_by_hand(one)}<h4>Time <em>{_ms(total)}</em></h4>'
+        f'<p class="ob-note">{note}</p>{_read_notes(one)}{_by_hand(one)}<h4>Time <em>{_ms(total)}</em></h4>'
         f'<div class="ob-times" aria-hidden="true">{track}</div><ul class="ob-stages">{times}</ul></div>'
     )
+
+
+def _read_notes(one: Ingredient) -> str:
+    rows = "".join(f"<li>{escape(_sentence(text))}</li>" for text in one.notices)
+    return f'<h4>As it was read</h4><ul class="ob-read">{rows}</ul>' if rows else ""
 
 
 def _by_hand(one: Ingredient) -> str:
@@ -194,6 +200,17 @@ def notice(error: Exception | str | None, title: str = _KEPT) -> str:
         inner = f"<strong>{escape(str(error))}</strong>"
     return (
         f'<div class="ob-notice" role="alert">{inner}'
+        f'<button data-act="dismiss" aria-label="Dismiss">{icon("close")}</button></div>'
+    )
+
+
+def told(notices: Sequence[str]) -> str:
+    """Draw what was dropped, assumed or missing when a file was read; empty where nothing was."""
+    if not notices:
+        return ""
+    rows = "".join(f"<li>{escape(_sentence(text))}</li>" for text in notices)
+    return (
+        f'<div class="ob-notice ob-told" role="status"><strong>Read, but not all of it</strong><ul>{rows}</ul>'
         f'<button data-act="dismiss" aria-label="Dismiss">{icon("close")}</button></div>'
     )
 

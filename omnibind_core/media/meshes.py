@@ -33,7 +33,8 @@ def read_stl(blob: Blob) -> Sequence[Part]:
     data = blob.data
     declared = int.from_bytes(data[80:84], "little")
     there = (len(data) - 84) // 50
-    text = data[:512].lstrip()[:5].lower() == b"solid" and (b"facet" in data[:4096].lower() or b"endsolid" in data[:4096].lower())
+    start = data[:4096].lower()
+    text = start.lstrip().startswith(b"solid") and (b"facet" in start or b"endsolid" in start)
     if not text:
         if len(data) < 84:
             raise undecodable(blob.name, "stl", "fewer bytes than its header takes")

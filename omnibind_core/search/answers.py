@@ -60,6 +60,11 @@ class Embedded:
         return self.bound.modality
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What was dropped, assumed or missing when it was read."""
+        return self.bound.notices[0] if self.bound.notices else ()
+
+    @property
     def vector(self) -> FloatArray:
         """Unit vector in the shared space, shape (D,), float32."""
         vector: FloatArray = self.bound.vectors[0]
@@ -122,16 +127,23 @@ def hit_form(hit: Hit, address: Address = str) -> dict[str, Any]:
     }
 
 
-def found_form(preset: str, hits: Mapping[Modality, Sequence[Hit]], address: Address = str) -> dict[str, Any]:
-    """Give {"preset", "hits": {modality: [hit]}}, best first; see :func:`hit_form`."""
-    return {"preset": preset, "hits": {m: [hit_form(hit, address) for hit in found] for m, found in hits.items()}}
+def found_form(
+    preset: str, hits: Mapping[Modality, Sequence[Hit]], address: Address = str, notices: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Give {"preset", "hits": {modality: [hit]}, "notices"}, best first; see :func:`hit_form`.
+
+    "notices" says what was dropped, assumed or missing when the query's files were read, in words for people.
+    """
+    found = {m: [hit_form(hit, address) for hit in answers] for m, answers in hits.items()}
+    return {"preset": preset, "hits": found, "notices": list(notices)}
 
 
 def embedded_form(one: Embedded) -> dict[str, Any]:
-    """Give {"modality", "vector", "weights", "routed", "timings"}.
+    """Give {"modality", "vector", "weights", "routed", "timings", "notices"}.
 
     "vector" is a unit vector as numbers that give the very same float32 again; "weights" is {specialist: the
-    router's weight}, "routed" whether a trained router weighed this input, "timings" {stage: seconds}.
+    router's weight}, "routed" whether a trained router weighed this input, "timings" {stage: seconds}, "notices" what
+    was dropped, assumed or missing when it was read.
     """
     return {
         "modality": one.modality,
@@ -139,6 +151,7 @@ def embedded_form(one: Embedded) -> dict[str, Any]:
         "weights": one.bound.weights_by_name(),
         "routed": one.routed,
         "timings": one.bound.timings,
+        "notices": list(one.notices),
     }
 
 
@@ -147,10 +160,10 @@ def similarity_form(matrix: FloatArray) -> list[list[float]]:
     return [_numbers(row) for row in matrix]
 
 
-def scores_form(preset: str, scores: Sequence[LabelScore]) -> dict[str, Any]:
-    """Give {"preset", "scores": [{"label", "probability", "cosine"}]}, best first."""
+def scores_form(preset: str, scores: Sequence[LabelScore], notices: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "scores": [{"label", "probability", "cosine"}], "notices"}, best first."""
     rows = [{"label": one.label, "probability": one.probability, "cosine": one.cosine} for one in scores]
-    return {"preset": preset, "scores": rows}
+    return {"preset": preset, "scores": rows, "notices": list(notices)}
 
 
 def item_form(item: Item) -> dict[str, Any]:

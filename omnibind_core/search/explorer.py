@@ -85,6 +85,7 @@ class Explorer:
         *,
         up: str = "y",
         weights: Mapping[str, float] | None = None,
+        beside: Mapping[str, Path | bytes] | None = None,
     ) -> Embedded:
         """Embed one input.
 
@@ -98,6 +99,8 @@ class Explorer:
             The axis that points up in a shape's file.
         weights : mapping of str to float, optional
             Weights by specialist that replace the router's.
+        beside : mapping of str to Path or bytes, optional
+            Files that belong to a shape, by name; None looks into its folder.
 
         Returns
         -------
@@ -111,7 +114,7 @@ class Explorer:
         """
         kind = media.modality_of(str(source)) if modality is None else modality
         start = time.perf_counter()
-        decoded = media.load(source, kind, **({"up": up} if kind == "point" else {}))
+        decoded = media.load(source, kind, **({"up": up, "beside": beside} if kind == "point" else {}))
         seconds = time.perf_counter() - start
         with self._computing:
             bound = self.model.embed(kind, [decoded], weights=weights, keep=True)

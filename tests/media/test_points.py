@@ -12,7 +12,7 @@ from omnibind_core.media import limits, load_points
 from omnibind_core.media.points import FORMATS
 from omnibind_core.types import PointCloud
 
-from .makers import ball, mesh_file, npy
+from .makers import ball, mesh_file, npy, zipped
 
 CLOUD = np.random.default_rng(1).normal(size=(500, 3))
 RED = np.array([255, 0, 0])
@@ -26,6 +26,8 @@ def shape_file(extension: str) -> bytes:
     if extension == "gltf":
         files = trimesh.exchange.gltf.export_gltf(ball(), embed_buffers=True, merge_buffers=True)
         return bytes(files["model.gltf"])
+    if extension == "zip":
+        return zipped({"ball.obj": mesh_file("obj")})
     return mesh_file(extension)
 
 
@@ -199,7 +201,8 @@ FACES = b"element face %d\nproperty list uchar int vertex_indices\nend_header\n"
         ("xyz", b"hello there world\n" * 10, "no line of numbers"),
         ("xyz", b"0 0\n1 1\n" * 10, "2 columns"),
         ("xyz", b"\n\n# nothing\n", "no line of numbers"),
-        ("glb", b"PK\x03\x04" + bytes(1_000), "ZIP archive"),
+        ("glb", b"7z\xbc\xaf'\x1c" + bytes(1_000), "7-Zip archive"),
+        ("zip", b"PK\x03\x04" + bytes(1_000), "damaged"),
     ],
 )
 def test_bad_shapes(extension: str, data: bytes, words: str) -> None:
@@ -207,9 +210,12 @@ def test_bad_shapes(extension: str, data: bytes, words: str) -> None:
         load_points(data, extension=extension)
 
 
-def test_an_obj_never_opens_other_files(tmp_path: Path) -> None:
-    """Its colours would come from a file beside it, which belongs to somebody else."""
+def test_a_file_that_is_given_alone_reads_nothing_beside_it(tmp_path: Path) -> None:
+    """What lies in the folder of an upload may belong to somebody else."""
     (tmp_path / "red.mtl").write_text("newmtl red\nKd 1 0 0\n")
     path = tmp_path / "tri.obj"
     path.write_text("mtllib red.mtl\nusemtl red\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
-    assert not load_points(path).has_colour
+    assert load_points(path).has_colour
+    alone = load_points(path, beside={})
+    assert not alone.has_colour
+    assert alone.notices == ("materials red.mtl are not here: grey instead",)

@@ -84,7 +84,7 @@ def give_file(
     if not upload:
         return View(visit)
     made = embed_upload(service, upload, modality, up)
-    return _respond(service, visit.take(made, mode), options)
+    return replace(_respond(service, visit.take(made, mode), options), notice=panels.told(made.notices))
 
 
 @guarded
@@ -93,13 +93,14 @@ def turn(service: Service, visit: Visit, upload: Mapping[str, Any] | None, up: s
     if not upload:
         return View(visit)
     made = embed_upload(service, upload, "point", up)
-    return _respond(service, visit.exchange("point", made), options)
+    return replace(_respond(service, visit.exchange("point", made), options), notice=panels.told(made.notices))
 
 
 @guarded
 def give_text(service: Service, visit: Visit, text: str | None, mode: Mode, options: Options) -> View:
     """Take a sentence into the query."""
-    return _respond(service, visit.take(service.embed(text or "", "text"), mode), options)
+    made = service.embed(text or "", "text")
+    return replace(_respond(service, visit.take(made, mode), options), notice=panels.told(made.notices))
 
 
 @guarded
