@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.binding.forms import info_nce, new_head
+from omnibind_core.binding.forms import apply_heads, info_nce, new_head
 from omnibind_core.errors import OmniBindError
 from omnibind_core.specialists.base import unit
 
@@ -123,7 +123,7 @@ class Bridge:
     @torch.inference_mode()
     def __call__(self, rows: Tensor) -> Tensor:
         """Carry centred rows over: (n, d) -> (n, D) unit rows."""
-        return unit(torch.stack([unit(head(rows)) for head in self.heads]).mean(0))
+        return unit(apply_heads(self.heads, rows))
 
     def tensors(self, prefix: str, centre: Centre) -> dict[str, Tensor]:
         """Give the heads as :mod:`.projectors` reads the kind "mlp", for rows that are not yet centred.

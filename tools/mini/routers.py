@@ -13,7 +13,6 @@ Run ``python -m tools.mini.routers`` after the heads are made.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,21 +23,24 @@ import torch
 from torch import Tensor, nn
 
 from omnibind_core.binding.files import load_files
+from omnibind_core.binding.forms import head_tensors, write_heads
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.evaluation.bench import Bench, Pool
 from omnibind_core.presets.preset import Asset, HeadSpec, Preset, RouterSpec, SpaceSpec, load_preset
 from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
-from omnibind_core.store.shards import ArrayRows, Rows
-from omnibind_core.training.loop import Recipe, curve_svg
+from omnibind_core.store.shards import ArrayRows
+from omnibind_core.training.loop import curve_svg
 from omnibind_core.training.pseudo_pairs import Hop, PseudoPairs, pseudo_pairs
-from omnibind_core.training.train_routers import Languages, export_routers, train_routers
+from omnibind_core.training.run import Run
+from omnibind_core.training.train_routers import Languages, RouterRecipe, train_routers
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 from tools.mini.blocks import BLOCKS
+from tools.mini.labels import label_vectors
 from tools.mini.pools.sounds import TEST
 from tools.mini.pools.vectors import pictures, shapes, texts
 from tools.mini.routing_sentences import DOMAINS, taught
 from tools.mini.sounds.hearing import Hearing, hear
-from tools.mini.sounds.labels import label_vectors
+from tools.mini.sounds.train import TEMPLATES
 
 __all__ = [
     "INPUTS",
@@ -54,7 +56,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-RECIPE = Recipe(steps=500, batch=256, rate=2e-3, decay=0.01, scale=20.0, decoupling=3.0)
+RECIPE = RouterRecipe(steps=500, batch=256, rate=2e-3, decay=0.01, scale=20.0, decoupling=3.0)
 HIDDEN = 128
 """Width of the routers' first layer; the published presets' is 512, for spaces three times as wide."""
 INPUTS: Mapping[Modality, tuple[str, ...]] = {
@@ -140,12 +142,12 @@ def _raw_sounds(heard: Hearing, block: str) -> dict[str, Tensor]:
     mean = heard.clean.mean(0)
     centres = torch.zeros(len(labels), heard.clean.shape[1]).index_add_(0, number, heard.clean - mean)
     centres = nn.functional.normalize(centres, dim=1) / _RAW_TEMPERATURE
-    names = label_vectors(labels, assets_directory() / "mini", block)[0]
+    names = label_vectors(labels, block, TEMPLATES)[0]
     return {"A": centres, "a": -centres @ mean, "B": names, "m": names.mean(0)}
 
 
 def train_mini_routers(
-    preset: Preset, sounds: Pool, folder: Path, recipe: Recipe = RECIPE, *, decouple: bool = True
+    preset: Preset, sounds: Pool, folder: Path, recipe: RouterRecipe = RECIPE, *, decouple: bool = True
 ) -> tuple[dict[Modality, nn.Module], FloatArray]:
     """Train a router for each modality.
 
@@ -157,7 +159,7 @@ def train_mini_routers(
         Sounds that may be learned from.
     folder : Path
         For checkpoints.
-    recipe : Recipe
+    recipe : RouterRecipe
         How.
     decouple : bool
         Whether with the decoupling loss.
@@ -165,7 +167,7 @@ def train_mini_routers(
     Returns
     -------
     dict of Modality to Module
-        See :func:`omnibind_core.training.train_routers.export_routers`.
+        In evaluation mode.
     ndarray, shape (steps,), float32
         Learning curve.
     """
@@ -175,14 +177,15 @@ def train_mini_routers(
         "point": shapes().take(np.flatnonzero(~shapes().held_out)), "text": texts(sentences.texts),
     }  # fmt: skip
     target = routed(preset)
-    vectors: dict[Modality, dict[str, Rows]] = {
-        m: {s: ArrayRows(pools[m].vectors(target.tower(m, s))) for s in target.spaces_of(m)} for m in MODALITIES
-    }
+    run = Run(folder, pairs=_pairs(preset, pools))
+    for m in MODALITIES:
+        run.vectors[m] = {s: ArrayRows(pools[m].vectors(target.tower(m, s))) for s in target.spaces_of(m)}
     languages = Languages({d: MEMBERS_OF[d] for d in DOMAINS}, torch.from_numpy(sentences.targets))
-    return train_routers(
-        target, Projectors(preset, load_files(preset)), vectors, _pairs(preset, pools), recipe, folder,
-        languages=languages if decouple else None, hidden=HIDDEN,
+    projectors = Projectors(preset, load_files(preset))
+    trained = train_routers(
+        run, target, projectors, recipe, languages=languages if decouple else None, hidden=HIDDEN
     )  # fmt: skip
+    return trained, run.curves["routers"]
 
 
 def _pairs(preset: Preset, pools: Mapping[Modality, Pool]) -> PseudoPairs:
@@ -209,8 +212,6 @@ def _heard(held_out: Sequence[str]) -> tuple[Pool, dict[str, Hearing]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the routers of the application and those of the comparison, and write them."""
-    from safetensors.torch import save_file
-
     parser = argparse.ArgumentParser(description="Train mini's routers.")
     parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
     parser.add_argument("--work", type=Path, default=cache_directory() / "training" / "routers", help="checkpoints")
@@ -222,18 +223,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def one(preset: Preset, sounds: Pool, path: Path, seed: int, decouple: bool) -> None:
         name, recipe = path.stem, replace(RECIPE, seed=seed)
         routers, curve = train_mini_routers(preset, sounds, options.work / name, recipe, decouple=decouple)
-        halves = {m: router.half() for m, router in routers.items()}
-        export_routers(path, halves, {**about, "seed": seed, "decoupling": recipe.decoupling if decouple else 0.0})
+        said = {**about, "seed": seed, "decoupling": recipe.decoupling if decouple else 0.0}
+        write_heads(path, head_tensors(routers), said, entry="about")
         log.info("%s: loss %.3f", name, float(curve[-20:].mean()))
         replace_file(options.work / f"{name}.svg", curve_svg({name: curve}, "routers").encode())
 
     sounds, by_tower = _heard(TEST)
     for space, (tower, block) in _RAW.items():
-        tensors = {f"audio.{n}": t.half().contiguous() for n, t in _raw_sounds(by_tower[tower], block).items()}
         path = options.out / "eval" / f"{space.replace(' ', '_')}.safetensors"
-        part = path.with_suffix(".part")
-        save_file(dict(sorted(tensors.items())), part, {"heads": json.dumps({"block": BLOCKS[block], **about})})
-        part.replace(path)
+        tensors = {f"audio.{name}": value for name, value in _raw_sounds(by_tower[tower], block).items()}
+        write_heads(path, tensors, {"block": BLOCKS[block], **about}, sort=False)
     flat = _files(load_preset("mini"))
     for kind, decouple in (("plain", False), ("decoupled", True)):
         for seed in SEEDS:

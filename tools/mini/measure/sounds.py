@@ -26,11 +26,12 @@ from omnibind_core.specialists.load import tower
 from omnibind_core.store.paths import assets_directory, cache_directory
 from omnibind_core.types import FloatArray, Text
 from tools.mini.blocks import BLOCKS, WIDTH, width_of
+from tools.mini.naming import NamingRecipe
 from tools.mini.pools.pictures import NamedPicture, tux_paint
 from tools.mini.pools.sounds import DEVELOPMENT, TEST, Clip
 from tools.mini.pools.vectors import in_development, picture_vectors
 from tools.mini.sounds.hearing import hear, hear_recordings
-from tools.mini.sounds.train import APPEARANCE, EarRecipe, Pool, build, twins
+from tools.mini.sounds.train import APPEARANCE, RECIPE, SoundLessons, build, twins
 
 __all__ = [
     "MEMBERS",
@@ -119,9 +120,7 @@ def head_embedder(folder: Path, members: Sequence[str] = FLAT) -> EmbedSound:
     for name in members:
         block, parts = MEMBERS[name]
         if all((folder / f"{file}.safetensors").is_file() for file, _, _ in parts):
-            heads = [
-                (read_head(folder / f"{file}.safetensors", BLOCKS[block], prefix), ears) for file, prefix, ears in parts
-            ]
+            heads = [(read_head(folder / f"{file}.safetensors", prefix), ears) for file, prefix, ears in parts]
             chosen.append((block, heads))
 
     @torch.inference_mode()
@@ -138,7 +137,7 @@ def head_embedder(folder: Path, members: Sequence[str] = FLAT) -> EmbedSound:
 def text_embedder(eyes: Path, ears: Path) -> EmbedText:
     """Bind sentences flat, without a preset: words, looks and sights as in folder `eyes`, heard as in `ears`."""
     paths = {block: (ears if block == "heard" else eyes) / f"{block}.safetensors" for block in BLOCKS}
-    heads = {b: read_head(path, BLOCKS[b], "text") for b, path in paths.items() if b != "shaped" and path.is_file()}
+    heads = {b: read_head(path, "text") for b, path in paths.items() if b != "shaped" and path.is_file()}
 
     @torch.inference_mode()
     def embed(sentences: Sequence[str]) -> FloatArray:
@@ -150,7 +149,7 @@ def text_embedder(eyes: Path, ears: Path) -> EmbedText:
 
 def picture_embedder(eyes: Path) -> EmbedImage:
     """Bind Tux Paint's pictures flat, without a preset, by EfficientNet-Lite2: words and looks as in folder `eyes`."""
-    heads = {block: read_head(eyes / f"{block}.safetensors", BLOCKS[block], "image") for block in _PICTURED}
+    heads = {block: read_head(eyes / f"{block}.safetensors", "image") for block in _PICTURED}
 
     @torch.inference_mode()
     def embed(pictures: Sequence[NamedPicture]) -> FloatArray:
@@ -234,14 +233,14 @@ def _same(left: Sequence[str], right: Sequence[str]) -> NDArray[np.bool_]:
     return equal
 
 
-def development(eyes: Path, recipe: EarRecipe, ways: Mapping[str, Sequence[str]]) -> list[Row]:
+def development(eyes: Path, recipe: NamingRecipe, ways: Mapping[str, Sequence[str]]) -> list[Row]:
     """Hold each group of development packages out in turn, and name its sounds; the test packages stay unheard.
 
     Parameters
     ----------
     eyes : Path
         Folder of the heads for sentences and pictures.
-    recipe : EarRecipe
+    recipe : NamingRecipe
         How words heads are trained.
     ways : mapping of str to sequence of str
         What people read -> members that sounds enter by.
@@ -265,7 +264,7 @@ def development(eyes: Path, recipe: EarRecipe, ways: Mapping[str, Sequence[str]]
     for number, group in enumerate(DEVELOPMENT):
         held_out = (*group, *TEST)
         unheard = torch.tensor([clip.source in held_out for clip in clips])
-        pool = Pool(towers, labels, ~unheard & ~twins(towers["aisfx"], held_out))
+        pool = SoundLessons(towers, labels, ~unheard & ~twins(towers["aisfx"], held_out))
         folder = work / "development" / str(number)
         known = {clip.label for clip, heard in zip(clips, pool.taught, strict=True) if heard}
         build(pool, eyes, folder, recipe, {"labels": labels, "taught": sorted(known)}, work / "training")
@@ -303,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     if options.development:
-        log.info("%s", table(development(options.eyes, replace(EarRecipe(), heads=options.seeds), _WAYS)))
+        log.info("%s", table(development(options.eyes, replace(RECIPE, heads=options.seeds), _WAYS)))
         return
     known = learned(options.heads)
     if not set(TEST) <= known.held_out:
