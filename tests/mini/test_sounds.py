@@ -14,26 +14,41 @@ from safetensors.torch import load_file
 
 from omnibind_core.binding.forms import apply_heads, head_tensors, kinds_of, read_about, read_head, write_heads
 from omnibind_core.errors import WeightsError
+from omnibind_core.evaluation.bench import Pool
+from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists.base import unit
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import loop as training
 from omnibind_core.training.loop import Recipe
-from omnibind_core.types import FloatArray
 from tools.mini import labels as label_rows
-from tools.mini.blocks import BLOCKS, WIDTH, width_of
+from tools.mini.blocks import BLOCKS, width_of
 from tools.mini.labels import kinship, label_vectors
 from tools.mini.measure import sounds as evaluate_ears
-from tools.mini.measure.sounds import FLAT, MEMBERS, Learned, evaluate_sounds, head_embedder, learned
+from tools.mini.measure.sounds import Learned, learned
 from tools.mini.naming import NamingRecipe
-from tools.mini.pools.pictures import NamedPicture
 from tools.mini.pools.sounds import TEST, Clip
 from tools.mini.sounds import train as ears
 from tools.mini.sounds.axes import conse_tensors, discriminant_axes, heard_tensors
 from tools.mini.sounds.hearing import Hearing
-from tools.mini.sounds.train import APPEARANCE, TEMPLATES, SoundLessons, build, train_heads, twins
+from tools.mini.sounds.train import TEMPLATES, SoundLessons, build, train_heads, twins
 
 MINI = assets_directory() / "mini"
-LABELS = [f"thing {i:02}" for i in range(12)]
+LABELS = sorted(
+    (
+        "dog",
+        "violin",
+        "rain",
+        "car horn",
+        "church bell",
+        "applause",
+        "typewriter",
+        "frog",
+        "siren",
+        "train",
+        "glass",
+        "owl",
+    )
+)
 QUICK = NamingRecipe(Recipe(steps=60, batch=64, rate=2e-3, decay=0.05, checkpoint=20), hidden=64)
 WIDTHS = {"aisfx": 48, "whisper_tiny": 64}
 
@@ -197,11 +212,7 @@ def test_all_heads_are_built(pool: SoundLessons, tmp_path: Path, monkeypatch: py
     assert learned(tmp_path / "first") == Learned(LABELS, set(LABELS), {"three"})
     assert "CC-BY-4.0" in read_about(tmp_path / "first" / "aisfx_words.safetensors")["sources"]
     rows, right = held(pool)
-    bound = head_embedder(tmp_path / "first")(rows)
-    assert bound.shape == (12, WIDTH)
-    assert np.allclose(np.linalg.norm(bound, axis=1), 1, atol=1e-5)
-    assert not bound[:, slice(*BLOCKS["sights"])].any()
-    heard = torch.from_numpy(bound[:, slice(*BLOCKS["heard"])])
+    heard = sum(read_head(tmp_path / "first" / "heard.safetensors", name)(rows[name]) for name in WIDTHS)
     texts = read_head(tmp_path / "first" / "heard.safetensors", "text")(fake_meanings(LABELS)[0])
     assert (unit(heard) @ texts.T).argmax(1).eq(right).float().mean() > 0.9
 
@@ -284,74 +295,33 @@ def test_held_out_heads_know_most_labels():
     assert len(known.taught) > 200
 
 
-def test_members_have_their_own_blocks():
-    assert set(FLAT) <= set(MEMBERS)
-    for block, parts in MEMBERS.values():
-        assert block in BLOCKS
-        assert {ears_ for _, _, ears_ in parts} <= set(APPEARANCE)
-
-
-def test_figures_of_sounds(pool: SoundLessons, targets: torch.Tensor, monkeypatch: pytest.MonkeyPatch):
-    """A perfect ear names all; a deaf one (equal vectors) names none; untaught labels are counted apart."""
-    monkeypatch.setattr(evaluate_ears, "hear_recordings", lambda name, _sources: pool.towers[name])
-    words = targets[0].numpy()
-
-    def read(sentences: Sequence[str]) -> FloatArray:
-        return words[[LABELS.index(sentence.removeprefix("the sound of a ")) for sentence in sentences]]
-
-    def perfect(rows: evaluate_ears.Vectors) -> FloatArray:
-        assert set(rows) == set(APPEARANCE)
-        return words[pool.label.numpy()]
-
-    def deaf(rows: evaluate_ears.Vectors) -> FloatArray:
-        return np.zeros((len(pool.label), 384), np.float32)
-
-    known = Learned(LABELS, set(LABELS[:10]), {"three"})
-    rows = {row.task: row for row in evaluate_sounds(read, perfect, known)}
-    assert rows["held-out sounds -> label"].n == 36
-    assert rows["held-out sounds of taught labels -> label"].n == 30
-    assert rows["label -> held-out sound"].n == 12
-    assert all(row.r1.value == 100 for row in rows.values())
-    assert all(row.r5.value == 0 for row in evaluate_sounds(read, deaf, known))
+def test_ways_weigh_spaces_of_sounds():
+    spaces = {*load_preset("mini").spaces_of("audio"), "both"}
+    assert all(set(weights) <= spaces for weights in evaluate_ears.WAYS.values())
 
 
 def test_development_holds_each_group_out(pool: SoundLessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each group is named by heads that never heard it, nor the test packages; pictures match where blocks have any."""
-    for module in (ears, label_rows):
-        monkeypatch.setattr(module, "meanings", fake_meanings)
     monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(evaluate_ears, "hear", lambda name: pool.towers[name])
     monkeypatch.setattr(evaluate_ears, "TEST", ("three",))
     monkeypatch.setattr(evaluate_ears, "DEVELOPMENT", (("one",), ("two",)))
-    monkeypatch.setattr(evaluate_ears, "in_development", lambda _name: True)
-    pictures = [NamedPicture(f"{i}", label, Path(), photograph=True) for i, label in enumerate(LABELS)]
-    monkeypatch.setattr(evaluate_ears, "tux_paint", lambda: pictures)
-    monkeypatch.setattr(evaluate_ears, "text_embedder", lambda eyes, ears_: lambda labels: named(eyes, ears_))
-    eyes = eyes_folder(tmp_path / "eyes")
-
-    def named(eyes: Path, heads: Path) -> FloatArray:
-        about = read_about(heads / "heard.safetensors")
-        assert about["taught"] == LABELS
-        texts = fake_meanings(LABELS)[0]
-        bound = np.zeros((len(LABELS), WIDTH), np.float32)
-        for block, folder in (("words", eyes), ("heard", heads)):
-            bound[:, slice(*BLOCKS[block])] = read_head(folder / f"{block}.safetensors", "text")(texts)
-        return bound / np.float32(2**0.5)
-
-    def seen(_eyes: Path) -> evaluate_ears.EmbedImage:
-        return lambda chosen: np.pad(fake_meanings([p.name for p in chosen])[0].numpy(), ((0, 0), (0, WIDTH - 384)))
-
-    monkeypatch.setattr(evaluate_ears, "picture_embedder", seen)
-    ways = {"words": ("aisfx_words",), "heard": ("heard",)}
-    rows = {row.task: row for row in evaluate_ears.development(eyes, replace(QUICK, heads=1), ways)}
+    words, looks = (label_vectors(LABELS, block)[0].numpy() for block in ("words", "looks"))
+    pictures = Pool("image", tuple(LABELS), lambda _tower: words, np.zeros(12, bool), {"words": words, "looks": looks})
+    monkeypatch.setattr(evaluate_ears, "pictures", lambda: pictures)
+    ways = {"words": {"words": 1.0}, "heard": {"heard": 1.0}, "all": evaluate_ears.WAYS["both, flat"]}
+    rows = {row.task: row for row in evaluate_ears.development(load_preset("mini"), replace(QUICK, heads=3), ways)}
     assert rows["words: sounds -> label"].n == 24
     assert set(rows) == {
         *(f"{way}: sounds{some} -> label" for way in ways for some in ("", " of taught labels")),
         "words: sounds -> picture",
+        "all: sounds -> picture",
     }
     assert rows["heard: sounds -> label"].r5.value > 80
     assert rows["words: sounds -> label"].r5.value > 60
     assert rows["words: sounds -> picture"].r5.value > 60
+    assert rows["all: sounds -> label"].r5.value > 80
     for number, group in enumerate(("one", "two")):
-        state = tmp_path / "cache" / "ears" / "development" / str(number) / "aisfx_words.safetensors"
-        assert state.is_file(), group
+        folder = tmp_path / "cache" / "ears" / "development" / str(number)
+        assert read_about(folder / "heard.safetensors")["taught"] == LABELS
+        assert (folder / "aisfx_words.safetensors").is_file(), group

@@ -49,6 +49,7 @@ __all__ = [
     "SEEDS",
     "evaluation_preset",
     "evaluation_routers",
+    "in_place_of",
     "main",
     "routed",
     "train_mini_routers",
@@ -94,15 +95,19 @@ def _untaught(preset: Preset) -> Preset:
     return replace(preset, files=kept, alternatives={})
 
 
-def _files(preset: Preset) -> Preset:
-    """Put in place of each of mini's files the one that leaves the test packages out, where there is one."""
-    folder = assets_directory() / "mini"
+def in_place_of(preset: Preset, folder: Path) -> Preset:
+    """Leave the trained routers out, and put files of `folder` in place of the preset's of the same name."""
     preset = _untaught(preset)
     files = dict(preset.files)
     for name, source in preset.files.items():
-        if isinstance(source, Asset) and (folder / "eval" / Path(source.path).name).is_file():
-            files[name] = Asset(f"mini/eval/{Path(source.path).name}")
+        if isinstance(source, Asset) and (folder / source.local().name).is_file():
+            files[name] = Asset(source.local().name, folder)
     return replace(preset, files=files)
+
+
+def _unheard() -> Preset:
+    """Give mini with the heads that leave the test packages out."""
+    return in_place_of(load_preset("mini"), assets_directory() / "mini" / "eval")
 
 
 def evaluation_routers() -> dict[str, Path]:
@@ -113,7 +118,7 @@ def evaluation_routers() -> dict[str, Path]:
 
 def evaluation_preset() -> Preset:
     """Give `mini` with what never heard the test packages, and with raw spaces beside its own."""
-    preset = _files(load_preset("mini"))
+    preset = _unheard()
     files, spaces = dict(preset.files), dict(preset.spaces)
     for space, (tower, block) in _RAW.items():
         files[space] = Asset(f"mini/eval/{space.replace(' ', '_')}.safetensors")
@@ -233,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = options.out / "eval" / f"{space.replace(' ', '_')}.safetensors"
         tensors = {f"audio.{name}": value for name, value in _raw_sounds(by_tower[tower], block).items()}
         write_heads(path, tensors, {"block": BLOCKS[block], **about}, sort=False)
-    flat = _files(load_preset("mini"))
+    flat = _unheard()
     for kind, decouple in (("plain", False), ("decoupled", True)):
         for seed in SEEDS:
             one(flat, sounds, options.out / "eval" / f"routers-{kind}-{seed}.safetensors", seed, decouple)
