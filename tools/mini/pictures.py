@@ -18,9 +18,7 @@ halves of the Tux Paint and Sweet Home pools; :mod:`tools.mini.measure` reports 
 
 from __future__ import annotations
 
-import argparse
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +30,11 @@ from omnibind_core.binding.forms import kinds_of, write_heads
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.load import tower
-from omnibind_core.store.paths import assets_directory
 from tools.mini.blocks import BLOCKS, width_of
 from tools.mini.labels import meanings
 from tools.mini.pools.vectors import feature_means
 
-__all__ = ["EYES", "Eye", "class_descriptions", "eye_heads", "main", "text_heads", "write_eyes"]
-
-log = logging.getLogger(__name__)
+__all__ = ["EYES", "Eye", "class_descriptions", "eye_heads", "make", "text_heads", "write_eyes"]
 
 _FEATURE_NORM = 10.0  # towers give unit rows; their features' length is 10 to 15, and any fixed number there does
 _TEXT_TEMPERATURE = 0.07
@@ -153,13 +148,8 @@ def write_eyes(folder: Path, heads: Mapping[str, Mapping[str, Tensor]]) -> list[
     return paths
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the heads from the towers and the development halves' mean features, and write them."""
-    parser = argparse.ArgumentParser(description="Build mini's heads for sentences, pictures and shapes.")
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("trimesh").setLevel(logging.WARNING)
+def make(out: Path) -> None:
+    """Build the heads from the towers and the development halves' mean features, and write them into a folder."""
     sentences = meanings(class_descriptions())[0]
     heads: dict[str, dict[str, Tensor]] = {}
     for eye in EYES:
@@ -168,9 +158,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         weight, bias = pictures.classifier
         heads[eye.words], heads[eye.looks] = eye_heads(sentences, weight, bias, means)
     heads["words"] |= text_heads(sentences)
-    for path in write_eyes(options.out, heads):
-        log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
-
-
-if __name__ == "__main__":
-    main()
+    write_eyes(out, heads)

@@ -7,12 +7,11 @@ For the results page the same is done again with heads and sounds that leave out
 with decoupling and without. Beside these lie heads that nothing was trained for, which the page compares with:
 ``raw_<tower>.safetensors``, a sound as a mixture of the labels whose taught sounds lie nearest.
 
-Run ``python -m tools.mini.routers`` after the heads are made.
+``python -m tools.mini routers`` comes after the stages that make heads.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,7 +49,7 @@ __all__ = [
     "evaluation_preset",
     "evaluation_routers",
     "in_place_of",
-    "main",
+    "make",
     "routed",
     "train_mini_routers",
 ]
@@ -215,36 +214,26 @@ def _heard(held_out: Sequence[str]) -> tuple[Pool, dict[str, Hearing]]:
     return pool, by_tower
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the routers of the application and those of the comparison, and write them."""
-    parser = argparse.ArgumentParser(description="Train mini's routers.")
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    parser.add_argument("--work", type=Path, default=cache_directory() / "training" / "routers", help="checkpoints")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)
+def make(out: Path) -> None:
+    """Train the routers of the application and those of the comparison, and write them into a folder and its eval."""
+    work = cache_directory() / "training" / "routers"
     about = {"sources": "see docs/mini.md", "licence": "CC-BY-4.0", "hidden": HIDDEN}
 
     def one(preset: Preset, sounds: Pool, path: Path, seed: int, decouple: bool) -> None:
         name, recipe = path.stem, replace(RECIPE, seed=seed)
-        routers, curve = train_mini_routers(preset, sounds, options.work / name, recipe, decouple=decouple)
+        routers, curve = train_mini_routers(preset, sounds, work / name, recipe, decouple=decouple)
         said = {**about, "seed": seed, "decoupling": recipe.decoupling if decouple else 0.0}
         write_heads(path, head_tensors(routers), said, entry="about")
         log.info("%s: loss %.3f", name, float(curve[-20:].mean()))
-        replace_file(options.work / f"{name}.svg", curve_svg({name: curve}, "routers").encode())
+        replace_file(work / f"{name}.svg", curve_svg({name: curve}, "routers").encode())
 
     sounds, by_tower = _heard(TEST)
     for space, (tower, block) in _RAW.items():
-        path = options.out / "eval" / f"{space.replace(' ', '_')}.safetensors"
+        path = out / "eval" / f"{space.replace(' ', '_')}.safetensors"
         tensors = {f"audio.{name}": value for name, value in _raw_sounds(by_tower[tower], block).items()}
         write_heads(path, tensors, {"block": BLOCKS[block], **about}, sort=False)
-    flat = _unheard()
     for kind, decouple in (("plain", False), ("decoupled", True)):
         for seed in SEEDS:
-            one(flat, sounds, options.out / "eval" / f"routers-{kind}-{seed}.safetensors", seed, decouple)
+            one(_unheard(), sounds, out / "eval" / f"routers-{kind}-{seed}.safetensors", seed, decouple)
     everything, _ = _heard(())
-    one(_untaught(load_preset("mini")), everything, options.out / "routers.safetensors", 0, True)
-
-
-if __name__ == "__main__":
-    main()
+    one(_untaught(load_preset("mini")), everything, out / "routers.safetensors", 0, True)

@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the page and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="also write the page to this Markdown file")
-    parser.add_argument("--data", type=Path, default=assets_directory() / RESULTS, help="where the page's data goes")
+    parser.add_argument("--data", type=Path, help="write the page's data there; with --out into assets by default")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("trimesh").setLevel(logging.WARNING)
     torch.set_num_threads(1)  # sums in one order, and no slower for towers of this size
     try:
         report = measured()
-        write_report(report, options.out, options.data if options.out else None)
+        write_report(report, options.out, options.data or (assets_directory() / RESULTS if options.out else None))
     except OmniBindError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -7,7 +7,7 @@ looks, sights, heard
     In closed form, by :mod:`tools.mini.sounds.axes`: a sound looks like its ten likeliest labels look, to
     one tower in each block; and both towers' axes make the block of sound itself.
 
-Run ``python -m tools.mini.sounds.train``: about 20 minutes on one core. The first run also fetches the packages;
+``python -m tools.mini ears`` takes about 20 minutes on one core. The first run also fetches the packages;
 they, the vectors of all sounds' copies and the trainings under way are kept in the cache directory, so that what is
 killed goes on where it was and ends in the same files. Seeds are fixed: on one machine the files come out the same to
 the byte.
@@ -15,7 +15,6 @@ the byte.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +36,7 @@ from tools.mini.pools.sounds import TEST
 from tools.mini.sounds.axes import Axes, conse_tensors, discriminant_axes, heard_tensors
 from tools.mini.sounds.hearing import Hearing, hear
 
-__all__ = ["APPEARANCE", "RECIPE", "TEMPLATES", "TWIN", "SoundLessons", "build", "main", "train_heads", "twins"]
+__all__ = ["APPEARANCE", "RECIPE", "TEMPLATES", "TWIN", "SoundLessons", "build", "make", "train_heads", "twins"]
 
 log = logging.getLogger(__name__)
 
@@ -224,28 +223,22 @@ def build(
     return written
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train and write mini's heads for sounds: those that are used, and those that never heard the test packages."""
-    parser = argparse.ArgumentParser(description="Train mini's heads for sounds.")
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    parser.add_argument("--eyes", type=Path, default=assets_directory() / "mini", help="folder of the labels' heads")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)  # sums in one order on every machine, and the fastest for layers of this size
+def make(out: Path) -> None:
+    """Train and write mini's heads for sounds: those that are used, and those that never heard the test packages.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to write to; heads that are measured go into its ``eval``. Labels lie where mini's own heads put them.
+    """
     towers = {name: hear(name) for name in APPEARANCE}
     clips = towers["aisfx"].clips
     labels = sorted({clip.label for clip in clips})
-    work = cache_directory() / "ears" / "training"
-    for out, held_out in ((options.out, ()), (options.out / "eval", TEST)):
+    for folder, held_out in ((out, ()), (out / "eval", TEST)):
         unheard = torch.tensor([clip.source in held_out for clip in clips])
         twin = twins(towers["aisfx"], held_out)
         pool = SoundLessons(towers, labels, ~unheard & ~twin)
-        log.info("%s: %d of %d sounds, %d left out as twins", out, int(pool.taught.sum()), len(clips), int(twin.sum()))
+        log.info("%s: %d of %d sounds, %d are twins", folder, int(pool.taught.sum()), len(clips), int(twin.sum()))
         taught = sorted({clip.label for clip, known in zip(clips, pool.taught, strict=True) if known})
         about = {"labels": labels, "taught": taught, "held_out": held_out, "twins": int(twin.sum())}
-        for path in build(pool, options.eyes, out, RECIPE, about, work):
-            log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
-
-
-if __name__ == "__main__":
-    main()
+        build(pool, assets_directory() / "mini", folder, RECIPE, about, cache_directory() / "ears" / "training")
