@@ -1,4 +1,4 @@
-# make app | make test | make lint | make eval | make train-mini | make gallery
+# make app | make test | make test-all | make lint | make eval | make train-mini | make gallery
 # make bench | make bench-presets | make bench-binding
 # Everything happens in .venv; no root and no GPU are needed.
 
@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: app setup test test-fast lint format bench bench-presets bench-binding eval gallery train-mini clean
+.PHONY: app setup test test-all test-fast lint format bench bench-presets bench-binding eval gallery train-mini clean
 .DEFAULT_GOAL := app
 
 app: setup
@@ -33,11 +33,17 @@ $(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	@touch $@
 
+# Two processes share the tests out: more would each load the models again.
+PYTEST := $(PY) -m pytest -n 2 --dist worksteal
+
 test: setup lint
-	$(PY) -m pytest
+	$(PYTEST) -m "not slow"
+
+test-all: test
+	$(PYTEST) -m slow
 
 test-fast: setup $(VENV)/.dev
-	$(PY) -m pytest -m "not browser and not slow"
+	$(PYTEST) -m "not browser and not slow"
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .

@@ -82,6 +82,11 @@ class Settings:
         arguments : sequence of str, optional
             Instead of ``sys.argv[1:]``.
         """
+        return cls(**vars(cls.parser().parse_args(arguments)))
+
+    @classmethod
+    def parser(cls) -> argparse.ArgumentParser:
+        """Give the command's options, with the environment's values as their defaults."""
         default, env = cls(), os.environ
         port = env.get("GRADIO_SERVER_PORT", "")
         parser = argparse.ArgumentParser(prog="app.py", description=CLAIM)
@@ -93,9 +98,14 @@ class Settings:
             "--routing", default=env.get("OMNIBIND_ROUTING", default.routing), help="default, or trained routers"
         )
         parser.add_argument(
-            "--host", default=env.get("GRADIO_SERVER_NAME", default.host), help="0.0.0.0: for others too"
+            "--host",
+            default=env.get("GRADIO_SERVER_NAME", default.host),
+            help="to listen on; 0.0.0.0: for others too",
         )
         parser.add_argument(
-            "--port", type=int, default=int(port) if port.isdigit() else None, help="default: 7860 or next"
+            "--port",
+            type=int,
+            default=int(port) if port.isdigit() else None,
+            help="to listen on (default: first free one from 7860)",
         )
-        return cls(**vars(parser.parse_args(arguments)))
+        return parser

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from omnibind_core.binder import OmniBind
     from omnibind_core.types import Bound
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 EXIT_BAD_INPUT = 2
 _TEXT = "text:"
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0, or 2 for bad input (the message goes to standard error).
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
     try:
         result: dict[str, Any] = arguments.run(arguments)
@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Give the commands and their options."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--preset", default="mini", help=f"one of {', '.join(preset_names())} (default: mini)")
     common.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
@@ -69,11 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
     common.add_argument("--json", action="store_true", help="print JSON instead of text")
     common.add_argument("-v", "--verbose", action="store_true", help="say what is loaded and measured")
-    parser = argparse.ArgumentParser(
+    whole = argparse.ArgumentParser(
         prog="python -m omnibind_core",
         description="One space for 3D shapes, sounds, images and sentences. ITEM is a file, or text:a sentence.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., Any], show: Callable[..., Any], text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, parents=[common], help=text, description=text)
@@ -81,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     one = command("embed", _embed, _show_embed, "embed items: unit vectors and the specialists' weights")
-    one.add_argument("items", nargs="+", metavar="ITEM")
+    one.add_argument("items", nargs="+", metavar="ITEM", help="a file, or text:a sentence")
     one = command("similarity", _similarity, _show_similarity, "cosine of every item with every other")
-    one.add_argument("items", nargs="+", metavar="ITEM")
+    one.add_argument("items", nargs="+", metavar="ITEM", help="a file, or text:a sentence")
     one = command("search", _search, _show_search, "find the gallery's items that answer the sum of the items")
-    one.add_argument("items", nargs="+", metavar="ITEM")
+    one.add_argument("items", nargs="+", metavar="ITEM", help="a file, or text:a sentence")
     one.add_argument("--minus", action="append", default=[], metavar="ITEM", help="subtract this item; may be repeated")
     one.add_argument("-k", type=int, default=5, help="answers for each modality (default: 5)")
     one.add_argument(
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         help="subtract each modality's mean first",
     )
     one = command("classify", _classify, _show_classify, "which of these labels fits the item best")
-    one.add_argument("item", metavar="ITEM")
+    one.add_argument("item", metavar="ITEM", help="a file, or text:a sentence")
     one.add_argument("--labels", required=True, help="labels, separated by commas")
     one = command("gallery", _gallery, _show_gallery, "list the gallery; --build embeds it anew")
     one.add_argument("--build", action="store_true", help="embed every item and write the vectors")
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
     one.add_argument("--table", action="store_true", help="print the table of all presets instead")
-    return parser
+    return whole
 
 
 def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = None, **options: Any) -> OmniBind:

@@ -1,4 +1,4 @@
-"""The README is held to what the project does: its snippets run, its figures of the package are the package's."""
+"""README and docs are held to what the project does: snippets run, and nothing that can be used is left unsaid."""
 
 import contextlib
 import io
@@ -10,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from demo.api import Api
 from omnibind_core.binder import OmniBind
 from omnibind_core.cli import main
+from omnibind_core.media import formats, limits
 from omnibind_core.presets.preset import preset_names
+from omnibind_core.search.compose import MATCHES, OPERATORS
 from omnibind_core.store.catalogue import read_catalogue
 from omnibind_core.store.paths import assets_directory
+from omnibind_core.types import MODALITIES
 
 ROOT = Path(__file__).parent.parent
+USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REQUIREMENTS = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```(?:\n+```text\n(.*?)```)?", README, re.S)
@@ -30,6 +35,7 @@ COMMANDS = [
 ]
 
 
+WORDS = {"image": "picture", "audio": "sound", "point": "shape", "text": "sentence"}
 NUMBER = re.compile(r"[+-]?\d+\.\d+")
 
 
@@ -103,3 +109,41 @@ def test_examples_name_what_the_gallery_has():
     named = {term["item"] for mix in examples["mixes"] for term in mix["terms"] if "item" in term}
     assert named
     assert named <= ids
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_every_format_and_its_limit_is_documented(modality):
+    row = next(line for line in USAGE.splitlines() if line.startswith(f"| {WORDS[modality]} |"))
+    _, _, formats_said, largest, _, _ = (cell.strip() for cell in row.split("|"))
+    if modality != "text":
+        assert formats_said.split(", ") == list(formats()[modality])
+    size = limits.MAX_BYTES[modality]
+    assert largest == (f"{size // 1_000_000} MB" if size >= 1_000_000 else f"{size // 1000} kB")
+
+
+def test_every_operator_is_documented():
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", USAGE, re.M)
+    assert rows == [(name, operator.title) for name, operator in OPERATORS.items()]
+    for match in MATCHES:
+        assert f"`{match}`" in USAGE
+
+
+def test_every_endpoint_and_preset_is_documented():
+    for endpoint in vars(Api):
+        if not endpoint.startswith("_"):
+            assert f"`/{endpoint}`" in USAGE, endpoint
+    for name in preset_names():
+        assert f"`{name}`" in USAGE, name
+
+
+def test_every_make_target_is_documented():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split())
+    assert set(re.findall(r"`make ([a-z-]+)`", USAGE)) == targets
+    assert targets == set(re.findall(r"^([a-z-]+):", makefile, re.M))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_links_of_the_docs_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link

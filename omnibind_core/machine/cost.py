@@ -84,13 +84,14 @@ class _Runs:
 
 def _wavcaps(name: str) -> _Runs:
     from omnibind_core.specialists import wavcaps
+    from omnibind_core.specialists._htsat import features
 
     net: Any = wavcaps.network()
     mel = _empty(1, 1, 1001, 64)  # 10 s
     return _Runs(
         net,
         {
-            "audio": lambda _: net.audio_proj(net.audio_encoder(mel).pooler_output),
+            "audio": lambda _: net.audio_proj(features(net.audio_encoder, mel)),
             "text": lambda n: net.text_proj(net.text_encoder(input_ids=_pieces(n)).last_hidden_state[:, 0]),
         },
     )
@@ -98,17 +99,14 @@ def _wavcaps(name: str) -> _Runs:
 
 def _clap(name: str) -> _Runs:
     from omnibind_core.specialists import clap
+    from omnibind_core.specialists._htsat import features
 
     net: Any = clap.network(name)
-    # A sound of 10 s is not fused; the fused network's choice between the two cannot be made without numbers.
-    for layer in net.audio_branch.modules():
-        if hasattr(layer, "enable_fusion"):
-            layer.enable_fusion = False
-    mel = _empty(1, 1, 1001, 64)
+    mel = _empty(1, 1, 1001, 64)  # 10 s, which are not fused
     return _Runs(
         net,
         {
-            "audio": lambda _: net.audio_projection(net.audio_branch(mel).pooler_output),
+            "audio": lambda _: net.audio_projection(features(net.audio_branch, mel)),
             "text": lambda n: net.text_projection(net.text_branch(input_ids=_pieces(n)).pooler_output),
         },
     )

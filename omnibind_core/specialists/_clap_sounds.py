@@ -10,7 +10,18 @@ from torch.nn.functional import interpolate
 from omnibind_core.specialists._htsat import FFT
 from omnibind_core.types import FloatArray
 
-__all__ = ["FRAMES", "HOP", "RATE", "SECONDS", "WHOLE", "closer_looks", "fill", "htk_filters", "sixteen_bits"]
+__all__ = [
+    "FRAMES",
+    "HOP",
+    "RATE",
+    "SECONDS",
+    "WHOLE",
+    "closer_looks",
+    "fill",
+    "htk_filters",
+    "sixteen_bits",
+    "slaney_filters",
+]
 
 RATE = 48_000  # Hz
 SECONDS = 10.0  # what the network was trained on
@@ -24,14 +35,20 @@ def htk_filters() -> Tensor:
     """Triangular filters on HTK's mel scale, each of unit height: (513, 64) float32, 50 to 14000 Hz.
 
     The fused network was trained on these (torchaudio's default); only the other one on those in its checkpoint.
-    mel = 2595 log10(1 + Hz / 700), triangles straight over Hz.
     """
-    lowest, highest = (2595.0 * np.log10(1.0 + hertz / 700.0) for hertz in (_LOWEST, _HIGHEST))
-    edges = 700.0 * (10.0 ** (np.linspace(lowest, highest, _BINS + 2) / 2595.0) - 1.0)
-    hertz = np.linspace(0.0, RATE / 2, FFT // 2 + 1)[:, None]
-    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
-    triangles = np.maximum(0.0, np.minimum((hertz - low) / (middle - low), (high - hertz) / (high - middle)))
-    return torch.from_numpy(triangles.astype(np.float32))
+    return _filters(htk=True, norm=None)
+
+
+def slaney_filters() -> Tensor:
+    """Mel filters of the networks without fusion: (513, 64) float32, 50 to 14000 Hz, Slaney's scale and norm."""
+    return _filters(htk=False, norm="slaney")
+
+
+def _filters(*, htk: bool, norm: str | None) -> Tensor:
+    from librosa.filters import mel  # here, for it takes most of a second
+
+    filters: FloatArray = mel(sr=RATE, n_fft=FFT, n_mels=_BINS, fmin=_LOWEST, fmax=_HIGHEST, htk=htk, norm=norm)
+    return torch.from_numpy(filters).mT.contiguous()
 
 
 def fill(samples: FloatArray) -> FloatArray:

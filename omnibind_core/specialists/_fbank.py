@@ -22,7 +22,7 @@ _FLOOR = torch.finfo(torch.float32).eps
 def mel_banks() -> Tensor:
     """Triangles on Kaldi's mel scale, straight over mel: (257, 128) float32 over the FFT's bins, none at half the rate.
 
-    mel = 1127 ln(1 + Hz / 700).
+    mel = 1127 ln(1 + Hz / 700). librosa's are straight over Hz.
     """
     lowest, highest = (1127.0 * np.log(1.0 + hertz / 700.0) for hertz in (_LOWEST, RATE / 2))
     edges = np.linspace(lowest, highest, _BANKS + 2)

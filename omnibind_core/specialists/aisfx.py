@@ -62,7 +62,8 @@ def mel_filters() -> FloatArray:
     -------
     ndarray, shape (96, 1025), float32
         Weights of the FFT's bins, 0 to 22050 Hz, in rows from low to high. Equal to librosa's
-        ``filters.mel(htk=True, norm=1)``: mel = 2595 log10(1 + Hz / 700), triangles straight over Hz.
+        ``filters.mel(htk=True, norm=1)``: mel = 2595 log10(1 + Hz / 700), triangles straight over Hz. They are not
+        asked of librosa, whose import makes one search by a sound on the command line take 3.9 s instead of 2.4.
     """
     top = 2595.0 * np.log10(1.0 + RATE / 2 / 700.0)
     edges = 700.0 * (10.0 ** (np.linspace(0.0, top, _BINS + 2) / 2595.0) - 1.0)

@@ -23,7 +23,7 @@ from omnibind_core.specialists._clap_sounds import (
     htk_filters,
     sixteen_bits,
 )
-from omnibind_core.specialists._htsat import HtsatSize, htsat_names, log_mel, make_htsat, mlp, take_filters
+from omnibind_core.specialists._htsat import HtsatSize, features, htsat_state, log_mel, make_htsat, mlp, take_filters
 from omnibind_core.specialists._tokens import Pieces
 from omnibind_core.specialists._training_file import load_exactly, read_training_file
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
@@ -132,7 +132,7 @@ def network(name: str) -> nn.Module:
 
 
 def translate(published: Mapping[str, Tensor], towers: nn.Module) -> tuple[dict[str, Tensor], Tensor]:
-    """Rename the published tensors to those of our towers.
+    """Choose what our towers need of the published tensors.
 
     Parameters
     ----------
@@ -159,8 +159,8 @@ def translate(published: Mapping[str, Tensor], towers: nn.Module) -> tuple[dict[
     state = {name: v for name, v in published.items() if not name.startswith(only_loss) and name != computed}
     sound = {name.removeprefix(_AUDIO): state.pop(name) for name in list(state) if name.startswith(_AUDIO)}
     filters = take_filters(sound, "logmel_extractor.melW")
-    names = htsat_names(sound, towers.get_submodule("audio_branch"))
-    return state | {f"{_AUDIO}{name}": value for name, value in names.items()}, filters
+    sound = htsat_state(sound, towers.get_submodule("audio_branch"))
+    return state | {f"{_AUDIO}{name}": value for name, value in sound.items()}, filters
 
 
 class Clap:
@@ -255,9 +255,10 @@ class Clap:
     def _rows(self, mels: Sequence[Tensor]) -> Iterator[Tensor]:
         for start in range(0, len(mels), _BATCH):
             batch = torch.cat(list(mels[start : start + _BATCH]))
-            longer = torch.full((len(batch),), batch.shape[1] > 1, device=self._device)
-            features = self._towers.audio_branch(batch.to(self._dtype), is_longer=longer).pooler_output
-            yield unit(self._towers.audio_projection(features))
+            yield unit(self._towers.audio_projection(self._heard(batch.to(self._dtype))))
+
+    def _heard(self, mel: Tensor) -> Tensor:
+        return features(self._towers.audio_branch, mel)
 
     def _sentences(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Embed pieces: (n, t) -> (n, width)."""

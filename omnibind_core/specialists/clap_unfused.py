@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.specialists._clap_sounds import RATE
-from omnibind_core.specialists._htsat import FFT
+from omnibind_core.specialists._clap_sounds import slaney_filters
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._tokens import Pieces
 from omnibind_core.specialists._torchvision import import_torchvision
@@ -19,11 +18,10 @@ from omnibind_core.specialists.base import Specialist, SpecialistSpec
 from omnibind_core.specialists.clap import Clap, ClapSize
 from omnibind_core.store.weights import HubFile, read_tensors
 
-__all__ = ["SPECS", "ClapUnfused", "build", "network", "slaney_filters"]
+__all__ = ["SPECS", "ClapUnfused", "build", "network"]
 
 _REPO, _REVISION = "laion/clap-htsat-unfused", "8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a"
 _VOCABULARY, _LONGEST = 50_265, 77  # pieces: roberta-base's, and of a sentence
-_BINS, _LOWEST, _HIGHEST = 64, 50.0, 14_000.0  # mel bins, from and to Hz: preprocessor_config.json
 
 SPECS: tuple[SpecialistSpec, ...] = (
     SpecialistSpec(
@@ -81,14 +79,6 @@ def network(size: ClapSize | None = None) -> nn.Module:
     return made
 
 
-def slaney_filters() -> Tensor:
-    """Mel filters of the networks without fusion: (513, 64) float32, 50 to 14000 Hz, Slaney's scale and norm."""
-    from transformers.audio_utils import mel_filter_bank
-
-    filters = mel_filter_bank(FFT // 2 + 1, _BINS, _LOWEST, _HIGHEST, RATE, norm="slaney", mel_scale="slaney")
-    return torch.from_numpy(filters).float()
-
-
 class ClapUnfused(Clap):
     """Sounds and sentences -> unit rows of width 512; longer sounds are averaged over windows of 10 s.
 
@@ -137,6 +127,10 @@ class ClapUnfused(Clap):
             text_branch=model.text_model,
             text_projection=model.text_projection,
         )
+
+    def _heard(self, mel: Tensor) -> Tensor:
+        found: Tensor = self._towers.audio_branch(mel).pooler_output
+        return found
 
 
 def build(

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from omnibind_core.errors import OmniBindError
 from omnibind_core.media.audio import resample, windows
-from omnibind_core.specialists._htsat import HtsatSize, htsat_names, log_mel, make_htsat, mlp, take_filters
+from omnibind_core.specialists._htsat import HtsatSize, features, htsat_state, log_mel, make_htsat, mlp, take_filters
 from omnibind_core.specialists._tokens import Pieces
 from omnibind_core.specialists._training_file import load_exactly, read_training_file
 from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
@@ -134,7 +134,7 @@ def translate(published: Mapping[str, Tensor], towers: nn.Module) -> tuple[dict[
     filters = take_filters(sound, _FILTERS)
     network = towers.get_submodule("audio_encoder")
     state = {name.replace(text, "text_encoder.", 1) if name.startswith(text) else name: v for name, v in state.items()}
-    state |= {f"audio_encoder.{name}": value for name, value in htsat_names(sound, network).items()}
+    state |= {f"audio_encoder.{name}": value for name, value in htsat_state(sound, network).items()}
     return state, filters
 
 
@@ -222,8 +222,8 @@ class WavCaps:
         rows = []
         for start in range(0, len(parts), _BATCH):
             waves = torch.stack([torch.from_numpy(part.samples) for part in parts[start : start + _BATCH]])
-            features = self._towers.audio_encoder(self.log_mel(waves).to(self._dtype)).pooler_output
-            rows.append(unit(self._towers.audio_proj(features)))
+            heard = features(self._towers.audio_encoder, self.log_mel(waves).to(self._dtype))
+            rows.append(unit(self._towers.audio_proj(heard)))
         return unit(torch.cat(rows).mean(0, keepdim=True))
 
     def _sentences(self, ids: Tensor, mask: Tensor) -> Tensor:

@@ -61,7 +61,8 @@ def mel_filters() -> FloatArray:
     -------
     ndarray, shape (80, 201), float32
         Weights of the FFT's bins, 0 to 8000 Hz, in rows from low to high. Equal to librosa's ``filters.mel``:
-        linear up to 1000 Hz (200/3 Hz a mel), logarithmic above it (a factor of 6.4 in 27 mels).
+        linear up to 1000 Hz (200/3 Hz a mel), logarithmic above it (a factor of 6.4 in 27 mels). Made here for the
+        reason that aiSFX's are.
     """
     knee, step = 15.0, math.log(6.4) / 27.0  # mels at 1000 Hz; growth of a mel above it
     mels = np.linspace(0.0, knee + math.log(RATE / 2 / 1000.0) / step, _BINS + 2)

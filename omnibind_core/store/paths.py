@@ -12,10 +12,19 @@ OFFLINE_NAMES = ("OMNIBIND_OFFLINE", "HF_HUB_OFFLINE")
 
 
 def assets_directory() -> Path:
-    """Where trained weights and the gallery live: ``$OMNIBIND_ASSETS``, else ``assets/`` beside the package."""
+    """Where trained weights and the gallery live.
+
+    Returns
+    -------
+    Path
+        ``$OMNIBIND_ASSETS``; else ``assets/`` beside the package, in a checkout; else ``omnibind_assets/`` beside it,
+        where an installed wheel lays them.
+    """
     if explicit := os.environ.get("OMNIBIND_ASSETS"):
         return Path(explicit).expanduser()
-    return Path(__file__).parents[2] / "assets"
+    root = Path(__file__).parents[2]
+    installed = root / "omnibind_assets"
+    return installed if installed.is_dir() else root / "assets"
 
 
 def cache_directory() -> Path:

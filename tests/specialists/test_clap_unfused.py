@@ -19,10 +19,10 @@ from torch.nn.functional import normalize
 from omnibind_core.errors import OmniBindError, WeightsError
 from omnibind_core.media import load
 from omnibind_core.specialists import clap_unfused
-from omnibind_core.specialists._clap_sounds import RATE
+from omnibind_core.specialists._clap_sounds import RATE, slaney_filters
 from omnibind_core.specialists._htsat import HtsatSize
 from omnibind_core.specialists.clap import ClapSize
-from omnibind_core.specialists.clap_unfused import SPECS, ClapUnfused, network, slaney_filters
+from omnibind_core.specialists.clap_unfused import SPECS, ClapUnfused, network
 from omnibind_core.types import Audio, Text
 from tests.specialists.published import filled, read_keys, sound, write_sound
 from tests.specialists.words import SENTENCES, write_byte_level

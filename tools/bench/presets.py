@@ -5,7 +5,14 @@ Prints Markdown. docs/presets.md is its output, and a test compares the two.
 
 from __future__ import annotations
 
-NAMES = {"text": "sentence", "image": "picture", "audio": "sound of 10 s", "point": "shape"}
+import sys
+from collections.abc import Mapping
+
+from omnibind_core.types import Modality
+
+__all__ = ["main", "page", "plan_rows", "rows", "second_rows"]
+
+NAMES: Mapping[Modality, str] = {"text": "sentence", "image": "picture", "audio": "sound of 10 s", "point": "shape"}
 HEAD = """\
 # What the published presets cost
 
@@ -27,7 +34,7 @@ only one EVA02-E run and no SigLIP to save. Sounds and shapes were never compute
 
 
 def rows() -> list[str]:
-    """Lines of the table of costs."""
+    """Give the table of costs, line by line."""
     from omnibind_core.machine.cost import table
     from omnibind_core.presets.preset import load_preset
 
@@ -67,7 +74,7 @@ CARDS = (("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
 
 
 def plan_rows() -> list[str]:
-    """Lines of the table of memory plans."""
+    """Give the table of memory plans, line by line."""
     from omnibind_core.machine.plans import needs
     from omnibind_core.presets.preset import load_preset
 
@@ -79,7 +86,7 @@ def plan_rows() -> list[str]:
 
 
 def second_rows() -> list[str]:
-    """Lines of the table of estimated seconds."""
+    """Give the table of estimated seconds, line by line."""
     from omnibind_core.machine.cost import ours, work
     from omnibind_core.machine.plans import choose_plan, needs, shares_on_card
     from omnibind_core.presets.preset import load_preset
@@ -92,7 +99,8 @@ def second_rows() -> list[str]:
         preset, card = load_preset(name), int(size * 1e9 - 0.5e9)
         plan, _ = choose_plan(needs(preset, card=card), card, 1 << 62)
         there = shares_on_card(preset, card)
-        cells, travels = [], {}
+        cells: list[str] = []
+        travels: dict[Modality, float] = {}
         for modality in NAMES:
             cost = ours(preset, modality)
             towers = preset.towers_of(modality)
@@ -122,7 +130,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    print(page(), end="")
+    sys.stdout.write(page())
 
 
 if __name__ == "__main__":

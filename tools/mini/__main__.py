@@ -25,7 +25,7 @@ import torch
 from omnibind_core.errors import OmniBindError
 from omnibind_core.store.paths import assets_directory
 
-__all__ = ["STAGES", "main"]
+__all__ = ["STAGES", "main", "parser"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,14 @@ STAGES: Mapping[str, Callable[[Path], None]] = {
 """In order, what writes into mini's folder; each only reads what those before it wrote."""
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(prog="python -m tools.mini", description="Train the preset mini.")
+    found.add_argument("stages", nargs="*", metavar="STAGE", help=f"some of {', '.join(STAGES)} (default: all)")
+    found.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stages and say how long each took.
 
@@ -68,16 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0, or 2 where a person has to correct something: said on standard error.
     """
-    parser = argparse.ArgumentParser(description="Train the preset mini.")
-    parser.add_argument("stages", nargs="*", help=f"some of {', '.join(STAGES)} (default: all)")
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    options = parser.parse_args(arguments)
+    command = parser()
+    options = command.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("trimesh").setLevel(logging.WARNING)
     torch.set_num_threads(1)  # sums in one order: the same weights on every run
     unknown = [name for name in options.stages if name not in STAGES]
     if unknown:
-        parser.error(f"stage {', '.join(unknown)}: choose some of {', '.join(STAGES)}")
+        command.error(f"stage {', '.join(unknown)}: choose some of {', '.join(STAGES)}")
     try:
         for name in options.stages or STAGES:
             start = time.monotonic()

@@ -29,7 +29,7 @@ from tools.mini.routers import in_place_of
 from tools.mini.sounds.hearing import hear
 from tools.mini.sounds.train import APPEARANCE, RECIPE, SoundLessons, build, twins
 
-__all__ = ["WAYS", "Learned", "development", "learned", "main"]
+__all__ = ["WAYS", "Learned", "development", "learned", "main", "parser"]
 
 log = logging.getLogger(__name__)
 
@@ -111,9 +111,8 @@ def development(preset: Preset, recipe: NamingRecipe, ways: Mapping[str, Mapping
         build(lessons, assets_directory() / "mini", folder, recipe, about, work / "training")
         mine = np.flatnonzero([clip.source in group for clip in clips])
         names = tuple(clips[i].label for i in mine)
-        sounds = Pool(
-            "audio", names, lambda tower, mine=mine: towers[tower].clean[mine].numpy(), np.zeros(len(names), bool)
-        )
+        clean = {name: heard.clean[mine].numpy() for name, heard in towers.items()}
+        sounds = Pool("audio", names, clean.__getitem__, np.zeros(len(names), bool))
         bench = Bench(_by_towers(in_place_of(preset, folder)))
         asked += names
         taught += [name in known for name in names]
@@ -141,11 +140,19 @@ def _by_towers(preset: Preset) -> Preset:
     return replace(preset, members={**preset.members, "audio": audio})
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.mini.measure.sounds",
+        description="Hold development packages out in turn, and measure which ways of hearing name their sounds best.",
+    )
+    found.add_argument("--seeds", type=int, default=1, help="words heads of each tower that are trained for that")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Hold development packages out in turn, and log the table."""
-    parser = argparse.ArgumentParser(description="Measure which ways of hearing name sounds best.")
-    parser.add_argument("--seeds", type=int, default=1, help="words heads of each tower that are trained for that")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     log.info("%s", table(development(load_preset("mini"), replace(RECIPE, heads=options.seeds))))

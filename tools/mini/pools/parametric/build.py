@@ -45,8 +45,8 @@ def catalogue() -> list[Procedural]:
 def fingerprint() -> str:
     """Digest of the first shape of every class, 16 hexadecimal digits: what is kept of the shapes goes by it."""
     parts = [part for label in CLASSES for part in _sketch(Procedural(label, 0), np.random.default_rng(0))]
-    rounded = [np.round(1000 * rows).astype(np.int64) for p in parts for rows in (p.vertices, p.faces, p.rgb)]
-    return digest(*rounded)
+    drawn = [rows for part in parts for rows in (part.vertices, part.faces, part.rgb) if rows is not None]
+    return digest(*(np.round(1000 * rows).astype(np.int64) for rows in drawn))
 
 
 def build(which: Procedural) -> PointCloud:
