@@ -208,6 +208,7 @@ def _train(
     seed: int,
     progress: Callable[[float], None] | None,
 ) -> nn.Sequential:
+    # A loop of its own: the general one lies above this room, and seconds of training need no checkpoints.
     rng = torch.Generator().manual_seed(seed)
     head = new_head(source.shape[1], recipe.hidden, target.shape[1], seed)
     optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)

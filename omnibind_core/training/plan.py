@@ -205,20 +205,8 @@ def _parse(raw: dict[str, Any], folder: Path, text: str) -> Plan:
     )
 
 
-_TOP = (
-    "name",
-    "title",
-    "licence",
-    "note",
-    "out",
-    "seed",
-    "pools",
-    "spaces",
-    "pairs",
-    "target",
-    "projectors",
-    "routers",
-)
+_SECTIONS = ("pools", "spaces", "pairs", "target", "projectors", "routers")
+_TOP = ("name", "title", "licence", "note", "out", "seed", *_SECTIONS)
 
 
 def _names(record: type) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from omnibind_core.binder import bind
 from omnibind_core.binding.forms import Temperature, seeded
 from omnibind_core.binding.projectors import Projectors
-from omnibind_core.presets.preset import Preset
-from omnibind_core.store.kept import digest
+from omnibind_core.presets.preset import Asset, Preset
+from omnibind_core.store.kept import digest, file_digest
 from omnibind_core.training.loop import Recipe, TrainingError, batch_rows, exact, train
 from omnibind_core.training.losses import cross_modal, decoupling, domain_shares
 from omnibind_core.training.processes import BatchNorm, gather, own
@@ -196,6 +196,7 @@ def train_routers(
 
     decides = {
         "preset": json.loads(preset.text),
+        "heads": _heads(preset),
         "tuples": digest(pairs.source, *(pairs.items[m] for m in sorted(pairs.items))),
         "vectors": [vectors[m][s].identity for m in preset.members for s in preset.spaces_of(m)],
         "languages": None
@@ -205,3 +206,13 @@ def train_routers(
     folder, title = run.work("routers"), "routers"
     run.curves[title] = train(whole, loss_of, recipe, folder, identity=decides, title=title, device=device)
     return {m: routers[m].cpu() for m in trained}
+
+
+def _heads(preset: Preset) -> list[list[str]]:
+    """Tell which weights the frozen projectors have: what routers learn depends on them."""
+    used = {head.file for space in preset.spaces.values() for head in space.heads.values() if head.file}
+    sources = {name: preset.files[name] for name in sorted(used)}
+    return [
+        [name, file_digest(source.local()) if isinstance(source, Asset) else source.identity]
+        for name, source in sources.items()
+    ]

@@ -138,6 +138,15 @@ def test_whatever_decides_makes_it_anew(world: World, monkeypatch: pytest.Monkey
     assert world.heard > before
 
 
+def test_how_copies_are_made_does_not_matter_to_sounds_without_any(world: World, monkeypatch: pytest.MonkeyPatch):
+    hear_recordings("aisfx", ("one",))
+    before = world.heard
+    monkeypatch.setattr(augmenting, "VERSION", 2)
+    monkeypatch.setattr(pools_rendered, "VERSION", 2)
+    hear_recordings("aisfx", ("one",))
+    assert world.heard == before
+
+
 def test_another_version_of_a_package_makes_its_sounds_anew(world: World, monkeypatch: pytest.MonkeyPatch):
     hear("aisfx")
     world.heard = 0

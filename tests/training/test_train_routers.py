@@ -148,6 +148,20 @@ def test_routers_resume_to_the_same_weights(world: World, tmp_path: Path):
         assert all(torch.equal(value, state[name]) for name, value in router.state_dict().items())
 
 
+def test_changed_heads_are_another_training(world: World, tmp_path: Path):
+    run, recipe = world.run(tmp_path), RouterRecipe(steps=2, batch=8)
+    train_routers(run, world.preset, world.projectors, recipe)
+    path = world.folder / PROJECTORS
+    before = path.read_bytes()
+    write_heads(path, {name: 2 * value for name, value in _read(path).items()}, {"steps": 40}, dtype=None)
+    try:
+        with pytest.raises(TrainingError, match="training of another heads"):
+            train_routers(run, world.preset, world.projectors, recipe)
+    finally:
+        path.write_bytes(before)
+    train_routers(run, world.preset, world.projectors, recipe)
+
+
 def test_without_languages_only_the_cross_modal_loss_is_left(world: World, tmp_path: Path):
     quick = RouterRecipe(steps=4, batch=32, decoupling=0.0)
     plain, told = world.run(tmp_path / "plain"), world.run(tmp_path / "told")

@@ -129,10 +129,9 @@ def hear_recordings(name: str, sources: tuple[str, ...]) -> Hearing:
 
 def decides(name: str, *, copies: bool) -> dict[str, object]:
     """All that decides what a tower makes of a sound, but for the sound."""
-    return {
-        "tower": tower_identity(name), "seconds": _SECONDS, "version": VERSION, "rendered": pools_rendered.VERSION,
-        "copies": [RECORDED_COPIES, RENDERED_COPIES, _SEED, augmenting.VERSION] if copies else None,
-    }  # fmt: skip
+    made = [RECORDED_COPIES, RENDERED_COPIES, _SEED, augmenting.VERSION, pools_rendered.VERSION]
+    about = {"tower": tower_identity(name), "seconds": _SECONDS, "version": VERSION}
+    return {**about, "copies": made if copies else None}
 
 
 def _heard(pool: str, name: str, recorded: tuple[Clip, ...], *, copies: bool) -> Hearing:
