@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -16,25 +15,24 @@ from torch import Tensor
 
 from omnibind_core import media
 from omnibind_core.binding.files import load_files
-from omnibind_core.binding.first_start import made
+from omnibind_core.binding.first_start import with_made_files
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
-from omnibind_core.errors import PresetError, QueryError
+from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
 from omnibind_core.machine.plans import Placement
 from omnibind_core.machine.preflight import announce
 from omnibind_core.machine.runtime import choose_device, choose_dtype
 from omnibind_core.presets.preset import MemberSpec, Preset, load_preset
 from omnibind_core.specialists.base import Specialist, unit
-from omnibind_core.specialists.registry import find, required
-from omnibind_core.store.weights import Progress, local_files
+from omnibind_core.specialists.load import load
+from omnibind_core.specialists.registry import required
+from omnibind_core.store.weights import Progress
 from omnibind_core.types import Bound, FloatArray, Modality
 
-__all__ = ["ROUTINGS", "OmniBind", "bind"]
+__all__ = ["OmniBind", "bind"]
 
 log = logging.getLogger(__name__)
-
-ROUTINGS = ("default", "trained")
 
 
 class OmniBind:
@@ -111,27 +109,19 @@ class OmniBind:
         >>> model.embed_texts(["a dog barks"]).shape  # doctest: +SKIP
         (1, 1152)
         """
-        preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name)
-        if routing not in ROUTINGS:
-            raise PresetError(f"routing '{routing}'", f"one of {', '.join(ROUTINGS)}", "choose one of these")
-        preset = preset.with_trained_routers() if routing == "trained" else preset
+        preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name).with_routing(routing)
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)
-        placement = Placement(plan, preset, wanted, chosen_device, choose_dtype(dtype, chosen_device))
+        chosen_dtype = choose_dtype(dtype, chosen_device)
+        placement = Placement(plan, preset, wanted, chosen_device, chosen_dtype)
         announce(preset, names)
         report = progress or (lambda _label, _share: None)
-        files = load_files(
-            preset, offline=offline, progress=report, make=partial(made, offline=offline, progress=report)
-        )
-        projectors = Projectors(preset, files, chosen_device)
-        routers = Routers(preset, files, chosen_device)
-        towers: dict[str, Specialist] = {}
-        for i, tower in enumerate(names):
-            spec, build = find(tower)
-            report(spec.title, i / len(names))
-            paths = local_files(spec.weights, offline=offline, progress=report)
-            towers[tower] = placement.build(build, spec, paths, {s: towers[s] for s in spec.shares})
+        towers = load(names, offline=offline, progress=report, place=placement.build)
+        preset = with_made_files(preset, chosen_device, chosen_dtype, offline=offline, progress=report, have=towers)
+        files = load_files(preset, wanted, offline=offline, progress=report)
+        projectors = Projectors(preset, files, chosen_device, modalities=wanted)
+        routers = Routers(preset, files, chosen_device, modalities=wanted)
         report("ready", 1.0)
         return cls(preset, towers, projectors, routers, chosen_device)
 
@@ -171,11 +161,14 @@ class OmniBind:
         MediaError
             An item cannot be decoded.
         QueryError
-            No items, a modality that the preset lacks, or weights that are not usable.
+            No items, a modality that the preset lacks or that was not loaded, or weights that are not usable.
         """
         if modality not in self.preset.members:
             allowed = ", ".join(self.preset.members)
             raise QueryError(f"modality '{modality}'", f"one of {allowed}", "choose one of these")
+        if modality not in self._projectors.modalities:
+            here = ", ".join(self._projectors.modalities)
+            raise QueryError(f"modality '{modality}', which was not loaded", here, "name it in `modalities`")
         if isinstance(items, (str, bytes, Path)) or not len(items):
             raise QueryError("no list of items", "a list of at least one item", "pass a list")
         clock = _Clock()

@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omnibind_core.errors import MediaError, OmniBindError
-from omnibind_core.presets.preset import preset_names
-from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, MATCHES, OPERATORS
+from omnibind_core.machine.names import check_plan
+from omnibind_core.presets.preset import load_preset, preset_names
+from omnibind_core.search.compose import (
+    DEFAULT_CENTRED,
+    DEFAULT_MATCH,
+    DEFAULT_OPERATOR,
+    MATCHES,
+    OPERATORS,
+    check_request,
+)
 from omnibind_core.types import MODALITIES, Modality
 
 if TYPE_CHECKING:
@@ -41,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
     try:
+        _check(arguments)
         result: dict[str, Any] = arguments.run(arguments)
     except OmniBindError as error:
         _progress.close()
@@ -112,6 +121,22 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    """Find what is wrong with a command before seconds are spent on importing torch and loading a model."""
+    if arguments.preset != "auto":
+        load_preset(arguments.preset).with_routing(arguments.routing)
+    check_plan(arguments.plan)
+    given = vars(arguments)
+    for item in (*given.get("items", ()), *given.get("minus", ()), *([given["item"]] if "item" in given else ())):
+        _source(item)
+    if "operator" in given:
+        check_request(arguments.k, _split(arguments.modalities), arguments.operator, arguments.match)
+
+
+def _split(names: str) -> list[Any]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
 def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = None, **options: Any) -> OmniBind:
     from omnibind_core.binder import OmniBind
     from omnibind_core.machine.runtime import tune_threads
@@ -154,7 +179,7 @@ def _source(item: str) -> tuple[Modality, str | Path]:
     from omnibind_core import media
 
     if item.startswith(_TEXT):
-        return "text", item[len(_TEXT) :]
+        return "text", media.load_text(item[len(_TEXT) :]).text
     path = Path(item)
     if not path.exists():
         raise MediaError(
@@ -223,7 +248,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, Any]:
     from omnibind_core.search.compose import Term
     from omnibind_core.search.gallery import Gallery
 
-    modalities = [name.strip() for name in arguments.modalities.split(",") if name.strip()]
+    modalities = _split(arguments.modalities)
     signed = [(item, 1.0) for item in arguments.items] + [(item, -1.0) for item in arguments.minus]
     model, bounds = _embed_items(arguments, [item for item, _ in signed])
     terms = [
@@ -269,7 +294,6 @@ def _show_classify(result: dict[str, Any]) -> list[str]:
 
 
 def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.presets.preset import load_preset
     from omnibind_core.search.gallery import build
     from omnibind_core.store.catalogue import read_catalogue
     from omnibind_core.store.paths import assets_directory
@@ -283,7 +307,6 @@ def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
         model = _model(arguments, None, dtype="float32")
         with tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty()) as bar:
             built = str(build(model, folder, lambda _done, _total: bar.update()))
-    load_preset(arguments.preset)
     rows = [{"id": i.id, "modality": i.modality, "caption": i.caption, "licence": i.licence} for i in items]
     return {"preset": arguments.preset, "built": built, "items": rows}
 

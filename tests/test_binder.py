@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 
 from omnibind_core.binder import OmniBind
+from omnibind_core.binding import files
 from omnibind_core.errors import MediaError, PresetError, QueryError
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.catalogue import read_catalogue
 from omnibind_core.store.paths import assets_directory
+from omnibind_core.store.weights import read_tensors
 from omnibind_core.types import MODALITIES
 
 FOLDER = assets_directory() / "gallery"
 
 
-def files(modality, count=2):
+def files_of(modality, count=2):
     return [FOLDER / item.file for item in read_catalogue(FOLDER) if item.modality == modality and item.file][:count]
 
 
-SOURCES = {m: ["a dog barks", "Ein Hund bellt 🐕"] if m == "text" else files(m) for m in MODALITIES}
+SOURCES = {m: ["a dog barks", "Ein Hund bellt 🐕"] if m == "text" else files_of(m) for m in MODALITIES}
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -90,6 +92,17 @@ def test_only_what_a_modality_needs_is_loaded():
     model = OmniBind.from_pretrained("mini", modalities=["text"], dtype="float32")
     assert set(model._towers) == {"minilm_l6"}
     assert model.embed_texts(["a dog"]).shape == (1, model.width)
+
+
+def test_only_the_heads_that_a_modality_needs_are_read(mini, monkeypatch):
+    read = []
+    monkeypatch.setattr(files, "read_tensors", lambda path: read.append(path.stem) or read_tensors(path))
+    model = OmniBind.from_pretrained("mini", modalities=["text"], dtype="float32", device="cpu")
+    assert sorted(read) == ["heard", "looks", "shaped", "sights", "words"]
+    assert model._projectors.nbytes() < mini._projectors.nbytes() / 2
+    np.testing.assert_array_equal(model.embed_texts(["a dog"]), mini.embed_texts(["a dog"]))
+    with pytest.raises(QueryError, match="'image', which was not loaded"):
+        model.embed_images(SOURCES["image"])
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

@@ -25,6 +25,7 @@ from omnibind_core.search.compose import (
     Operator,
     Term,
     centre,
+    check_request,
     check_terms,
     unit_rows,
 )
@@ -41,7 +42,6 @@ __all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Match", "build"]
 log = logging.getLogger(__name__)
 
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
-MAX_HITS = 200
 _CANDIDATES = 200  # that many for each query vector are scored by operators that are not one vector
 _SAMPLE = 2000  # items that the z-score's mean and deviation are taken from
 
@@ -204,7 +204,7 @@ class Gallery:
         QueryError
             A term, operator, `k`, modality or `match` that is not allowed.
         """
-        _check(k, modalities, operator, match)
+        check_request(k, modalities, operator, match)
         vectors, weights = check_terms(terms)
         if centred:
             vectors = np.vstack([centre(t.vector[None], self._mean(match, t.modality)) for t in terms])
@@ -279,14 +279,3 @@ class Gallery:
         if centred:
             vectors = centre(vectors, self._mean(match, modality))
         return FlatIndex(vectors), vectors
-
-
-def _check(k: int, modalities: Sequence[Modality], operator: str, match: str) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
-        raise QueryError(f"k = {k!r}", f"a whole number from 1 to {MAX_HITS}", "correct k")
-    if not modalities or set(modalities) - set(MODALITIES):
-        raise QueryError(f"modalities {list(modalities)}", f"some of {', '.join(MODALITIES)}", "correct the list")
-    if operator not in OPERATORS:
-        raise QueryError(f"operator '{operator}'", f"one of {', '.join(OPERATORS)}", "choose one of these")
-    if match not in MATCHES:
-        raise QueryError(f"match '{match}'", f"one of {', '.join(MATCHES)}", "choose one of these")

@@ -10,9 +10,10 @@ import torch
 from omnibind_core import media
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.base import Specialist
+from omnibind_core.specialists.load import load
 from omnibind_core.store.kept import file_digest, identity
 from omnibind_core.store.shards import Shards, extract, open_shards
-from omnibind_core.store.weights import CommittedFile, local_files
+from omnibind_core.store.weights import CommittedFile
 from omnibind_core.training.loop import TrainingError
 from omnibind_core.training.losses import domain_targets
 from omnibind_core.training.plan import Plan
@@ -100,9 +101,7 @@ def _extract(run: Run, modality: Modality, tower: str, items: Sequence[str], bat
 
     def embed(some: Sequence[str]) -> FloatArray:
         if not loaded:  # a finished pool needs no tower
-            for part in registry.required([tower]):
-                one, build = registry.find(part)
-                loaded[part] = build(one, local_files(one.weights), loaded, torch.device(run.device), torch.float32)
+            loaded.update(load([tower], torch.device(run.device)))
         decoded = [media.load(item, modality) for item in some]
         rows: FloatArray = loaded[tower].embed(modality, decoded).float().cpu().numpy()
         return rows

@@ -80,7 +80,7 @@ def test_one_command_makes_a_preset_that_binds(folder: Path, monkeypatch: pytest
         raise AssertionError("done already")
 
     monkeypatch.setattr(pipeline, "pseudo_pairs", forbidden)
-    monkeypatch.setattr(extraction, "local_files", forbidden)  # no tower is loaded
+    monkeypatch.setattr(extraction, "load", forbidden)  # no tower is loaded
     assert main([str(folder / "small.toml"), "--device", "cpu"]) == 0
     again = read_tensors(out / "projectors.safetensors")
     assert all((value == again[name]).all() for name, value in before.items())

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from omnibind_core.types import Modality
+
+if TYPE_CHECKING:
+    from omnibind_core.presets.preset import Preset
 
 __all__ = ["main", "page", "plan_rows", "rows", "second_rows"]
 
@@ -33,21 +37,27 @@ only one EVA02-E run and no SigLIP to save. Sounds and shapes were never compute
 """
 
 
+def _published() -> list[Preset]:
+    """Give the authors' presets, the smallest first."""
+    from omnibind_core.presets.preset import ranked
+
+    return [preset for preset in reversed(ranked()) if preset.published]
+
+
 def rows() -> list[str]:
     """Give the table of costs, line by line."""
     from omnibind_core.machine.cost import table
-    from omnibind_core.presets.preset import load_preset
 
     lines = [
         "| preset | input | published GFLOP | our GFLOP | share | published GB read | our GB read | share |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for preset in ("base", "large", "full"):
-        costs = table(load_preset(preset))
+    for preset in _published():
+        costs = table(preset)
         for modality, name in NAMES.items():
             theirs, own = costs[modality]
             lines.append(
-                f"| {preset} | {name} | {theirs.operations / 1e9:,.1f} | {own.operations / 1e9:,.1f} "
+                f"| {preset.name} | {name} | {theirs.operations / 1e9:,.1f} | {own.operations / 1e9:,.1f} "
                 f"| {own.operations / theirs.operations:.2f} | {2 * theirs.weights / 1e9:.2f} "
                 f"| {2 * own.weights / 1e9:.2f} | {own.weights / theirs.weights:.2f} |"
             )
@@ -76,12 +86,11 @@ CARDS = (("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
 def plan_rows() -> list[str]:
     """Give the table of memory plans, line by line."""
     from omnibind_core.machine.plans import needs
-    from omnibind_core.presets.preset import load_preset
 
     lines = ["| preset | plan | card GB | machine GB |", "|---|---|---:|---:|"]
-    for name in ("base", "large", "full"):
-        found = needs(load_preset(name), card=23_500_000_000)
-        lines += [f"| {name} | {one.plan} | {one.card / 1e9:.1f} | {one.machine / 1e9:.1f} |" for one in found]
+    for preset in _published():
+        found = needs(preset, card=23_500_000_000)
+        lines += [f"| {preset.name} | {one.plan} | {one.card / 1e9:.1f} | {one.machine / 1e9:.1f} |" for one in found]
     return lines
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -17,12 +17,10 @@ from torch import Tensor
 from omnibind_core.media import limits
 from omnibind_core.media import raster as _raster
 from omnibind_core.media.shapes import Part, cloud_of_parts
-from omnibind_core.specialists import point_encoder, registry
-from omnibind_core.specialists.efficientnet_lite import EfficientNetLite
+from omnibind_core.specialists import load, point_encoder
 from omnibind_core.specialists.shape_views import VIEWS
 from omnibind_core.store.kept import digest
 from omnibind_core.store.shards import kept_rows
-from omnibind_core.store.weights import local_files
 from omnibind_core.training.extraction import tower_identity
 from omnibind_core.types import FloatArray, Image, PointCloud
 from tools.mini.pools.meshes import load_mesh
@@ -174,13 +172,6 @@ def queried(pool: ShapeSet, count: int) -> Tensor:
 
 
 @cache
-def _eyes(tower: str) -> EfficientNetLite:
-    spec, _ = registry.find(tower)
-    # bfloat16 for what is only learned from: half the time, and the same features but for a thousandth.
-    return EfficientNetLite(spec, local_files(spec.weights), torch.device("cpu"), torch.bfloat16)
-
-
-@cache
 def seen(pool: ShapeSet, style: Style, tower: str = "efficientnet_lite2") -> Tensor:
     """Features of the drawn views of all shapes.
 
@@ -200,9 +191,11 @@ def seen(pool: ShapeSet, style: Style, tower: str = "efficientnet_lite2") -> Ten
     """
 
     def features(i: int, cloud: PointCloud) -> FloatArray:
+        # bfloat16 for what is only learned from: half the time, and the same features but for a thousandth.
+        eyes: Any = load.tower(tower, torch.bfloat16)
         scene = _raster.prepare(_styled(cloud, style, i))
         drawn = [Image(_raster.render_scene(scene, azimuth, up, _SIDE)) for azimuth, up in pool.views[style]]
-        rows: FloatArray = _eyes(tower).features(drawn).numpy()
+        rows: FloatArray = eyes.features(drawn).numpy()
         return rows
 
     return _kept(pool, f"{style}-{tower}", features, 1280, tower)

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from omnibind_core.media.audio import resample
-from omnibind_core.specialists import aisfx, registry, whisper_tiny
+from omnibind_core.specialists import aisfx
 from omnibind_core.specialists.base import unit
+from omnibind_core.specialists.load import tower
 from omnibind_core.store.kept import identity, kept, write_tensors
 from omnibind_core.store.paths import cache_directory
-from omnibind_core.store.weights import local_files, read_tensors
+from omnibind_core.store.weights import read_tensors
 from omnibind_core.training.extraction import tower_identity
 from omnibind_core.types import Audio
 from tools.mini.pools import rendered as pools_rendered
@@ -78,7 +79,7 @@ class Tower:
 
 
 def _aisfx() -> Tower:
-    ears = _built("aisfx", aisfx.build)
+    ears = _built("aisfx")
     return Tower(
         aisfx.RATE / 1024,
         lambda audio: aisfx.mel_power(resample(audio, aisfx.RATE)),
@@ -87,14 +88,13 @@ def _aisfx() -> Tower:
 
 
 def _whisper() -> Tower:
-    ears = _built("whisper_tiny", whisper_tiny.build)
+    ears = _built("whisper_tiny")
     return Tower(100.0, ears.power, ears.features)
 
 
-def _built(name: str, build: Callable[..., Any]) -> Any:
-    spec, _ = registry.find(name)
+def _built(name: str) -> Any:
     # bfloat16: a quarter to a half of the time, and cosines to float32's vectors above 0.9999.
-    return build(spec, local_files(spec.weights), {}, torch.device("cpu"), torch.bfloat16)
+    return tower(name, torch.bfloat16)
 
 
 TOWERS: dict[str, Callable[[], Tower]] = {"aisfx": _aisfx, "whisper_tiny": _whisper}
@@ -151,10 +151,10 @@ def _heard(pool: str, name: str, recorded: tuple[Clip, ...], *, copies: bool) ->
 def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) -> Hearing:
     from tqdm import tqdm
 
-    tower = TOWERS[name]()
+    ears = TOWERS[name]()
 
     def powers(audio: Audio) -> Tensor:
-        return tower.power(Audio(audio.samples[: round(_SECONDS * audio.rate)], audio.rate))
+        return ears.power(Audio(audio.samples[: round(_SECONDS * audio.rate)], audio.rate))
 
     def path(clip: Clip) -> Path:
         stated = f"{clip.key} {versions().get(clip.source, '')}"
@@ -171,8 +171,8 @@ def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) ->
                 continue
             power = powers(audio)
             rng = np.random.default_rng((_SEED, *hashlib.sha256(clip.key.encode()).digest()[:8]))
-            changed = [augmenting.augment(power, behind, rng, tower.frames) for _ in range(count)]
-            rows = unit(torch.stack([tower.features(one) for one in (power, *changed)]))
+            changed = [augmenting.augment(power, behind, rng, ears.frames) for _ in range(count)]
+            rows = unit(torch.stack([ears.features(one) for one in (power, *changed)]))
             write_tensors(path(clip), {"clean": rows[0], "copies": rows[1:].half()}, {})
         return made
 
