@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -30,7 +31,7 @@ from omnibind_core.specialists.registry import required
 from omnibind_core.store.weights import Progress
 from omnibind_core.types import Bound, FloatArray, Modality
 
-__all__ = ["OmniBind", "bind"]
+__all__ = ["OmniBind", "bind", "columns"]
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +137,13 @@ class OmniBind:
 
     @torch.inference_mode()
     def embed(
-        self, modality: Modality, items: Sequence[Any], *, weights: Mapping[str, float] | None = None, **options: Any
+        self,
+        modality: Modality,
+        items: Sequence[Any],
+        *,
+        weights: Mapping[str, float] | None = None,
+        keep: bool = False,
+        **options: Any,
     ) -> Bound:
         """Embed items of one modality.
 
@@ -148,6 +155,8 @@ class OmniBind:
             Files, bytes, sentences or decoded media; see :func:`omnibind_core.media.load`.
         weights : mapping of str to float, optional
             Weights by member name that replace the router's, for trying by hand; scaled to sum to 1.
+        keep : bool
+            Keep what is weighed too, so that :meth:`rebind` can weigh it otherwise: n times members times D numbers.
         **options
             For the decoder, e.g. ``up="z"`` for shapes.
 
@@ -183,7 +192,37 @@ class OmniBind:
         with clock("bind"):
             bound = bind(self.preset.members[modality], projected, shares)
         members = tuple(member.name for member in self.preset.members[modality])
-        return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds)
+        kept = columns(self.preset.members[modality], projected).cpu().numpy() if keep else None
+        return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds, kept)
+
+    @torch.inference_mode()
+    def rebind(self, bound: Bound, weights: Mapping[str, float]) -> Bound:
+        """Weigh what was embedded otherwise: nothing is decoded and no specialist runs.
+
+        Parameters
+        ----------
+        bound : Bound
+            From :meth:`embed` with ``keep=True``.
+        weights : mapping of str to float
+            As for :meth:`embed`.
+
+        Returns
+        -------
+        Bound
+            What :meth:`embed` gives with these weights; of its timings only "bind".
+
+        Raises
+        ------
+        QueryError
+            Weights that are not usable, or nothing was kept.
+        """
+        if bound.projected is None:
+            raise QueryError("items embedded without what was weighed", "`embed(..., keep=True)`", "embed them again")
+        shares = self._by_hand(bound.modality, weights).expand(len(bound.projected), -1)
+        clock = _Clock()
+        with clock("bind"):
+            vectors = _weigh(torch.from_numpy(bound.projected).to(self.device), shares)
+        return replace(bound, vectors=vectors.cpu().numpy(), weights=shares.cpu().numpy(), timings=clock.seconds)
 
     def _specialists(self, modality: Modality, items: Sequence[Any], clock: _Clock) -> dict[str, Tensor]:
         """Run each tower once, whoever shares it, and name the vectors by space."""
@@ -271,11 +310,21 @@ def bind(members: Sequence[MemberSpec], projected: Mapping[str, Tensor], weights
     Tensor, shape (n, D), float32
         Unit rows.
     """
-    columns = []
+    return _weigh(columns(members, projected), weights)
+
+
+def columns(members: Sequence[MemberSpec], projected: Mapping[str, Tensor]) -> Tensor:
+    """Give each member's vector from those of its spaces: {space: (n, D)} -> (n, members, D)."""
+    made = []
     for member in members:
         vector = torch.stack([share * projected[space] for space, share in member.parts.items()]).sum(dim=0)
-        columns.append(unit(vector) if member.normalise else vector)
-    return unit(torch.einsum("nm,nmd->nd", weights, torch.stack(columns, dim=1)))
+        made.append(unit(vector) if member.normalise else vector)
+    return torch.stack(made, dim=1)
+
+
+def _weigh(stacked: Tensor, weights: Tensor) -> Tensor:
+    """(n, members, D), (n, members) -> (n, D) unit rows."""
+    return unit(torch.einsum("nm,nmd->nd", weights, stacked))
 
 
 class _Clock:

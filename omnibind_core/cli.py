@@ -25,7 +25,8 @@ from omnibind_core.types import MODALITIES, Modality
 
 if TYPE_CHECKING:
     from omnibind_core.binder import OmniBind
-    from omnibind_core.types import Bound
+    from omnibind_core.search.answers import Embedded
+    from omnibind_core.search.explorer import Explorer
 
 __all__ = ["main", "parser"]
 
@@ -54,8 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OmniBindError as error:
         _progress.close()
         if arguments.json:
-            body = {"given": error.given, "allowed": error.allowed, "action": error.action}
-            print(json.dumps({"error": body}), file=sys.stderr)
+            from omnibind_core.search.answers import error_form
+
+            print(json.dumps(error_form(error)), file=sys.stderr)
         else:
             print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -190,31 +192,20 @@ def _source(item: str) -> tuple[Modality, str | Path]:
     return media.modality_of(path), path
 
 
-def _embed_items(arguments: argparse.Namespace, items: Sequence[str]) -> tuple[OmniBind, list[Bound]]:
+def _embed_items(arguments: argparse.Namespace, items: Sequence[str]) -> tuple[Explorer, list[Embedded]]:
+    from omnibind_core.search.explorer import Explorer
+
     sources = [_source(item) for item in items]
-    model = _model(arguments, {modality for modality, _ in sources} | {"text"})
-    bounds = []
-    for modality, source in sources:
-        options = {"up": arguments.up} if modality == "point" else {}
-        bounds.append(model.embed(modality, [source], **options))
-    return model, bounds
-
-
-def _rows(items: Sequence[str], bounds: Sequence[Bound]) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": item,
-            "modality": bound.modality,
-            "vector": [float(x) for x in bound.vectors[0]],
-            "weights": bound.weights_by_name(),
-        }
-        for item, bound in zip(items, bounds, strict=True)
-    ]
+    explorer = Explorer(_model(arguments, {modality for modality, _ in sources} | {"text"}))
+    return explorer, [explorer.embed(source, modality, up=arguments.up) for modality, source in sources]
 
 
 def _embed(arguments: argparse.Namespace) -> dict[str, Any]:
-    _, bounds = _embed_items(arguments, arguments.items)
-    return {"preset": arguments.preset, "items": _rows(arguments.items, bounds)}
+    from omnibind_core.search.answers import embedded_form
+
+    explorer, made = _embed_items(arguments, arguments.items)
+    rows = [{"source": item, **embedded_form(one)} for item, one in zip(arguments.items, made, strict=True)]
+    return {"preset": explorer.preset, "items": rows}
 
 
 def _show_embed(result: dict[str, Any]) -> list[str]:
@@ -227,12 +218,11 @@ def _show_embed(result: dict[str, Any]) -> list[str]:
 
 
 def _similarity(arguments: argparse.Namespace) -> dict[str, Any]:
-    import numpy as np
+    from omnibind_core.search.answers import embedded_form, similarity_form
 
-    _, bounds = _embed_items(arguments, arguments.items)
-    vectors = np.vstack([bound.vectors for bound in bounds])
-    rows = _rows(arguments.items, bounds)
-    return {"preset": arguments.preset, "items": rows, "matrix": (vectors @ vectors.T).tolist()}
+    explorer, made = _embed_items(arguments, arguments.items)
+    rows = [{"source": item, **embedded_form(one)} for item, one in zip(arguments.items, made, strict=True)]
+    return {"preset": explorer.preset, "items": rows, "matrix": similarity_form(explorer.similarity(made))}
 
 
 def _show_similarity(result: dict[str, Any]) -> list[str]:
@@ -245,31 +235,15 @@ def _show_similarity(result: dict[str, Any]) -> list[str]:
 
 
 def _search(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.search.compose import Term
-    from omnibind_core.search.gallery import Gallery
+    from omnibind_core.search.answers import found_form
+    from omnibind_core.search.compose import Options
 
     modalities = _split(arguments.modalities)
     signed = [(item, 1.0) for item in arguments.items] + [(item, -1.0) for item in arguments.minus]
-    model, bounds = _embed_items(arguments, [item for item, _ in signed])
-    terms = [
-        Term(bound.vectors[0], weight, bound.modality, item)
-        for (item, weight), bound in zip(signed, bounds, strict=True)
-    ]
-    hits = Gallery.load(model).search(
-        terms,
-        arguments.k,
-        modalities=modalities,
-        operator=arguments.operator,
-        match=arguments.match,
-        centred=arguments.centred,
-    )
-    return {
-        "preset": arguments.preset,
-        "hits": {
-            modality: [{"id": h.id, "caption": h.caption, "score": round(h.score, 6), "file": h.file} for h in found]
-            for modality, found in hits.items()
-        },
-    }
+    explorer, made = _embed_items(arguments, [item for item, _ in signed])
+    terms = [one.term(weight, item) for (item, weight), one in zip(signed, made, strict=True)]
+    options = Options(operator=arguments.operator, match=arguments.match, k=arguments.k, centred=arguments.centred)
+    return found_form(explorer.preset, explorer.search(terms, options, modalities=modalities).hits)
 
 
 def _show_search(result: dict[str, Any]) -> list[str]:
@@ -281,12 +255,10 @@ def _show_search(result: dict[str, Any]) -> list[str]:
 
 
 def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.search.classify import classify
+    from omnibind_core.search.answers import scores_form
 
-    model, bounds = _embed_items(arguments, [arguments.item])
-    scores = classify(model, bounds[0].vectors[0], arguments.labels.split(","))
-    rows = [{"label": s.label, "probability": s.probability, "cosine": s.cosine} for s in scores]
-    return {"preset": arguments.preset, "scores": rows}
+    explorer, made = _embed_items(arguments, [arguments.item])
+    return scores_form(explorer.preset, explorer.classify(made[0].vector, arguments.labels.split(",")))
 
 
 def _show_classify(result: dict[str, Any]) -> list[str]:
@@ -294,6 +266,7 @@ def _show_classify(result: dict[str, Any]) -> list[str]:
 
 
 def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
+    from omnibind_core.search.answers import item_form
     from omnibind_core.search.gallery import build
     from omnibind_core.store.catalogue import read_catalogue
     from omnibind_core.store.paths import assets_directory
@@ -307,8 +280,7 @@ def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
         model = _model(arguments, None, dtype="float32")
         with tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty()) as bar:
             built = str(build(model, folder, lambda _done, _total: bar.update()))
-    rows = [{"id": i.id, "modality": i.modality, "caption": i.caption, "licence": i.licence} for i in items]
-    return {"preset": arguments.preset, "built": built, "items": rows}
+    return {"preset": arguments.preset, "built": built, "items": [item_form(item) for item in items]}
 
 
 def _show_gallery(result: dict[str, Any]) -> list[str]:

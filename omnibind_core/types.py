@@ -135,6 +135,8 @@ class Bound:
         Names of the specialists, the columns of `weights`.
     timings : dict of str to float
         Stage name -> seconds for the whole batch: "decode", one per specialist, "project", "route", "bind".
+    projected : ndarray, shape (n, members, D), float32, optional
+        What was weighed: each specialist's vector in the shared space. None where it was not asked to be kept.
     """
 
     modality: Modality
@@ -142,6 +144,7 @@ class Bound:
     weights: FloatArray
     members: tuple[str, ...]
     timings: dict[str, float] = field(default_factory=dict)
+    projected: FloatArray | None = None
 
     def weights_by_name(self, row: int = 0) -> dict[str, float]:
         """Weights of one item as {specialist: weight}."""

@@ -130,3 +130,28 @@ def test_trained_routers_are_a_choice_that_fits_the_same_gallery(mini):
 def test_a_routing_that_there_is_not(name, routing):
     with pytest.raises(PresetError, match="rout"):
         OmniBind.from_pretrained(name, routing=routing, offline=True)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_rebinding_is_embedding_with_other_weights_but_for_the_towers(mini, monkeypatch, modality):
+    items = SOURCES[modality]
+    bound = mini.embed(modality, items, keep=True)
+    assert bound.projected.shape == (2, len(bound.members), mini.width)
+    weights = {name: 1.0 + place for place, name in enumerate(bound.members)}
+    whole = mini.embed(modality, items, weights=weights)
+    assert whole.projected is None
+
+    def forbidden(*_, **__):
+        raise AssertionError("a tower was called")
+
+    for tower in mini._towers.values():
+        monkeypatch.setattr(tower, "embed", forbidden, raising=False)
+    again = mini.rebind(bound, weights)
+    np.testing.assert_allclose(again.vectors, whole.vectors, atol=1e-6)
+    np.testing.assert_allclose(again.weights, whole.weights)
+    assert set(again.timings) == {"bind"}
+    np.testing.assert_allclose(mini.rebind(bound, bound.weights_by_name()).vectors[0], bound.vectors[0], atol=1e-6)
+    with pytest.raises(QueryError, match="at least 0"):
+        mini.rebind(bound, {bound.members[0]: -1.0})
+    with pytest.raises(QueryError, match="keep=True"):
+        mini.rebind(whole, weights)

@@ -26,6 +26,7 @@ __all__ = [
     "OPERATORS",
     "Match",
     "Operator",
+    "Options",
     "Term",
     "centre",
     "check_request",
@@ -44,6 +45,28 @@ DEFAULT_MATCH: Final[Match] = "media+caption"
 
 MAX_HITS = 200  # answers for each modality
 _TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was chosen about a search.
+
+    Attributes
+    ----------
+    operator : str
+        Key of :data:`OPERATORS`.
+    match : {"media", "media+caption"}
+        What the query is compared with: the item itself, or the mean of the item and its caption.
+    k : int
+        Answers for each modality.
+    centred : bool
+        Whether each modality's mean is subtracted first.
+    """
+
+    operator: str = DEFAULT_OPERATOR
+    match: Match = DEFAULT_MATCH
+    k: int = 6
+    centred: bool = DEFAULT_CENTRED
 
 
 @dataclass(frozen=True, eq=False)

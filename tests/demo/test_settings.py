@@ -3,9 +3,9 @@ import inspect
 import pytest
 
 from demo.api import Api
-from demo.settings import Options, Settings
+from demo.settings import Settings
 from omnibind_core import cli
-from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS
+from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS, Options
 from omnibind_core.search.gallery import MATCHES, Gallery
 
 
