@@ -25,17 +25,18 @@ _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("FLAC", ("flac",), 0, b"fLaC"),
     ("Ogg", ("ogg", "oga", "opus"), 0, b"OggS"),
     ("WebM", ("webm", "weba", "mka"), 0, b"\x1aE\xdf\xa3"),
-    ("HEIC", (), 4, b"ftyphei"),
-    ("HEIC", (), 4, b"ftyphev"),
-    ("HEIF", (), 4, b"ftypmif1"),
-    ("HEIF", (), 4, b"ftypmsf1"),
-    ("AVIF", (), 4, b"ftypavi"),
+    ("HEIC", ("heic", "heif"), 4, b"ftyphei"),
+    ("HEIC", ("heic", "heif"), 4, b"ftyphev"),
+    ("AVIF", ("avif",), 4, b"ftypavi"),
     ("MP4", ("m4a", "m4b", "mp4", "mov", "3gp"), 4, b"ftyp"),
     ("binary glTF", ("glb",), 0, b"glTF"),
     ("NumPy", ("npy",), 0, b"\x93NUMPY"),
     ("PLY", ("ply",), 0, b"ply"),
-    ("TIFF", (), 0, b"II*\0"),
-    ("TIFF", (), 0, b"MM\0*"),
+    ("TIFF", ("tiff", "tif"), 0, b"II*\0"),
+    ("TIFF", ("tiff", "tif"), 0, b"MM\0*"),
+    ("TIFF", ("tiff", "tif"), 0, b"II+\0"),
+    ("TIFF", ("tiff", "tif"), 0, b"MM\0+"),
+    ("icon", ("ico",), 0, b"\0\0\1\0"),
     ("Photoshop", (), 0, b"8BPS"),
     ("JPEG 2000", (), 0, b"\0\0\0\x0cjP"),
     ("JPEG XL", (), 0, b"\0\0\0\x0cJXL"),
@@ -94,6 +95,8 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     if head.startswith(b"ID3"):  # in front of other formats than MP3, too
         found = junk.find(head[mpeg.tag_bytes(head) :])
         return found[:2] if found else ("MP3", ("mp3",))
+    if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # the general brand: others are named behind it
+        return ("AVIF", ("avif",)) if b"avif" in head[12:64] else ("HEIF", ("heif", "heic"))
     for label, extensions, offset, signature in _SIGNATURES:
         if head.startswith(signature, offset):
             return label, extensions
@@ -119,6 +122,8 @@ def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
         return "text STL", ("stl",)
     if lower.startswith(b"{"):
         return "JSON", ("gltf",)
+    if lower.startswith(b"<") and re.search(rb"<(?:[a-z]+:)?svg[\s>]", head.lower()):
+        return "SVG", ("svg",)
     if lower.startswith((b"<svg", b"<?xml", b"<!doctype", b"<html", b"<")):
         return "XML or HTML", ()
     # Comments and statements of OBJ and XYZ look alike from afar, and so may an OFF behind a comment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import struct
@@ -11,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import PIL.Image
+import pillow_heif
 import soundfile
 import trimesh
 
@@ -28,7 +30,19 @@ def picture(extension: str, side: int = 96) -> bytes:
 
 def encoded(image: PIL.Image.Image, extension: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, {"jpg": "JPEG", "jpeg": "JPEG"}.get(extension, extension.upper()), **options)
+    if extension == "svg":
+        link = base64.b64encode(encoded(image, "png")).decode()
+        width, height = image.size
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+            f'<image width="{width}" height="{height}" href="data:image/png;base64,{link}"/></svg>'
+        ).encode()
+    names = {"jpg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "apng": "PNG", "tif": "TIFF", "heic": "HEIF"}
+    if extension in ("heic", "heif"):
+        pillow_heif.register_heif_opener()
+    if extension == "ico":
+        options = {"sizes": [image.size], **options}
+    image.save(file, names.get(extension, extension.upper()), **options)
     return file.getvalue()
 
 
