@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import gradio as gr
 from gradio import FileData
 
 from demo.guard import uploaded_path
-from demo.service import Answers, Service
-from demo.settings import MAX_TERMS, MODEL_EVENTS, Options
-from demo.state import Ingredient
+from demo.service import Service
+from demo.settings import MAX_TERMS, MODEL_EVENTS
 from omnibind_core.errors import MediaError, OmniBindError, QueryError
-from omnibind_core.search.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, check_weight
+from omnibind_core.media import Up
+from omnibind_core.search.answers import Embedded, embedded_form, found_form, scores_form
+from omnibind_core.search.compose import (
+    DEFAULT_MATCH,
+    DEFAULT_OPERATOR,
+    OPERATORS,
+    Match,
+    Options,
+    check_weight,
+)
+from omnibind_core.types import MODALITIES, Modality
 
 __all__ = ["Api", "publish"]
 
@@ -26,9 +35,12 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Sense = Literal["auto", "image", "audio", "point", "text"]
-Mixing = Literal["sum", "slerp", "product", "projection"]
-Up = Literal["y", "z", "x"]
+if TYPE_CHECKING:
+    Sense: TypeAlias = str
+    Mixing: TypeAlias = str
+else:  # what callers are told to choose from is what the registries hold
+    Sense = Literal[("auto", *MODALITIES)]
+    Mixing = Literal[tuple(OPERATORS)]
 _DEFAULT = Options()
 
 
@@ -78,11 +90,13 @@ class Api:
         content. `k` answers come back for each modality (1 to 200); `match` says whether they are compared by their
         "media" alone or by "media+caption". `up` names the axis that points up in a shape's file.
 
-        Answers {"hits": {modality: [{"id", "caption", "score", "z", "file"}]}}; "file" is an address on this server,
-        null for a sentence; "z" says by how many standard deviations the score stands out.
+        Answers {"preset", "hits": {modality: [{"id", "modality", "caption", "score", "z", "terms", "file"}]},
+        "notices"}, best first. "file" is an address on this server, null for a sentence; "z" says by how many standard
+        deviations the score stands out; "terms" is the cosine with each term of the query. "notices" says what was
+        dropped, assumed or missing when the file was read; every answer has it.
         """
         made = self._one(text, file, modality, up)
-        return _hits(self._service.search([made.term()], replace(_DEFAULT, k=k, match=match)))
+        return self._search([made], [1.0], replace(_DEFAULT, k=k, match=match))
 
     @told
     def mix(
@@ -98,16 +112,13 @@ class Api:
         to 1 (1 where it is left out; negative means less of this), and for shapes "up". `operator` is "sum",
         "slerp", "product" or "projection"; `k` and `match` are those of /search.
 
-        Answers as /search does; every hit also has "terms", its cosine with each term.
+        Answers as /search does.
         """
         if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms) or len(terms) > MAX_TERMS:
             raise QueryError("terms of another form", f"a list of 1 to {MAX_TERMS} objects", "see the documentation")
-        made = [self._term(term) for term in terms]
+        made, weights = [self._given(term) for term in terms], [check_weight(term.get("weight", 1.0)) for term in terms]
         options = replace(_DEFAULT, k=k, match=match, operator=operator)
-        found = self._service.search(
-            [one.term() for one in made], options, {one.item_id for one in made if one.item_id}
-        )
-        return _hits(found, terms=True)
+        return self._search(made, weights, options, {str(term["item"]) for term in terms if term.get("item")})
 
     @told
     def embed(
@@ -115,18 +126,11 @@ class Api:
     ) -> dict[str, Any]:
         """Give the vector of a file or a sentence in the shared space.
 
-        Parameters are those of /search. Answers {"modality", "vector": unit vector as a list of numbers, "weights":
-        {specialist: the router's weight}, "routed": whether a trained router weighed this modality, "timings":
-        {stage: seconds}}.
+        Parameters are those of /search. Answers {"preset", "modality", "vector": unit vector as a list of numbers,
+        "weights": {specialist: the router's weight}, "routed": whether a trained router weighed this modality,
+        "timings": {stage: seconds}}.
         """
-        made = self._one(text, file, modality, up)
-        return {
-            "modality": made.modality,
-            "vector": [round(float(x), 6) for x in made.vector],
-            "weights": made.shares,
-            "routed": made.routed,
-            "timings": made.timings,
-        }
+        return {"preset": self._service.wait().preset, **embedded_form(self._one(text, file, modality, up))}
 
     @told
     def classify(
@@ -139,15 +143,23 @@ class Api:
     ) -> dict[str, Any]:
         """Say which of 1 to 200 `labels` fits a file or a sentence best.
 
-        The other parameters are those of /search. Answers {"scores": [{"label", "probability", "cosine"}]}, best
-        first; probabilities sum to 1.
+        The other parameters are those of /search. Answers {"preset", "scores": [{"label", "probability", "cosine"}]},
+        best first; probabilities sum to 1.
         """
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise QueryError("labels of another form", "a list of words or sentences", "see the documentation")
-        found = self._service.classify(self._one(text, file, modality, up), labels)
-        return {"scores": [{"label": o.label, "probability": o.probability, "cosine": o.cosine} for o in found]}
+        made, explorer = self._one(text, file, modality, up), self._service.wait()
+        return scores_form(explorer.preset, explorer.classify(made.vector, labels), made.notices)
 
-    def _one(self, text: object, file: object, modality: str, up: str) -> Ingredient:
+    def _search(
+        self, made: Sequence[Embedded], weights: Sequence[float], options: Options, exclude: Collection[str] = ()
+    ) -> dict[str, Any]:
+        explorer = self._service.wait()
+        terms = [one.term(weight) for one, weight in zip(made, weights, strict=True)]
+        notices = [notice for one in made for notice in one.notices]
+        return found_form(explorer.preset, explorer.search(terms, options, exclude=exclude).hits, _address, notices)
+
+    def _one(self, text: object, file: object, modality: str, up: str) -> Embedded:
         """Embed what a call brought."""
         if file and text:
             raise QueryError("a file and a sentence", "one of them", "leave one out, or use /mix")
@@ -156,46 +168,27 @@ class Api:
                 raise QueryError(f"no file for modality '{modality}'", "a file, or text", "send a file")
             if not isinstance(text, str):
                 raise MediaError(f"a {type(text).__name__} as a sentence", "a sentence", "send text")
-            return self._service.embed("text", text)
+            return self._service.wait().embed(text, "text")
         path = uploaded_path(file)
-        if modality == "auto":
-            self._service.wait()
-            from omnibind_core.media import modality_of
-
-            return self._service.embed(modality_of(path), path, up=up)
-        if modality not in {"image", "audio", "point"}:
+        kinds: dict[str, Modality | None] = {"auto": None, **{m: m for m in MODALITIES if m != "text"}}
+        if modality not in kinds:
             raise QueryError(
-                f"modality '{modality[:20]}' for a file", "auto, image, audio or point", "choose one of these"
+                f"modality '{modality[:20]}' for a file", f"one of {', '.join(kinds)}", "choose one of these"
             )
-        return self._service.embed(modality, path, up=up)  # type: ignore[arg-type]
+        return self._service.wait().embed(path, kinds[modality], up=up, beside={})
 
-    def _term(self, term: dict[str, Any]) -> Ingredient:
-        weight = check_weight(term.get("weight", 1.0))
+    def _given(self, term: dict[str, Any]) -> Embedded:
+        """Embed what one term of a mix names."""
         if term.get("item"):
-            return replace(self._service.item(str(term["item"])), weight=weight)
-        made = self._one(
+            return self._service.wait().item(str(term["item"]))
+        return self._one(
             term.get("text", ""), term.get("file"), str(term.get("modality", "auto")), str(term.get("up", "y"))
         )
-        return replace(made, weight=weight)
 
 
-def _hits(found: Answers, *, terms: bool = False) -> dict[str, Any]:
-    return {
-        "hits": {
-            modality: [
-                {
-                    "id": hit.id,
-                    "caption": hit.caption,
-                    "score": round(hit.score, 5),
-                    "z": round(hit.z, 3),
-                    "file": f"/gradio_api/file={quote(hit.file)}" if hit.file else None,
-                    **({"terms": [round(one, 5) for one in hit.terms]} if terms else {}),
-                }
-                for hit in hits
-            ]
-            for modality, hits in found.hits.items()
-        }
-    }
+def _address(path: str) -> str:
+    """Say where a file of the gallery is on this server."""
+    return f"/gradio_api/file={quote(path)}"
 
 
 def publish(service: Service) -> None:

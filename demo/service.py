@@ -1,77 +1,35 @@
-"""The model and the gallery: loaded once, behind the page, shared by all visitors. Knows nothing of gradio."""
+"""The explorer behind the page: loaded once in the background, shared by all visitors. Knows nothing of gradio."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from demo.pictures import file_address, thumbnail
-from demo.settings import WAIT_SECONDS, Options, Settings
-from demo.state import Ingredient
-from omnibind_core.errors import GalleryError, OmniBindError, WeightsError
-from omnibind_core.search.compose import Term
+from demo.html.pictures import file_address, thumbnail
+from demo.settings import WAIT_SECONDS, Settings
+from demo.state import Ingredient, Status
+from omnibind_core.errors import OmniBindError, QueryError, WeightsError
+from omnibind_core.search.answers import Embedded
 from omnibind_core.store.paths import assets_directory
-from omnibind_core.types import MODALITIES, Hit, Modality
+from omnibind_core.types import MODALITIES, Modality
 
 if TYPE_CHECKING:
-    from omnibind_core.binder import OmniBind
-    from omnibind_core.search.classify import LabelScore
-    from omnibind_core.search.gallery import Gallery
-    from omnibind_core.specialists.base import SpecialistSpec
+    from omnibind_core.search.explorer import Explorer
 
-__all__ = ["Answers", "Service", "Status"]
+__all__ = ["Service"]
 
 log = logging.getLogger(__name__)
 
 _NAMELESS: Mapping[Modality, str] = {"image": "your picture", "audio": "your sound", "point": "your shape", "text": ""}
 
-Phase: TypeAlias = Literal["asleep", "loading", "ready", "failed"]
-
-
-@dataclass(frozen=True)
-class Status:
-    """How far loading is.
-
-    Attributes
-    ----------
-    phase : Phase
-    label : str
-        What is being loaded, or what went wrong.
-    share : float
-        Of that, done; 0..1.
-    seconds : float
-        Since loading began; at the end, what it took.
-    """
-
-    phase: Phase = "asleep"
-    label: str = ""
-    share: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a search found.
-
-    Attributes
-    ----------
-    hits : dict of Modality to list of Hit
-        Best first.
-    seconds : float
-        What the search took, without embedding.
-    """
-
-    hits: Mapping[Modality, list[Hit]] = field(default_factory=dict)
-    seconds: float = 0.0
-
 
 class Service:
-    """One loaded model with its gallery.
+    """One explorer, how far its loading is, and ingredients with their pictures.
 
     Parameters
     ----------
@@ -87,10 +45,7 @@ class Service:
         self._error: Exception | None = None
         self._done = threading.Event()
         self._starting = threading.Lock()
-        self._computing = threading.Lock()
-        self._model: OmniBind | None = None
-        self._gallery: Gallery | None = None
-        self._items: dict[str, Ingredient] = {}
+        self._explorer: Explorer | None = None
 
     def start(self) -> None:
         """Load in the background; does nothing while loading or once ready."""
@@ -115,8 +70,8 @@ class Service:
         """Why loading failed; None where it did not."""
         return self._error
 
-    def wait(self, seconds: float = WAIT_SECONDS) -> tuple[OmniBind, Gallery]:
-        """Give the model and the gallery, as soon as they are there.
+    def wait(self, seconds: float = WAIT_SECONDS) -> Explorer:
+        """Give the explorer, as soon as it is there.
 
         Raises
         ------
@@ -128,30 +83,29 @@ class Service:
             raise WeightsError(
                 f"models that are not loaded after {seconds:.0f} s", "a loaded model", "look at the log, then try again"
             )
-        if self._model is None or self._gallery is None:
+        if self._explorer is None:
             raise self._error or RuntimeError("loading ended without a model")
-        return self._model, self._gallery
+        return self._explorer
 
     def _run(self) -> None:
         try:
-            model, gallery = self._load()
-            self._model, self._gallery = model, gallery
-            self._warm(gallery)
-            self._status = Status("ready", model.preset.name, 1.0, time.perf_counter() - self._began)
+            self._explorer = explorer = self._load()
+            self._done.set()  # from now on it answers
+            self._warm(explorer)
+            self._status = Status("ready", explorer.preset, 1.0, time.perf_counter() - self._began)
         except Exception as error:
             log.exception("loading failed")
-            self._model = self._gallery = None
             self._error = error if isinstance(error, OmniBindError) else _unexpected(error)
             self._status = Status("failed", str(self._error), 0.0, time.perf_counter() - self._began)
         finally:
             self._done.set()
 
-    def _load(self) -> tuple[OmniBind, Gallery]:
+    def _load(self) -> Explorer:
         # Seconds of imports, which the page does not wait for.
         from omnibind_core import media
         from omnibind_core.binder import OmniBind
         from omnibind_core.machine.runtime import tune_threads
-        from omnibind_core.search.gallery import Gallery, build
+        from omnibind_core.search.explorer import Explorer
 
         threading.Thread(target=media.warm, name="decoders", daemon=True).start()
         tune_threads()
@@ -162,52 +116,41 @@ class Service:
             progress=self._progress,
         )
         self._progress("the gallery", 0.0)
-        try:
-            return model, Gallery.load(model, self.folder)
-        except GalleryError as error:
-            # Presets from the Hub come without vectors, and one that was bound here has its own: made once, then kept.
-            log.info("%s; the gallery is embedded now", error)
-            build(model, self.folder, lambda done, count: self._progress("the gallery, once", done / count))
-            return model, Gallery.load(model, self.folder)
+        # Presets from the Hub come without vectors, and one that was bound here has its own: made once, then kept.
+        explorer = Explorer(model, self.folder)
+        explorer.make_gallery(lambda done, count: self._progress("the gallery, once", done / count))
+        return explorer
 
     def _progress(self, label: str, share: float) -> None:
         self._status = Status("loading", label, share)
 
-    def _warm(self, gallery: Gallery) -> None:
-        """Pay for first calls (compiled kernels, decoding processes) before the first visitor does."""
-        self._done.set()
+    def _warm(self, explorer: Explorer) -> None:
+        """Pay for first calls (compiled kernels, decoding processes) before the first visitor does.
+
+        Whatever fails here fails again for whoever asks for it, and is explained there; the rest still serves.
+        """
         for step, modality in enumerate(MODALITIES):
             self._progress("a first try of each sense", step / len(MODALITIES))
-            item = next((one for one in gallery.items if one.modality == modality), None)
+            item = next((one for one in explorer.gallery.items if one.modality == modality), None)
             try:
                 if item is not None:
-                    self.item(item.id)
-            except OmniBindError:
+                    explorer.item(item.id)
+            except Exception:
                 log.exception("the first try of %s failed", modality)
 
-    def embed(
-        self,
-        modality: Modality,
-        source: str,
-        label: str = "",
-        *,
-        up: str = "y",
-        shares: Mapping[str, float] | None = None,
-    ) -> Ingredient:
-        """Embed one input.
+    def embed(self, source: str, modality: Modality | None = None, label: str = "", *, up: str = "y") -> Ingredient:
+        """Embed what a visitor brought.
 
         Parameters
         ----------
-        modality : Modality
-            What it is.
         source : str
             Path of a file, or for "text" the sentence.
+        modality : Modality, optional
+            What it is; None tells a file by its content.
         label : str
             What people read; empty takes the sentence, or a word for the modality.
         up : {"x", "y", "z"}
             The axis that points up in a shape's file.
-        shares : mapping of str to float, optional
-            Weights by specialist that replace the router's.
 
         Returns
         -------
@@ -219,89 +162,49 @@ class Service:
         OmniBindError
             With what was given, what is allowed and what to do.
         """
-        model, _ = self.wait()
-        from omnibind_core import media
-
-        start = time.perf_counter()
-        decoded = media.load(source, modality, **({"up": up} if modality == "point" else {}))
-        decode = time.perf_counter() - start
-        with self._computing:
-            bound = model.embed(modality, [decoded], weights=shares)
-        spaces = model.preset.spaces
-        return Ingredient(
-            modality,
-            label or getattr(decoded, "text", "") or _NAMELESS[modality],
-            bound.vectors[0],
-            thumbnail=thumbnail(decoded),
-            shares=bound.weights_by_name(),
-            titles={name: spaces[name].title if name in spaces else name for name in bound.members},
-            routed=model.is_routed(modality),
-            by_hand=shares is not None,
-            timings={**bound.timings, "decode": decode},
-            source=source,
-            up=up,
-        )
-
-    def remake(self, old: Ingredient, shares: Mapping[str, float] | None) -> Ingredient:
-        """Embed an ingredient again, with weights set by hand, or with the router's where `shares` is None."""
-        new = self.embed(old.modality, old.source, old.label, up=old.up, shares=shares)
-        return replace(old, vector=new.vector, shares=new.shares, by_hand=new.by_hand, timings=new.timings)
+        made = self.wait().embed(source, modality, up=up, beside={})  # an upload has no neighbours
+        name = label or getattr(made.media, "text", "") or _NAMELESS[made.modality]
+        picture = thumbnail(made.media) if made.media else ""
+        return _ingredient(replace(made, media=None), name, picture)
 
     def item(self, item_id: str) -> Ingredient:
-        """Embed a gallery item from its file, live; the second time from memory.
+        """Take an item of the gallery; raises QueryError where there is none."""
+        explorer = self.wait()
+        made, item = explorer.item(item_id), explorer.gallery.item(item_id)
+        picture = explorer.gallery.path(item, thumbnail=True)
+        one = _ingredient(made, item.caption, file_address(picture) if picture else "")
+        return replace(one, item_id=item_id)
+
+    def reweigh(self, one: Ingredient, shares: Mapping[str, float] | None) -> Ingredient:
+        """Weigh an ingredient's specialists by hand, or as the router did where `shares` is None.
 
         Raises
         ------
         QueryError
-            There is no such item.
+            Weights that are not usable.
         """
-        if item_id not in self._items:
-            _, gallery = self.wait()
-            item = gallery.item(item_id)
-            source = gallery.path(item) or item.caption
-            made = self.embed(item.modality, source, item.caption)
-            picture = gallery.path(item, thumbnail=True)
-            self._items[item_id] = replace(
-                made, item_id=item_id, thumbnail=file_address(picture) if picture else made.thumbnail
-            )
-        return self._items[item_id]
-
-    def hit(self, item_id: str) -> Hit:
-        """Give a gallery item with its files and its credits, without a score; raises QueryError."""
-        _, gallery = self.wait()
-        item = gallery.item(item_id)
-        details = {name: getattr(item, name) for name in ("concept", "creator", "licence", "source")}
-        files = gallery.path(item), gallery.path(item, thumbnail=True)
-        return Hit(item.id, item.modality, item.caption, 0.0, file=files[0], thumbnail=files[1], details=details)
-
-    def specialists(self) -> list[SpecialistSpec]:
-        """Give the records of the specialists that are loaded."""
-        from omnibind_core.specialists.registry import find, required
-
-        model, _ = self.wait()
-        return [find(name)[0] for name in required(model.preset.specialists())]
-
-    def search(self, terms: Sequence[Term], options: Options, exclude: set[str] | None = None) -> Answers:
-        """Find what answers signed terms, in all four modalities; raises QueryError for terms that make no sense."""
-        _, gallery = self.wait()
-        start = time.perf_counter()
-        hits = gallery.search(
-            terms,
-            options.k,
-            operator=options.operator,
-            match=options.match,
-            centred=options.centred,
-            exclude=exclude or (),
+        if one.embedded is None:
+            raise QueryError("a term without its specialists", "a term of the mix", "add it again")
+        made = one.embedded if shares is None else self.wait().reweigh(one.embedded, shares)
+        new = _ingredient(made, one.label, one.thumbnail)
+        return replace(
+            one, vector=new.vector, shares=new.shares, by_hand=shares is not None, timings=made.bound.timings
         )
-        return Answers(hits, time.perf_counter() - start)
 
-    def classify(self, ingredient: Ingredient, labels: Sequence[str]) -> list[LabelScore]:
-        """Say which of the labels fit best; raises QueryError for no or too many labels."""
-        model, _ = self.wait()
-        from omnibind_core.search.classify import classify
 
-        with self._computing:
-            return classify(model, ingredient.vector, labels)
+def _ingredient(made: Embedded, label: str, picture: str) -> Ingredient:
+    return Ingredient(
+        made.modality,
+        label,
+        made.vector,
+        thumbnail=picture,
+        shares=made.bound.weights_by_name(),
+        titles=dict(made.titles),
+        routed=made.routed,
+        timings=made.bound.timings,
+        embedded=made,
+        notices=made.notices,
+    )
 
 
 def _unexpected(error: Exception) -> OmniBindError:

@@ -7,9 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, Match
-
-__all__ = ["MAX_TERMS", "Options", "Settings"]
+__all__ = ["MAX_TERMS", "Settings"]
 
 TITLE = "OmniBind Explorer"
 CLAIM = (
@@ -25,28 +23,6 @@ QUEUE = 64  # requests that may wait; the next is told to come back
 MODEL_EVENTS = 2  # requests that compute at the same time, of all that use the model
 WAIT_SECONDS = 900.0  # for the models, including a first download over a slow line
 PULSE_SECONDS = 0.4  # between two looks at the progress of loading
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a visitor chose about the search.
-
-    Attributes
-    ----------
-    operator : str
-        Key of :data:`omnibind_core.search.compose.OPERATORS`.
-    match : {"media", "media+caption"}
-        What the query is compared with.
-    k : int
-        Answers for each modality.
-    centred : bool
-        Whether each modality's mean is subtracted first.
-    """
-
-    operator: str = DEFAULT_OPERATOR
-    match: Match = DEFAULT_MATCH
-    k: int = 6
-    centred: bool = DEFAULT_CENTRED
 
 
 @dataclass(frozen=True)
@@ -82,6 +58,11 @@ class Settings:
         arguments : sequence of str, optional
             Instead of ``sys.argv[1:]``.
         """
+        return cls(**vars(cls.parser().parse_args(arguments)))
+
+    @classmethod
+    def parser(cls) -> argparse.ArgumentParser:
+        """Give the command's options, with the environment's values as their defaults."""
         default, env = cls(), os.environ
         port = env.get("GRADIO_SERVER_PORT", "")
         parser = argparse.ArgumentParser(prog="app.py", description=CLAIM)
@@ -93,9 +74,14 @@ class Settings:
             "--routing", default=env.get("OMNIBIND_ROUTING", default.routing), help="default, or trained routers"
         )
         parser.add_argument(
-            "--host", default=env.get("GRADIO_SERVER_NAME", default.host), help="0.0.0.0: for others too"
+            "--host",
+            default=env.get("GRADIO_SERVER_NAME", default.host),
+            help="to listen on; 0.0.0.0: for others too",
         )
         parser.add_argument(
-            "--port", type=int, default=int(port) if port.isdigit() else None, help="default: 7860 or next"
+            "--port",
+            type=int,
+            default=int(port) if port.isdigit() else None,
+            help="to listen on (default: first free one from 7860)",
         )
-        return cls(**vars(parser.parse_args(arguments)))
+        return parser

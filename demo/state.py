@@ -1,4 +1,4 @@
-"""What one visitor has put together. Frozen: a callback takes a visit and gives the next one."""
+"""What one visitor has put together, and how far loading is. Frozen: a callback takes a visit and gives the next."""
 
 from __future__ import annotations
 
@@ -8,14 +8,38 @@ from typing import Literal, TypeAlias
 
 from demo.settings import MAX_TERMS
 from omnibind_core.errors import QueryError
+from omnibind_core.search.answers import Embedded
 from omnibind_core.search.compose import Term, check_weight
 from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["Ingredient", "Mode", "Visit"]
+__all__ = ["Ingredient", "Mode", "Phase", "Status", "Visit"]
+
+Phase: TypeAlias = Literal["asleep", "loading", "ready", "failed"]
 
 Mode: TypeAlias = Literal["new", "add", "subtract"]
 DEFAULT_WEIGHT: Mapping[Mode, float] = {"new": 1.0, "add": 1.0, "subtract": -0.7}
 """A subtracted term at -0.7 cut the unwanted group from half to a seventh of the answers and kept precision."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far loading is.
+
+    Attributes
+    ----------
+    phase : Phase
+    label : str
+        What is being loaded, or what went wrong.
+    share : float
+        Of that, done; 0..1.
+    seconds : float
+        Since loading began; at the end, what it took.
+    """
+
+    phase: Phase = "asleep"
+    label: str = ""
+    share: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +72,10 @@ class Ingredient:
         Whether `shares` were set by the visitor.
     timings : dict of str to float
         Stage -> seconds.
-    source, up : str
-        The file (or sentence) it was made of and the axis that points up in it, to make it again.
+    embedded : Embedded, optional
+        As it was embedded, to weigh its specialists otherwise.
+    notices : tuple of str
+        What was dropped, assumed or missing when it was read.
     key : str
         Unique within the visit.
     """
@@ -66,8 +92,8 @@ class Ingredient:
     routed: bool = False
     by_hand: bool = False
     timings: dict[str, float] = field(default_factory=dict)
-    source: str = ""
-    up: str = "y"
+    embedded: Embedded | None = None
+    notices: tuple[str, ...] = ()
     key: str = ""
 
     def term(self) -> Term:

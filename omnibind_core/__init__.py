@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omnibind_core.binder import OmniBind
     from omnibind_core.errors import OmniBindError
-    from omnibind_core.search.compose import Term
+    from omnibind_core.search.compose import Options, Term
+    from omnibind_core.search.explorer import Explorer
     from omnibind_core.search.gallery import Gallery
 
-__all__ = ["Gallery", "OmniBind", "OmniBindError", "Term"]
+__all__ = ["Explorer", "Gallery", "OmniBind", "OmniBindError", "Options", "Term"]
 
 _MODULES = {
+    "Explorer": "omnibind_core.search.explorer",
     "Gallery": "omnibind_core.search.gallery",
     "OmniBind": "omnibind_core.binder",
     "OmniBindError": "omnibind_core.errors",
+    "Options": "omnibind_core.search.compose",
     "Term": "omnibind_core.search.compose",
 }
 

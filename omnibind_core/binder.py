@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -16,25 +16,24 @@ from torch import Tensor
 
 from omnibind_core import media
 from omnibind_core.binding.files import load_files
-from omnibind_core.binding.first_start import made
+from omnibind_core.binding.first_start import with_made_files
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
-from omnibind_core.errors import PresetError, QueryError
+from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
 from omnibind_core.machine.plans import Placement
 from omnibind_core.machine.preflight import announce
 from omnibind_core.machine.runtime import choose_device, choose_dtype
 from omnibind_core.presets.preset import MemberSpec, Preset, load_preset
 from omnibind_core.specialists.base import Specialist, unit
-from omnibind_core.specialists.registry import find, required
-from omnibind_core.store.weights import Progress, local_files
+from omnibind_core.specialists.load import load
+from omnibind_core.specialists.registry import required
+from omnibind_core.store.weights import Progress
 from omnibind_core.types import Bound, FloatArray, Modality
 
-__all__ = ["ROUTINGS", "OmniBind", "bind"]
+__all__ = ["OmniBind", "bind", "columns"]
 
 log = logging.getLogger(__name__)
-
-ROUTINGS = ("default", "trained")
 
 
 class OmniBind:
@@ -111,27 +110,19 @@ class OmniBind:
         >>> model.embed_texts(["a dog barks"]).shape  # doctest: +SKIP
         (1, 1152)
         """
-        preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name)
-        if routing not in ROUTINGS:
-            raise PresetError(f"routing '{routing}'", f"one of {', '.join(ROUTINGS)}", "choose one of these")
-        preset = preset.with_trained_routers() if routing == "trained" else preset
+        preset = load_preset(best_preset(device, offline=offline) if name == "auto" else name).with_routing(routing)
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)
-        placement = Placement(plan, preset, wanted, chosen_device, choose_dtype(dtype, chosen_device))
+        chosen_dtype = choose_dtype(dtype, chosen_device)
+        placement = Placement(plan, preset, wanted, chosen_device, chosen_dtype)
         announce(preset, names)
         report = progress or (lambda _label, _share: None)
-        files = load_files(
-            preset, offline=offline, progress=report, make=partial(made, offline=offline, progress=report)
-        )
-        projectors = Projectors(preset, files, chosen_device)
-        routers = Routers(preset, files, chosen_device)
-        towers: dict[str, Specialist] = {}
-        for i, tower in enumerate(names):
-            spec, build = find(tower)
-            report(spec.title, i / len(names))
-            paths = local_files(spec.weights, offline=offline, progress=report)
-            towers[tower] = placement.build(build, spec, paths, {s: towers[s] for s in spec.shares})
+        towers = load(names, offline=offline, progress=report, place=placement.build)
+        preset = with_made_files(preset, chosen_device, chosen_dtype, offline=offline, progress=report, have=towers)
+        files = load_files(preset, wanted, offline=offline, progress=report)
+        projectors = Projectors(preset, files, chosen_device, modalities=wanted)
+        routers = Routers(preset, files, chosen_device, modalities=wanted)
         report("ready", 1.0)
         return cls(preset, towers, projectors, routers, chosen_device)
 
@@ -146,7 +137,13 @@ class OmniBind:
 
     @torch.inference_mode()
     def embed(
-        self, modality: Modality, items: Sequence[Any], *, weights: Mapping[str, float] | None = None, **options: Any
+        self,
+        modality: Modality,
+        items: Sequence[Any],
+        *,
+        weights: Mapping[str, float] | None = None,
+        keep: bool = False,
+        **options: Any,
     ) -> Bound:
         """Embed items of one modality.
 
@@ -158,6 +155,8 @@ class OmniBind:
             Files, bytes, sentences or decoded media; see :func:`omnibind_core.media.load`.
         weights : mapping of str to float, optional
             Weights by member name that replace the router's, for trying by hand; scaled to sum to 1.
+        keep : bool
+            Keep what is weighed too, so that :meth:`rebind` can weigh it otherwise: n times members times D numbers.
         **options
             For the decoder, e.g. ``up="z"`` for shapes.
 
@@ -171,11 +170,14 @@ class OmniBind:
         MediaError
             An item cannot be decoded.
         QueryError
-            No items, a modality that the preset lacks, or weights that are not usable.
+            No items, a modality that the preset lacks or that was not loaded, or weights that are not usable.
         """
         if modality not in self.preset.members:
             allowed = ", ".join(self.preset.members)
             raise QueryError(f"modality '{modality}'", f"one of {allowed}", "choose one of these")
+        if modality not in self._projectors.modalities:
+            here = ", ".join(self._projectors.modalities)
+            raise QueryError(f"modality '{modality}', which was not loaded", here, "name it in `modalities`")
         if isinstance(items, (str, bytes, Path)) or not len(items):
             raise QueryError("no list of items", "a list of at least one item", "pass a list")
         clock = _Clock()
@@ -190,7 +192,38 @@ class OmniBind:
         with clock("bind"):
             bound = bind(self.preset.members[modality], projected, shares)
         members = tuple(member.name for member in self.preset.members[modality])
-        return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds)
+        kept = columns(self.preset.members[modality], projected).cpu().numpy() if keep else None
+        notices = tuple(item.notices for item in decoded)
+        return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds, kept, notices)
+
+    @torch.inference_mode()
+    def rebind(self, bound: Bound, weights: Mapping[str, float]) -> Bound:
+        """Weigh what was embedded otherwise: nothing is decoded and no specialist runs.
+
+        Parameters
+        ----------
+        bound : Bound
+            From :meth:`embed` with ``keep=True``.
+        weights : mapping of str to float
+            As for :meth:`embed`.
+
+        Returns
+        -------
+        Bound
+            What :meth:`embed` gives with these weights; of its timings only "bind".
+
+        Raises
+        ------
+        QueryError
+            Weights that are not usable, or nothing was kept.
+        """
+        if bound.projected is None:
+            raise QueryError("items embedded without what was weighed", "`embed(..., keep=True)`", "embed them again")
+        shares = self._by_hand(bound.modality, weights).expand(len(bound.projected), -1)
+        clock = _Clock()
+        with clock("bind"):
+            vectors = _weigh(torch.from_numpy(bound.projected).to(self.device), shares)
+        return replace(bound, vectors=vectors.cpu().numpy(), weights=shares.cpu().numpy(), timings=clock.seconds)
 
     def _specialists(self, modality: Modality, items: Sequence[Any], clock: _Clock) -> dict[str, Tensor]:
         """Run each tower once, whoever shares it, and name the vectors by space."""
@@ -278,11 +311,21 @@ def bind(members: Sequence[MemberSpec], projected: Mapping[str, Tensor], weights
     Tensor, shape (n, D), float32
         Unit rows.
     """
-    columns = []
+    return _weigh(columns(members, projected), weights)
+
+
+def columns(members: Sequence[MemberSpec], projected: Mapping[str, Tensor]) -> Tensor:
+    """Give each member's vector from those of its spaces: {space: (n, D)} -> (n, members, D)."""
+    made = []
     for member in members:
         vector = torch.stack([share * projected[space] for space, share in member.parts.items()]).sum(dim=0)
-        columns.append(unit(vector) if member.normalise else vector)
-    return unit(torch.einsum("nm,nmd->nd", weights, torch.stack(columns, dim=1)))
+        made.append(unit(vector) if member.normalise else vector)
+    return torch.stack(made, dim=1)
+
+
+def _weigh(stacked: Tensor, weights: Tensor) -> Tensor:
+    """(n, members, D), (n, members) -> (n, D) unit rows."""
+    return unit(torch.einsum("nm,nmd->nd", weights, stacked))
 
 
 class _Clock:

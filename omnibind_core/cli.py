@@ -11,15 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omnibind_core.errors import MediaError, OmniBindError
-from omnibind_core.presets.preset import preset_names
-from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, MATCHES, OPERATORS
+from omnibind_core.machine.names import check_plan
+from omnibind_core.presets.preset import load_preset, preset_names
+from omnibind_core.search.compose import (
+    DEFAULT_CENTRED,
+    DEFAULT_MATCH,
+    DEFAULT_OPERATOR,
+    MATCHES,
+    OPERATORS,
+    check_request,
+)
 from omnibind_core.types import MODALITIES, Modality
 
 if TYPE_CHECKING:
     from omnibind_core.binder import OmniBind
-    from omnibind_core.types import Bound
+    from omnibind_core.search.answers import Embedded
+    from omnibind_core.search.explorer import Explorer
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 EXIT_BAD_INPUT = 2
 _TEXT = "text:"
@@ -38,15 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0, or 2 for bad input (the message goes to standard error).
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
     try:
+        _check(arguments)
         result: dict[str, Any] = arguments.run(arguments)
     except OmniBindError as error:
         _progress.close()
         if arguments.json:
-            body = {"given": error.given, "allowed": error.allowed, "action": error.action}
-            print(json.dumps({"error": body}), file=sys.stderr)
+            from omnibind_core.search.answers import error_form
+
+            print(json.dumps(error_form(error)), file=sys.stderr)
         else:
             print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -60,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Give the commands and their options."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--preset", default="mini", help=f"one of {', '.join(preset_names())} (default: mini)")
     common.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
@@ -69,11 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
     common.add_argument("--json", action="store_true", help="print JSON instead of text")
     common.add_argument("-v", "--verbose", action="store_true", help="say what is loaded and measured")
-    parser = argparse.ArgumentParser(
+    whole = argparse.ArgumentParser(
         prog="python -m omnibind_core",
         description="One space for 3D shapes, sounds, images and sentences. ITEM is a file, or text:a sentence.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., Any], show: Callable[..., Any], text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, parents=[common], help=text, description=text)
@@ -81,11 +93,11 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     one = command("embed", _embed, _show_embed, "embed items: unit vectors and the specialists' weights")
-    one.add_argument("items", nargs="+", metavar="ITEM")
+    one.add_argument("items", nargs="+", metavar="ITEM", help="a file, or text:a sentence")
     one = command("similarity", _similarity, _show_similarity, "cosine of every item with every other")
-    one.add_argument("items", nargs="+", metavar="ITEM")
+    one.add_argument("items", nargs="+", metavar="ITEM", help="a file, or text:a sentence")
     one = command("search", _search, _show_search, "find the gallery's items that answer the sum of the items")
-    one.add_argument("items", nargs="+", metavar="ITEM")
+    one.add_argument("items", nargs="+", metavar="ITEM", help="a file, or text:a sentence")
     one.add_argument("--minus", action="append", default=[], metavar="ITEM", help="subtract this item; may be repeated")
     one.add_argument("-k", type=int, default=5, help="answers for each modality (default: 5)")
     one.add_argument(
@@ -100,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         help="subtract each modality's mean first",
     )
     one = command("classify", _classify, _show_classify, "which of these labels fits the item best")
-    one.add_argument("item", metavar="ITEM")
+    one.add_argument("item", metavar="ITEM", help="a file, or text:a sentence")
     one.add_argument("--labels", required=True, help="labels, separated by commas")
     one = command("gallery", _gallery, _show_gallery, "list the gallery; --build embeds it anew")
     one.add_argument("--build", action="store_true", help="embed every item and write the vectors")
@@ -108,7 +120,23 @@ def _parser() -> argparse.ArgumentParser:
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
     one.add_argument("--table", action="store_true", help="print the table of all presets instead")
-    return parser
+    return whole
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Find what is wrong with a command before seconds are spent on importing torch and loading a model."""
+    if arguments.preset != "auto":
+        load_preset(arguments.preset).with_routing(arguments.routing)
+    check_plan(arguments.plan)
+    given = vars(arguments)
+    for item in (*given.get("items", ()), *given.get("minus", ()), *([given["item"]] if "item" in given else ())):
+        _source(item)
+    if "operator" in given:
+        check_request(arguments.k, _split(arguments.modalities), arguments.operator, arguments.match)
+
+
+def _split(names: str) -> list[Any]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = None, **options: Any) -> OmniBind:
@@ -153,7 +181,7 @@ def _source(item: str) -> tuple[Modality, str | Path]:
     from omnibind_core import media
 
     if item.startswith(_TEXT):
-        return "text", item[len(_TEXT) :]
+        return "text", media.load_text(item[len(_TEXT) :]).text
     path = Path(item)
     if not path.exists():
         raise MediaError(
@@ -164,31 +192,25 @@ def _source(item: str) -> tuple[Modality, str | Path]:
     return media.modality_of(path), path
 
 
-def _embed_items(arguments: argparse.Namespace, items: Sequence[str]) -> tuple[OmniBind, list[Bound]]:
+def _embed_items(arguments: argparse.Namespace, items: Sequence[str]) -> tuple[Explorer, list[Embedded]]:
+    from omnibind_core.search.explorer import Explorer
+
     sources = [_source(item) for item in items]
-    model = _model(arguments, {modality for modality, _ in sources} | {"text"})
-    bounds = []
-    for modality, source in sources:
-        options = {"up": arguments.up} if modality == "point" else {}
-        bounds.append(model.embed(modality, [source], **options))
-    return model, bounds
-
-
-def _rows(items: Sequence[str], bounds: Sequence[Bound]) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": item,
-            "modality": bound.modality,
-            "vector": [float(x) for x in bound.vectors[0]],
-            "weights": bound.weights_by_name(),
-        }
-        for item, bound in zip(items, bounds, strict=True)
-    ]
+    explorer = Explorer(_model(arguments, {modality for modality, _ in sources} | {"text"}))
+    made = [explorer.embed(source, modality, up=arguments.up) for modality, source in sources]
+    for item, one in zip(items, made, strict=True):
+        for notice in one.notices if not arguments.json else ():  # JSON has them inside
+            _progress.close()
+            print(f"notice: {item}: {notice}", file=sys.stderr)
+    return explorer, made
 
 
 def _embed(arguments: argparse.Namespace) -> dict[str, Any]:
-    _, bounds = _embed_items(arguments, arguments.items)
-    return {"preset": arguments.preset, "items": _rows(arguments.items, bounds)}
+    from omnibind_core.search.answers import embedded_form
+
+    explorer, made = _embed_items(arguments, arguments.items)
+    rows = [{"source": item, **embedded_form(one)} for item, one in zip(arguments.items, made, strict=True)]
+    return {"preset": explorer.preset, "items": rows}
 
 
 def _show_embed(result: dict[str, Any]) -> list[str]:
@@ -201,12 +223,11 @@ def _show_embed(result: dict[str, Any]) -> list[str]:
 
 
 def _similarity(arguments: argparse.Namespace) -> dict[str, Any]:
-    import numpy as np
+    from omnibind_core.search.answers import embedded_form, similarity_form
 
-    _, bounds = _embed_items(arguments, arguments.items)
-    vectors = np.vstack([bound.vectors for bound in bounds])
-    rows = _rows(arguments.items, bounds)
-    return {"preset": arguments.preset, "items": rows, "matrix": (vectors @ vectors.T).tolist()}
+    explorer, made = _embed_items(arguments, arguments.items)
+    rows = [{"source": item, **embedded_form(one)} for item, one in zip(arguments.items, made, strict=True)]
+    return {"preset": explorer.preset, "items": rows, "matrix": similarity_form(explorer.similarity(made))}
 
 
 def _show_similarity(result: dict[str, Any]) -> list[str]:
@@ -219,31 +240,16 @@ def _show_similarity(result: dict[str, Any]) -> list[str]:
 
 
 def _search(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.search.compose import Term
-    from omnibind_core.search.gallery import Gallery
+    from omnibind_core.search.answers import found_form
+    from omnibind_core.search.compose import Options
 
-    modalities = [name.strip() for name in arguments.modalities.split(",") if name.strip()]
+    modalities = _split(arguments.modalities)
     signed = [(item, 1.0) for item in arguments.items] + [(item, -1.0) for item in arguments.minus]
-    model, bounds = _embed_items(arguments, [item for item, _ in signed])
-    terms = [
-        Term(bound.vectors[0], weight, bound.modality, item)
-        for (item, weight), bound in zip(signed, bounds, strict=True)
-    ]
-    hits = Gallery.load(model).search(
-        terms,
-        arguments.k,
-        modalities=modalities,
-        operator=arguments.operator,
-        match=arguments.match,
-        centred=arguments.centred,
-    )
-    return {
-        "preset": arguments.preset,
-        "hits": {
-            modality: [{"id": h.id, "caption": h.caption, "score": round(h.score, 6), "file": h.file} for h in found]
-            for modality, found in hits.items()
-        },
-    }
+    explorer, made = _embed_items(arguments, [item for item, _ in signed])
+    terms = [one.term(weight, item) for (item, weight), one in zip(signed, made, strict=True)]
+    options = Options(operator=arguments.operator, match=arguments.match, k=arguments.k, centred=arguments.centred)
+    notices = [notice for one in made for notice in one.notices]
+    return found_form(explorer.preset, explorer.search(terms, options, modalities=modalities).hits, notices=notices)
 
 
 def _show_search(result: dict[str, Any]) -> list[str]:
@@ -255,12 +261,11 @@ def _show_search(result: dict[str, Any]) -> list[str]:
 
 
 def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.search.classify import classify
+    from omnibind_core.search.answers import scores_form
 
-    model, bounds = _embed_items(arguments, [arguments.item])
-    scores = classify(model, bounds[0].vectors[0], arguments.labels.split(","))
-    rows = [{"label": s.label, "probability": s.probability, "cosine": s.cosine} for s in scores]
-    return {"preset": arguments.preset, "scores": rows}
+    explorer, made = _embed_items(arguments, [arguments.item])
+    scores = explorer.classify(made[0].vector, arguments.labels.split(","))
+    return scores_form(explorer.preset, scores, made[0].notices)
 
 
 def _show_classify(result: dict[str, Any]) -> list[str]:
@@ -268,7 +273,7 @@ def _show_classify(result: dict[str, Any]) -> list[str]:
 
 
 def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core.presets.preset import load_preset
+    from omnibind_core.search.answers import item_form
     from omnibind_core.search.gallery import build
     from omnibind_core.store.catalogue import read_catalogue
     from omnibind_core.store.paths import assets_directory
@@ -282,9 +287,7 @@ def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
         model = _model(arguments, None, dtype="float32")
         with tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty()) as bar:
             built = str(build(model, folder, lambda _done, _total: bar.update()))
-    load_preset(arguments.preset)
-    rows = [{"id": i.id, "modality": i.modality, "caption": i.caption, "licence": i.licence} for i in items]
-    return {"preset": arguments.preset, "built": built, "items": rows}
+    return {"preset": arguments.preset, "built": built, "items": [item_form(item) for item in items]}
 
 
 def _show_gallery(result: dict[str, Any]) -> list[str]:

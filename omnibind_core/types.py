@@ -20,10 +20,13 @@ __all__ = [
     "PointCloud",
     "Surface",
     "Text",
+    "Wrap",
 ]
 
 Modality: TypeAlias = Literal["image", "audio", "point", "text"]
 MODALITIES: tuple[Modality, ...] = ("image", "audio", "point", "text")
+
+Wrap: TypeAlias = Literal["repeat", "clamp", "mirror"]
 
 FloatArray: TypeAlias = NDArray[np.float32]
 
@@ -82,8 +85,11 @@ class Surface:
         Vertex colour in 0..1 (sRGB); multiplies the texture where there is one.
     uv : ndarray, shape (v, 2), float32, optional
         Texture coordinates, v upwards (OpenGL convention); None without a texture.
-    texture : ndarray, shape (h, w, 3), uint8, optional
-        sRGB, row 0 on top; None without a texture.
+    texture : ndarray, shape (h, w, 3) or (h, w, 4), uint8, optional
+        sRGB, row 0 on top; None without a texture. A fourth channel is 255 where there is a surface and 0 where there
+        is none.
+    wrap : tuple of (Wrap, Wrap)
+        What lies beyond the texture's edges, along u and v.
     """
 
     vertices: FloatArray
@@ -91,6 +97,7 @@ class Surface:
     rgb: FloatArray
     uv: FloatArray | None = None
     texture: NDArray[np.uint8] | None = None
+    wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +152,10 @@ class Bound:
         Names of the specialists, the columns of `weights`.
     timings : dict of str to float
         Stage name -> seconds for the whole batch: "decode", one per specialist, "project", "route", "bind".
+    projected : ndarray, shape (n, members, D), float32, optional
+        What was weighed: each specialist's vector in the shared space. None where it was not asked to be kept.
+    notices : tuple of tuple of str
+        Of each item: what was dropped, assumed or missing when it was read, in words for people.
     """
 
     modality: Modality
@@ -152,6 +163,8 @@ class Bound:
     weights: FloatArray
     members: tuple[str, ...]
     timings: dict[str, float] = field(default_factory=dict)
+    projected: FloatArray | None = None
+    notices: tuple[tuple[str, ...], ...] = ()
 
     def weights_by_name(self, row: int = 0) -> dict[str, float]:
         """Weights of one item as {specialist: weight}."""

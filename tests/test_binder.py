@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 
 from omnibind_core.binder import OmniBind
+from omnibind_core.binding import files
 from omnibind_core.errors import MediaError, PresetError, QueryError
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.catalogue import read_catalogue
 from omnibind_core.store.paths import assets_directory
+from omnibind_core.store.weights import read_tensors
 from omnibind_core.types import MODALITIES
 
 FOLDER = assets_directory() / "gallery"
 
 
-def files(modality, count=2):
+def files_of(modality, count=2):
     return [FOLDER / item.file for item in read_catalogue(FOLDER) if item.modality == modality and item.file][:count]
 
 
-SOURCES = {m: ["a dog barks", "Ein Hund bellt 🐕"] if m == "text" else files(m) for m in MODALITIES}
+SOURCES = {m: ["a dog barks", "Ein Hund bellt 🐕"] if m == "text" else files_of(m) for m in MODALITIES}
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -92,6 +94,17 @@ def test_only_what_a_modality_needs_is_loaded():
     assert model.embed_texts(["a dog"]).shape == (1, model.width)
 
 
+def test_only_the_heads_that_a_modality_needs_are_read(mini, monkeypatch):
+    read = []
+    monkeypatch.setattr(files, "read_tensors", lambda path: read.append(path.stem) or read_tensors(path))
+    model = OmniBind.from_pretrained("mini", modalities=["text"], dtype="float32", device="cpu")
+    assert sorted(read) == ["heard", "looks", "shaped", "sights", "words"]
+    assert model._projectors.nbytes() < mini._projectors.nbytes() / 2
+    np.testing.assert_array_equal(model.embed_texts(["a dog"]), mini.embed_texts(["a dog"]))
+    with pytest.raises(QueryError, match="'image', which was not loaded"):
+        model.embed_images(SOURCES["image"])
+
+
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_committed_vectors_are_what_the_preset_gives(mini, modality):
     gallery = Gallery.load(mini)
@@ -117,3 +130,28 @@ def test_trained_routers_are_a_choice_that_fits_the_same_gallery(mini):
 def test_a_routing_that_there_is_not(name, routing):
     with pytest.raises(PresetError, match="rout"):
         OmniBind.from_pretrained(name, routing=routing, offline=True)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_rebinding_is_embedding_with_other_weights_but_for_the_towers(mini, monkeypatch, modality):
+    items = SOURCES[modality]
+    bound = mini.embed(modality, items, keep=True)
+    assert bound.projected.shape == (2, len(bound.members), mini.width)
+    weights = {name: 1.0 + place for place, name in enumerate(bound.members)}
+    whole = mini.embed(modality, items, weights=weights)
+    assert whole.projected is None
+
+    def forbidden(*_, **__):
+        raise AssertionError("a tower was called")
+
+    for tower in mini._towers.values():
+        monkeypatch.setattr(tower, "embed", forbidden, raising=False)
+    again = mini.rebind(bound, weights)
+    np.testing.assert_allclose(again.vectors, whole.vectors, atol=1e-6)
+    np.testing.assert_allclose(again.weights, whole.weights)
+    assert set(again.timings) == {"bind"}
+    np.testing.assert_allclose(mini.rebind(bound, bound.weights_by_name()).vectors[0], bound.vectors[0], atol=1e-6)
+    with pytest.raises(QueryError, match="at least 0"):
+        mini.rebind(bound, {bound.members[0]: -1.0})
+    with pytest.raises(QueryError, match="keep=True"):
+        mini.rebind(whole, weights)

@@ -66,7 +66,7 @@ def test_search_answers_in_the_modalities_that_were_asked_for(run):
         assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
         assert "dog" in hits[0]["id"]
         assert hits[0]["file"].endswith({"image": (".jpg", ".png", ".webp"), "point": (".glb",)}[modality])
-        assert set(hits[0]) == {"id", "caption", "score", "file"}
+        assert set(hits[0]) == {"id", "modality", "caption", "score", "z", "terms", "file"}
 
 
 def test_subtracting_changes_the_answer(run):
@@ -136,3 +136,47 @@ def test_a_process_of_its_own_exits_with_2_and_no_traceback():
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "What to do" in done.stderr
+
+
+SEARCH = ["search", "text:dog"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["search", "--help"],
+        ["search"],
+        ["search", "nosuchfile"],
+        [*SEARCH, "--minus", "nosuchfile.png"],
+        ["embed", "text:"],
+        ["classify", "nosuchfile", "--labels", "dog"],
+        [*SEARCH, "--operator", "division"],
+        [*SEARCH, "--match", "nothing"],
+        [*SEARCH, "-k", "0"],
+        [*SEARCH, "--in", "smell"],
+        [*SEARCH, "--preset", "nosuch"],
+        [*SEARCH, "--routing", "guessed"],
+        [*SEARCH, "--preset", "base", "--routing", "trained"],
+        [*SEARCH, "--plan", "fast"],
+    ],
+)
+def test_help_and_errors_import_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom omnibind_core.cli import main\n"
+        f"try: print(main({arguments!r}))\nexcept SystemExit as end: print(end.code)\n"
+        "heavy = {'torch', 'faiss', 'trimesh', 'scipy', 'numba', 'transformers', 'timm', 'open_clip', 'gradio'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["0" if "--help" in arguments else "2", "[]"]
+
+
+def test_searching_by_a_sentence_imports_no_library_of_other_senses():
+    code = (
+        "import sys\nfrom omnibind_core.cli import main\nassert main(['search', 'text:a dog barks', '-k', '1']) == 0\n"
+        "other = {'trimesh', 'scipy', 'numba', 'librosa', 'transformers', 'timm', 'open_clip', 'torchvision', 'av'}\n"
+        "print(sorted(other & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -131,6 +131,8 @@ def tables():
     found = {}
     for part in re.split(r"^## ", words("docs/dependencies.md"), flags=re.M)[1:]:
         heading = part.partition("\n")[0]
+        if "\n| `" not in part:  # prose about one of them
+            continue
         found[heading] = [distribution(name) for name in re.findall(r"^\| `([\w.-]+)` \|", part, re.M)]
         assert len(found[heading]) == len(set(found[heading]))
     return found

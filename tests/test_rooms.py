@@ -29,6 +29,59 @@ def test_only_the_demo_imports_gradio():
     assert not [name for name in core if name.split(".")[0] in {"gradio", "gradio_client"}]
 
 
+DEMO = {
+    "settings": (),
+    "guard": (),
+    "state": ("settings",),
+    "html": ("settings", "state"),
+    "service": ("settings", "state", "html"),
+    "shell": ("settings", "state", "html", "guard", "service"),
+    "tabs": ("settings", "state", "html", "guard", "service", "shell"),
+    "api": ("settings", "guard", "service"),
+    "page": ("settings", "html", "guard", "service", "shell", "tabs", "api"),
+}
+"""What each part of the demo may import of it, beside itself."""
+
+
+def part_of(module):
+    """The part of the demo that a module is, or lies in; None outside of it."""
+    top, *rest = module.split(".")
+    return rest[0] if top == "demo" and rest else None
+
+
+def test_the_parts_of_the_demo_import_downwards():
+    parts = {part_of(module) for module in FOUND} - {None}
+    assert parts == set(DEMO)
+    wrong = [
+        f"{module} -> {other}"
+        for module, others in FOUND.items()
+        for other in others
+        if (here := part_of(module)) and (there := part_of(other)) and there != here and there not in DEMO[here]
+    ]
+    assert wrong == []
+
+
+def test_drawings_state_and_service_know_nothing_of_gradio():
+    outside = imports(modules(ROOT), outside=True)
+    free = {"html", "state", "settings", "service"}
+    names = {name.split(".")[0] for module, named in outside.items() if part_of(module) in free for name in named}
+    assert not names & {"gradio", "gradio_client"}
+
+
+def test_no_tab_imports_another():
+    def tab_of(module):
+        parts = module.split(".")
+        return parts[2] if parts[:2] == ["demo", "tabs"] and len(parts) > 2 else None
+
+    wrong = [
+        f"{module} -> {other}"
+        for module, others in FOUND.items()
+        for other in others
+        if tab_of(module) and tab_of(other) and tab_of(module) != tab_of(other)
+    ]
+    assert wrong == []
+
+
 def test_the_walk_sees_what_it_shall_find(tmp_path):
     package = tmp_path / "omnibind_core"
     for name, text in {

@@ -14,7 +14,7 @@ from typing import Any
 
 import omnibind_core
 
-__all__ = ["main", "page"]
+__all__ = ["main", "page", "parser"]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 HEAD = """\
@@ -73,7 +73,7 @@ def _signature(thing: Any) -> str:
         if one.kind is one.KEYWORD_ONLY and not keyword_only:
             keyword_only = True
             written.append("*")
-        stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
+        stars = "*" if one.kind is one.VAR_POSITIONAL else "**" if one.kind is one.VAR_KEYWORD else ""
         keyword_only = keyword_only or stars == "*"
         written.append(stars + one.name + _annotation(": ", one.annotation) + _default(one))
     return f"({', '.join(written)})" + ("" if inspect.isclass(thing) else _annotation(" -> ", said.return_annotation))
@@ -96,11 +96,18 @@ def _code(head: str, thing: Any) -> str:
     return f"```python\n{head}\n```\n\n```text\n{inspect.getdoc(thing) or ''}\n```\n"
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.api_page", description="Print docs/api.md from the docstrings."
+    )
+    found.add_argument("--write", action="store_true", help="write docs/api.md instead")
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the page, or write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write docs/api.md")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     made = page()
     if options.write:
         PAGE.write_text(made, encoding="utf-8")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-__all__ = ["MAY", "circles", "drawing", "imports", "main", "modules", "room_of", "upward"]
+__all__ = ["MAY", "circles", "drawing", "imports", "main", "modules", "parser", "room_of", "upward"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -40,6 +40,11 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.mini": (*_CORE, "evaluation", "training"),
     "tools.gallery": (*_CORE, "tools.mini"),
     "tools.bench": (*_CORE, "evaluation", "training", "tools.mini"),
+    "tools.api_page": (*_CORE, "omnibind_core"),
+    "tools.help_pages": (
+        *(*_CORE, "evaluation", "training", "cli", "demo"),
+        *("tools.rooms", "tools.mini", "tools.gallery", "tools.bench", "tools.api_page"),
+    ),
 }
 """Room -> the rooms that it may import beside itself, the lowest first."""
 
@@ -173,11 +178,18 @@ def drawing(found: Mapping[str, Iterable[str]]) -> str:
     return "\n".join(["```text", *lines, "```"])
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.rooms", description="Draw the rooms and say which imports break their rules."
+    )
+    found.add_argument("--write", action="store_true", help="put the drawing into docs/architecture.md")
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the drawing, or write it into the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the drawing into docs/architecture.md")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     found = imports(modules(ROOT))
     drawn = drawing(found)
     wrong = [*upward(found), *(" -> ".join(circle) for circle in circles(found))]

@@ -1,1 +1,1 @@
-"""One file for each tab: ``TITLE``, ``build(service, examples)`` and ``wire(demo, tab, service, parts)``."""
+"""One file or folder for each tab, with its own callbacks; :mod:`demo.shell.tab` says what a tab is."""

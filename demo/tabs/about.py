@@ -8,9 +8,9 @@ from html import escape
 
 import gradio as gr
 
-from demo.examples import Examples
 from demo.service import Service
-from demo.theme import html
+from demo.shell.examples import Examples
+from demo.shell.theme import html
 
 __all__ = ["TITLE", "build", "wire"]
 
@@ -84,15 +84,15 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 def _made_of(service: Service) -> str:
     if service.status().phase != "ready":
         return "### What is loaded\nStill waking up: come back in a few seconds."
-    model, gallery = service.wait()
+    explorer = service.wait()
     rows = "\n".join(
         f"| {s.title} | {', '.join(s.widths)} | {s.parameters / 1e6:.0f} M | {s.licence} |"
-        for s in service.specialists()
+        for s in explorer.specialists()
     )
-    preset = model.preset
+    preset = explorer.model.preset
     return (
-        f"### What is loaded\n**{preset.title}** on {model.device}: {preset.width} dimensions, "
-        f"{len(gallery):,} items in the gallery. Licence of the strictest part: {preset.licence}.\n\n"
+        f"### What is loaded\n**{preset.title}** on {explorer.model.device}: {preset.width} dimensions, "
+        f"{len(explorer.gallery):,} items in the gallery. Licence of the strictest part: {preset.licence}.\n\n"
         f"| specialist | understands | parameters | licence |\n|---|---|---|---|\n{rows}\n\n{preset.note}"
     )
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from demo import callbacks, panels
-from demo.examples import Examples
-from demo.icons import ORDER
+from demo.html import panels
+from demo.html.icons import ORDER
 from demo.service import Service
 from demo.settings import MODEL_EVENTS
-from demo.theme import html
+from demo.shell.examples import Examples
+from demo.shell.notice import dismissible, notice_box
+from demo.shell.theme import html
+from demo.shell.uploads import embed_upload
+from demo.shell.view import attempt
+from demo.state import Ingredient
 
-__all__ = ["TITLE", "build", "wire"]
+__all__ = ["TITLE", "build", "classify", "classify_item", "wire"]
 
 TITLE = "Name it"
 
@@ -48,11 +53,47 @@ def build(service: Service, examples: Examples) -> Parts:
             text = gr.Textbox(label="… or a sentence", max_length=2000, max_lines=2)
             labels = gr.Textbox(value=_LABELS, label="Labels, separated by commas", lines=3, max_length=8000)
             button = gr.Button("Name it", variant="primary")
-            chips = [html(panels.example_chips(examples, modality)) for modality in ORDER]
+            chips = [html(panels.example_chips(modality, examples.faces(modality))) for modality in ORDER]
         with gr.Column(scale=3, min_width=300):
             verdict = html('<p class="ob-note">The verdict appears here.</p>')
-            notice = html("", "ob-notice-box")
+            notice = notice_box()
     return Parts(file, text, labels, button, chips, verdict, notice)
+
+
+def classify(service: Service, upload: Mapping[str, Any] | None, text: str | None, labels: str) -> tuple[str, str]:
+    """Say which labels fit a file or a sentence.
+
+    Parameters
+    ----------
+    upload : mapping or None
+        ``{"path": ..., "orig_name": ...}`` as gradio gives it; its modality is told from its content.
+    text : str or None
+        A sentence, where there is no file.
+    labels : str
+        Separated by commas or line ends.
+
+    Returns
+    -------
+    tuple of str
+        HTML of the verdict (empty where there is none) and of the notice.
+    """
+    return _verdict(
+        service, lambda: embed_upload(service, upload) if upload else service.embed(text or "", "text"), labels
+    )
+
+
+def classify_item(service: Service, item_id: str, labels: str) -> tuple[str, str]:
+    """As :func:`classify`, for an item of the gallery."""
+    return _verdict(service, lambda: service.item(item_id), labels)
+
+
+def _verdict(service: Service, subject: Callable[[], Ingredient], labels: str) -> tuple[str, str]:
+    def say() -> str:
+        made = subject()
+        return panels.scores(service.wait().classify(made.vector, labels.replace("\n", ",").split(",")), made)
+
+    verdict, notice = attempt("classify", say)
+    return verdict or "", notice
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
@@ -68,19 +109,16 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         return [verdict or gr.skip(), notice]
 
     def named(upload: Any, text: str, labels: str) -> list[Any]:
-        return answer(*callbacks.classify(service, upload, text, labels))
+        return answer(*classify(service, upload, text, labels))
 
     outputs = [p.verdict, p.notice]
     asked = [p.button.click, p.file.upload, p.text.submit, p.labels.submit]
     gr.on(asked, named, [p.file, p.text, p.labels], outputs, **heavy)
 
     def tried(labels: str, event: gr.EventData) -> list[Any]:
-        return answer(*callbacks.classify_item(service, str(event._data.get("id")), labels))
+        return answer(*classify_item(service, str(event._data.get("id")), labels))
 
     for chips in p.chips:
         chips.select(tried, p.labels, outputs, **heavy)
 
-    def dismissed() -> str:
-        return ""
-
-    p.notice.select(dismissed, None, p.notice, api_visibility="private", show_progress="hidden")
+    dismissible(p.notice)

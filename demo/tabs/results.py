@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from demo import results_view
-from demo.examples import Examples
+from demo.html import charts
 from demo.service import Service
-from demo.theme import html
+from demo.shell.examples import Examples
+from demo.shell.theme import html
 from omnibind_core.errors import ReportError
 from omnibind_core.evaluation.report import read_report
 
@@ -31,17 +31,17 @@ def build(service: Service, examples: Examples) -> Parts:
         try:
             report = read_report(service.folder.parent / FILE)
         except ReportError as error:
-            html(results_view.missing(error.given, error.action), js=None)
+            html(charts.missing(error.given, error.action), js=None)
             return Parts()
-        html(results_view.introduction(report, service.settings.preset), js=None)
+        html(charts.introduction(report, service.settings.preset), js=None)
         for section in report.sections:
             with gr.Column(elem_classes="ob-result"):
-                html(results_view.heading(section), js=None)
+                html(charts.heading(section), js=None)
                 if section.chart:
-                    html(results_view.chart(section), js=None)
+                    html(charts.chart(section), js=None)
                 if section.text.strip():
                     gr.Markdown(section.text, elem_classes="ob-result-text")
-                html(results_view.table(section), js=None)
+                html(charts.table(section), js=None)
     return Parts()
 
 

@@ -65,6 +65,15 @@ class Recipe:
     gap: float = 0.1
     sharpness: float = 100.0
 
+    @property
+    def identity(self) -> str:
+        """What a digest of made heads counts: these fields in this form, whatever else a recipe may come to say."""
+        return (
+            f"heads={self.heads} hidden={self.hidden} steps={self.steps} batch={self.batch} rate={self.rate} "
+            f"decay={self.decay} scale={self.scale} noise={self.noise} mixtures={self.mixtures} gap={self.gap} "
+            f"sharpness={self.sharpness}"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Centre:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -14,10 +13,12 @@ from omnibind_core.errors import WeightsError
 from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.registry import all_specs, required
 from omnibind_core.store.weights import CommittedFile, Progress, Tensors, local_files, read_tensors
+from omnibind_core.types import Modality
 
-__all__ = ["check_names", "expected_names", "fingerprint", "load_files"]
+__all__ = ["check_names", "expected_names", "files_of", "fingerprint", "load_files"]
 
-_WORDS = {"title", "note", "licence", "trained"}  # of a preset that are for people to read, or only a choice
+# Of a preset what is for people to read, only a choice, or about machines: none of it decides a vector.
+_WORDS = {"title", "note", "licence", "trained", "rank", "published"}
 
 _COUNTER = "num_batches_tracked"  # of a BatchNorm in training: published, and without effect on any output
 _LINEAR = ("weight", "bias")
@@ -100,26 +101,32 @@ def _without_words(raw: Any) -> Any:
     return raw
 
 
+def files_of(preset: Preset, modalities: Collection[Modality]) -> list[str]:
+    """Names of the files that hold the heads and routers of some modalities, in the preset's order."""
+    used = {preset.routers[m].file for m in modalities}
+    used |= {preset.spaces[space].heads[m].file for m in modalities for space in preset.spaces_of(m)}
+    return [name for name in preset.files if name in used]
+
+
 def load_files(
     preset: Preset,
+    modalities: Collection[Modality] | None = None,
     *,
     offline: bool | None = None,
     progress: Progress | None = None,
-    make: Callable[[Preset], Path] | None = None,
 ) -> dict[str, dict[str, torch.Tensor]]:
-    """Read all weight files of a preset's projectors and routers.
+    """Read the weight files of a preset's projectors and routers.
 
     Parameters
     ----------
     preset : Preset
         Whose.
+    modalities : collection of Modality, optional
+        Only the files that these need; None reads all.
     offline : bool, optional
         As for :func:`omnibind_core.store.weights.local_files`.
     progress : callable, optional
         Called with (what is fetched, share done in 0..1).
-    make : callable, optional
-        Preset -> its file that this machine makes itself, for presets that have one
-        (:func:`omnibind_core.binding.first_start.made`).
 
     Returns
     -------
@@ -129,20 +136,19 @@ def load_files(
     Raises
     ------
     WeightsError
-        A file is missing, damaged, or holds other names.
+        A file is missing, damaged, not made yet, or holds other names.
     """
     loaded = {}
-    for name, source in preset.files.items():
+    for name in preset.files if modalities is None else files_of(preset, modalities):
+        source = preset.files[name]
         if isinstance(source, Asset):
             path = source.local()
         elif isinstance(source, MadeHere):
-            if make is None:
-                raise WeightsError(
-                    f"file '{name}' of preset '{preset.name}', which this machine makes",
-                    "a way to make it",
-                    "pass `make`",
-                )
-            path = make(preset)
+            raise WeightsError(
+                f"file '{name}' of preset '{preset.name}', which this machine makes",
+                "a preset whose files are there",
+                "load it by `OmniBind.from_pretrained`, which makes it",
+            )
         else:
             path = local_files({name: source}, offline=offline, progress=progress)[name]
         if not path.is_file():

@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,16 @@ from omnibind_core import media
 from omnibind_core.binding.bridge import Centre, Recipe, bridge
 from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import PresetError
-from omnibind_core.machine.runtime import choose_device, choose_dtype
-from omnibind_core.presets.preset import Preset
+from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.base import Specialist
-from omnibind_core.specialists.registry import find, required
+from omnibind_core.specialists.load import load
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
 from omnibind_core.store.shards import extract
-from omnibind_core.store.weights import Progress, local_files
+from omnibind_core.store.weights import Progress
 from omnibind_core.types import Modality, Text
 
-__all__ = ["SOUNDS", "bind_spaces", "made", "shared_sentences", "some_media", "target_of"]
+__all__ = ["SOUNDS", "bind_spaces", "made", "shared_sentences", "some_media", "target_of", "with_made_files"]
 
 log = logging.getLogger(__name__)
 
@@ -50,17 +50,31 @@ _TRAINING = 0.1  # share of the time
 _BATCH, _SHARD = 32, 128  # items at a time; items that a kill can cost
 
 
-def made(preset: Preset, *, offline: bool | None = None, progress: Progress | None = None) -> Path:
+def made(
+    preset: Preset,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+    have: Mapping[str, Specialist] | None = None,
+) -> Path:
     """Give the file of heads that belongs to `preset` on this machine, and make it where there is none.
 
     Parameters
     ----------
     preset : Preset
         With a file that is made here.
+    device : torch.device
+        Where its towers compute.
+    dtype : torch.dtype
+        In what: heads are made from the very vectors that they will be given.
     offline : bool, optional
         As for :func:`omnibind_core.store.weights.local_files`.
     progress : callable, optional
         Called with (what is done, share done in 0..1).
+    have : mapping of str to Specialist, optional
+        Towers that are loaded, there and in that type; the preset's others are loaded where the file must be made.
 
     Returns
     -------
@@ -75,7 +89,13 @@ def made(preset: Preset, *, offline: bool | None = None, progress: Progress | No
     target_of(preset)
     gallery = assets_directory() / "gallery"
     sentences, items = shared_sentences(gallery), some_media(gallery)
-    decides = [fingerprint(preset), *sentences, *(f"{item.id} {item.sha256}" for item in items), repr(Recipe())]
+    decides = [
+        fingerprint(preset),
+        f"device={device.type} dtype={str(dtype).removeprefix('torch.')}",  # of two equal cards, either will do
+        Recipe().identity,
+        *sentences,
+        *(f"{item.id} {item.sha256}" for item in items),
+    ]
     digest = hashlib.sha256("\0".join(decides).encode()).hexdigest()[:16]
     path = cache_directory() / "bound" / f"{preset.name}-{digest}.safetensors"
     if path.is_file():
@@ -83,13 +103,8 @@ def made(preset: Preset, *, offline: bool | None = None, progress: Progress | No
     log.info("preset %s: %s (a minute or two)", preset.name, LABEL)
     report = progress or (lambda _label, _share: None)
     began = time.perf_counter()
-    device = choose_device("auto")
     with _all_threads():
-        towers: dict[str, Specialist] = {}
-        for name in required(preset.specialists()):
-            spec, build = find(name)
-            files = local_files(spec.weights, offline=offline, progress=report)
-            towers[name] = build(spec, files, towers, device, choose_dtype("auto", device))
+        towers = load(preset.specialists(), device, dtype, offline=offline, progress=report, have=have)
         tensors = bind_spaces(preset, towers, sentences, items, gallery, path.with_suffix(""), report)
     from safetensors.torch import save
 
@@ -97,6 +112,27 @@ def made(preset: Preset, *, offline: bool | None = None, progress: Progress | No
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     log.info("preset %s: bound in %.0f s", preset.name, time.perf_counter() - began)
     return path
+
+
+def with_made_files(
+    preset: Preset,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+    have: Mapping[str, Specialist] | None = None,
+) -> Preset:
+    """Give a preset whose files are all there: those that this machine makes are made, and named as they lie.
+
+    Its fingerprint counts their content, so that vectors made with other heads are not taken for its own. Parameters
+    and errors are those of :func:`made`; a preset without such files is given back as it is.
+    """
+    if not any(isinstance(source, MadeHere) for source in preset.files.values()):
+        return preset
+    path = made(preset, device, dtype, offline=offline, progress=progress, have=have)
+    there = Asset(path.name, path.parent)
+    return replace(preset, files={n: there if isinstance(f, MadeHere) else f for n, f in preset.files.items()})
 
 
 def target_of(preset: Preset) -> str:

@@ -23,7 +23,7 @@ lie in one tensor, so that a preset's heads are a few batched products instead o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -55,6 +55,8 @@ class Projectors:
         Where they live and compute.
     dtype : torch.dtype, optional
         Type of the matrices; None takes ``preset.dtype``. Norms and averages are float32 always.
+    modalities : collection of Modality, optional
+        Only the heads that these need; None takes all.
 
     Raises
     ------
@@ -68,14 +70,16 @@ class Projectors:
         files: Mapping[str, Tensors],
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
+        modalities: Collection[Modality] | None = None,
     ) -> None:
+        modalities = preset.members if modalities is None else modalities
         dtype = dtype or getattr(torch, preset.dtype)
         self.width = preset.width
         self._heads: dict[Modality, dict[str, Key]] = {}
         stacks: dict[tuple[tuple[int, int, int], int], list[Key]] = {}
         self._single: dict[Key, _Head] = {}
         self._stacked: dict[Key, tuple[_Stack, int]] = {}
-        for space, head in _distinct(preset):
+        for space, head in _distinct(preset, modalities):
             tensors = files[head.file] if head.file else {}
             if head.kind == "mlp":
                 hidden, d = tensors_shape(tensors, f"{head.prefixes()[0]}0.weight")
@@ -86,10 +90,15 @@ class Projectors:
         for (shape, count), keys in stacks.items():
             stack = _Stack.load(keys, files, shape, count, device, dtype)
             self._stacked.update({key: (stack, row) for row, key in enumerate(keys)})
-        for modality in preset.members:
+        for modality in modalities:
             self._heads[modality] = {
                 space: (space, preset.spaces[space].heads[modality]) for space in preset.spaces_of(modality)
             }
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Whose heads are here."""
+        return tuple(self._heads)
 
     def __call__(self, modality: Modality, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Project the vectors of one modality.
@@ -150,10 +159,11 @@ class Projectors:
         return sum(t.numel() * t.element_size() for t in tensors)
 
 
-def _distinct(preset: Preset) -> Iterator[Key]:
+def _distinct(preset: Preset, modalities: Collection[Modality]) -> Iterator[Key]:
     """Yield every head once, in the order of the preset's spaces; modalities of a space often share theirs."""
     for name, space in preset.spaces.items():
-        yield from dict.fromkeys((name, head) for head in space.heads.values())
+        used = (head for m, head in space.heads.items() if m in modalities and name in preset.spaces_of(m))
+        yield from dict.fromkeys((name, head) for head in used)
 
 
 def _contiguous(rows: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:

@@ -7,7 +7,7 @@ nearly flat: no weight can exceed e times another's, except for text, whose scal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -31,13 +31,22 @@ class Routers:
         State dict of each of ``preset.files``.
     device : torch.device
         Where they live and compute, in float32.
+    modalities : collection of Modality, optional
+        Only the routers of these; None takes all.
     """
 
-    def __init__(self, preset: Preset, files: Mapping[str, Tensors], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        files: Mapping[str, Tensors],
+        device: torch.device | str = "cpu",
+        modalities: Collection[Modality] | None = None,
+    ) -> None:
         self._specs = preset.routers
         self._mlp: dict[Modality, list[tuple[Tensor, Tensor]]] = {}
         self._flat: dict[Modality, Tensor] = {}
-        for modality, spec in preset.routers.items():
+        for modality in preset.members if modalities is None else modalities:
+            spec = preset.routers[modality]
             n = len(preset.members[modality])
             if spec.kind == "mlp":
                 layers = _layers(spec, files[spec.file], n)

@@ -13,8 +13,8 @@ from omnibind_core.binder import OmniBind
 from omnibind_core.errors import GalleryError
 from omnibind_core.evaluation.compositions import GROUPS, Composition, Ingredient, read_compositions
 from omnibind_core.evaluation.retrieval import Figure, figure
-from omnibind_core.search.compose import DEFAULT_OPERATOR, MATCHES, OPERATORS, Match, Term
-from omnibind_core.search.gallery import MAX_HITS, Gallery
+from omnibind_core.search.compose import DEFAULT_OPERATOR, MATCHES, MAX_HITS, OPERATORS, Match, Term
+from omnibind_core.search.gallery import Gallery
 from omnibind_core.types import FloatArray
 
 __all__ = [

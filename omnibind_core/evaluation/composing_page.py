@@ -22,7 +22,7 @@ from omnibind_core.evaluation.retrieval import Figure
 from omnibind_core.machine.runtime import tune_threads
 from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS
 
-__all__ = ["evaluate_compositions", "main", "sections", "winner"]
+__all__ = ["evaluate_compositions", "main", "parser", "sections", "winner"]
 
 _TEXT = """\
 {n} queries of two or three terms over the gallery, such as a picture of a lion + "stripes" (a picture of a tiger is
@@ -112,13 +112,21 @@ def _short(one: Outcome | None, all_of_them: int) -> str:
     return said if one.n == all_of_them else f"{said} ({one.n})"
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m omnibind_core.evaluation.composing_page",
+        description="Measure the ways of mixing on a preset's vectors of the gallery.",
+    )
+    found.add_argument("--preset", default="mini", help="whose vectors of the gallery (default: mini)")
+    found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    found.add_argument("--out", type=Path, help="also write the tables to this file")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables and write them where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="mini", help="whose vectors of the gallery (default: mini)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
-    parser.add_argument("--out", type=Path, help="also write the tables to this file")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         tune_threads()

@@ -12,15 +12,13 @@ from functools import cache
 from omnibind_core.machine.plans import choose_plan, free_in_machine, free_on_card, light_needs, needs
 from omnibind_core.machine.preflight import file_rows, free_on_disk
 from omnibind_core.machine.runtime import choose_device
-from omnibind_core.presets.preset import load_preset
+from omnibind_core.presets.preset import Preset, ranked
 from omnibind_core.store.paths import is_offline
 
 __all__ = ["best_preset", "hub_answers"]
 
 log = logging.getLogger(__name__)
 
-_BEST_FIRST = ("full", "large", "base")
-_LIGHT, _FALLBACK = "lite", "mini"
 _TIMEOUT = 5.0  # seconds
 
 
@@ -41,7 +39,7 @@ def hub_answers() -> bool:
 def best_preset(
     device: str = "auto", *, offline: bool | None = None, reachable: Callable[[], bool] = hub_answers
 ) -> str:
-    """Choose a preset: the largest published one that fits a card, the disk and the network here; lite; or mini.
+    """Choose a preset: the highest in rank that fits the card, the memory, the disk and the network here.
 
     Without a card the published presets take many seconds for an answer, and are not looked at.
 
@@ -63,27 +61,30 @@ def best_preset(
     card = free_on_card(chosen)
     offline = is_offline() if offline is None else offline
     answers = cache(lambda: not offline and reachable())
-    reasons = [] if card is not None else [f"full, large, base: want a CUDA card, and the device here is {chosen}"]
-    for name in (*_BEST_FIRST, _LIGHT) if card is not None else (_LIGHT,):
-        fits, reason = _fits(name, card, answers)
+    *presets, last = ranked()
+    unfit = [] if card is not None else [preset.name for preset in presets if preset.published]
+    reasons = [f"{', '.join(unfit)}: want a CUDA card, and the device here is {chosen}"] if unfit else []
+    for preset in presets:
+        if preset.name in unfit:
+            continue
+        fits, reason = _fits(preset, card, answers)
         if fits:
-            log.warning("preset %s, %s%s", name, reason, "".join(f"; not {why}" for why in reasons))
-            return name
-        reasons.append(f"{name}: {reason}")
-    log.warning("preset %s: %s", _FALLBACK, "".join(f"not {why}; " for why in reasons).removesuffix("; "))
-    return _FALLBACK
+            log.warning("preset %s, %s%s", preset.name, reason, "".join(f"; not {why}" for why in reasons))
+            return preset.name
+        reasons.append(f"{preset.name}: {reason}")
+    log.warning("preset %s: %s", last.name, "".join(f"not {why}; " for why in reasons).removesuffix("; "))
+    return last.name
 
 
-def _fits(name: str, card: int | None, answers: Callable[[], bool]) -> tuple[bool, str]:
+def _fits(preset: Preset, card: int | None, answers: Callable[[], bool]) -> tuple[bool, str]:
     """Tell whether a preset can be run here, and what decided."""
-    preset = load_preset(name)
     missing = [row for row in file_rows(preset) if not row.cached]
     wanted = sum(row.about for row in missing)
     if missing and not answers():
         return False, f"{missing[0].label} is not here and the Hub cannot be reached"
     if wanted > free_on_disk():
         return False, f"its files need {wanted / 1e9:.1f} GB of disk"
-    if name != _LIGHT:
+    if preset.published:
         plan, reason = choose_plan(needs(preset, card=card), card, free_in_machine())
         return plan is not None, f"plan {plan}: {reason}" if plan else reason
     memory, free = light_needs(preset), free_in_machine()

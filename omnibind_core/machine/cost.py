@@ -8,7 +8,7 @@ products (decoding, spectrograms, grouping of points, norms) is not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,15 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from omnibind_core.errors import PresetError
 from omnibind_core.machine.interception import Interception, is_lookup
-from omnibind_core.presets.preset import HeadSpec, Preset, load_preset
-from omnibind_core.specialists.registry import all_specs, find
+from omnibind_core.presets.preset import HeadSpec, Preset, ranked
+from omnibind_core.specialists.base import Runs
+from omnibind_core.specialists.registry import all_specs, find, runs_of
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = [
     "PIECES",
     "Work",
-    "family",
     "heads_bytes",
     "is_counted",
     "is_published",
@@ -37,12 +38,7 @@ __all__ = [
 ]
 
 PIECES = 12  # of a sentence such as "a small dog barks at the postman twice", marks of start and end included
-_META = torch.device("meta")
 _HIDDEN = 2048  # of the published heads
-# Places that the published inference pads a sentence to; elsewhere it is as long as the sentence.
-_PADDED = dict.fromkeys(("clap_general", "clap_music", "imagebind_huge", "eva02_e14_plus", "dfn_h14"), 77)
-_BOTH_WAYS = {"siglip_l_384", "siglip_so400m_384"}  # always padded: padding counts
-_WHOLE = {*_BOTH_WAYS, "mobileclip2_s0"}
 _PARTNERS: Mapping[Modality, Modality] = {"image": "text", "text": "image"}
 
 
@@ -66,210 +62,37 @@ class Work:
         return Work(self.operations + other.operations, self.weights + other.weights)
 
 
-def _empty(*shape: int) -> Tensor:
-    return torch.empty(shape, device=_META)
-
-
-def _pieces(count: int) -> Tensor:
-    return torch.ones((1, count), dtype=torch.int64, device=_META)
-
-
-@dataclass(frozen=True)
-class _Runs:
-    """A network on the meta device, and for each modality what embeds one input of so many pieces."""
-
-    network: nn.Module
-    by_modality: Mapping[Modality, Callable[[int], object]]
-
-
-def _wavcaps(name: str) -> _Runs:
-    from omnibind_core.specialists import wavcaps
-    from omnibind_core.specialists._htsat import features
-
-    net: Any = wavcaps.network()
-    mel = _empty(1, 1, 1001, 64)  # 10 s
-    return _Runs(
-        net,
-        {
-            "audio": lambda _: net.audio_proj(features(net.audio_encoder, mel)),
-            "text": lambda n: net.text_proj(net.text_encoder(input_ids=_pieces(n)).last_hidden_state[:, 0]),
-        },
-    )
-
-
-def _clap(name: str) -> _Runs:
-    from omnibind_core.specialists import clap
-    from omnibind_core.specialists._htsat import features
-
-    net: Any = clap.network(name)
-    mel = _empty(1, 1, 1001, 64)  # 10 s, which are not fused
-    return _Runs(
-        net,
-        {
-            "audio": lambda _: net.audio_projection(features(net.audio_branch, mel)),
-            "text": lambda n: net.text_projection(net.text_branch(input_ids=_pieces(n)).pooler_output),
-        },
-    )
-
-
-def _clap_unfused(name: str) -> _Runs:
-    from omnibind_core.specialists.clap_unfused import network
-
-    net: Any = network()
-    mel = _empty(1, 1, 1001, 64)
-
-    def text(count: int) -> object:
-        # As its forward does, which first looks at the pieces' numbers.
-        embedded = net.text_model.embeddings(_pieces(count))
-        return net.text_projection(net.text_model.pooler(net.text_model.encoder(embedded)[0]))
-
-    return _Runs(
-        net,
-        {
-            "audio": lambda _: net.audio_projection(net.audio_model(mel).pooler_output),
-            "text": text,
-        },
-    )
-
-
-def _imagebind(name: str) -> _Runs:
-    from omnibind_core.specialists._imagebind import BANKS, FRAMES, SIDE, ImageBindSize, Towers
-
-    with _META:
-        net = Towers(ImageBindSize())
-    return _Runs(
-        net,
-        {
-            "image": lambda _: net("vision", _empty(1, 3, SIDE, SIDE)),
-            "audio": lambda _: net("audio", _empty(3, 1, BANKS, FRAMES)),  # three clips
-            "text": lambda n: net("text", _pieces(n)),
-        },
-    )
-
-
-def _open_clip(name: str) -> _Runs:
-    from omnibind_core.specialists._causal import encode_text
-    from omnibind_core.specialists.open_clip_towers import configuration, network
-
-    config = configuration(name)
-    net: Any = network(config)
-    side, longest = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
-
-    def text(count: int) -> Tensor:
-        embedded: Tensor = net.encode_text(_pieces(longest)) if name in _WHOLE else encode_text(net, _pieces(count))
-        return embedded
-
-    return _Runs(
-        net,
-        {
-            "image": lambda _: net.encode_image(_empty(1, 3, side, side)),
-            "text": text,
-        },
-    )
-
-
-def _uni3d(name: str) -> _Runs:
-    from omnibind_core.specialists.uni3d import network
-
-    net: Any = network()
-    return _Runs(net, {"point": lambda _: net.point_encoder(_empty(1, 512, 3), _empty(1, 512, 64, 6))})
-
-
-def _eva_clip(name: str) -> _Runs:
-    from omnibind_core.specialists._eva_clip import network
-
-    net: Any = network()
-    return _Runs(
-        net,
-        {
-            "image": lambda _: net.visual_projection(net.vision_model(_empty(1, 3, 224, 224))),
-            "text": lambda n: net.text_projection(net.text_model(_pieces(n))),
-        },
-    )
-
-
-def _minilm(name: str) -> _Runs:
-    from omnibind_core.specialists.minilm import network
-
-    net = network()
-    return _Runs(net, {"text": lambda n: net(_pieces(n), torch.ones((1, n), dtype=torch.bool, device=_META))})
-
-
-def _efficientnet(name: str) -> _Runs:
-    from omnibind_core.specialists.efficientnet_lite import network
-
-    net, side = network(name)
-    return _Runs(net, {"image": lambda _: net.forward_features(_empty(1, 3, side, side))})
-
-
-def _aisfx(name: str) -> _Runs:
-    from omnibind_core.specialists.aisfx import Network
-
-    with _META:
-        net = Network()
-    return _Runs(net, {"audio": lambda _: net(_empty(1, 431, 96))})  # 10 s
-
-
-def _whisper(name: str) -> _Runs:
-    from omnibind_core.specialists.whisper_tiny import network
-
-    net = network()
-    return _Runs(net, {"audio": lambda _: net(_empty(1, 80, 1000))})  # 10 s
-
-
-def _points(name: str) -> _Runs:
-    from omnibind_core.specialists.point_encoder import GROUPS, Network
-
-    with _META:
-        net = Network()
-    return _Runs(net, {"point": lambda _: net(_empty(1, GROUPS, 16, 9))})
-
-
-_FAMILIES: Mapping[str, Callable[[str], _Runs]] = {
-    "minilm": _minilm,
-    "efficientnet_lite": _efficientnet,
-    "aisfx": _aisfx,
-    "whisper_tiny": _whisper,
-    "point_encoder": _points,
-    "wavcaps": _wavcaps,
-    "clap": _clap,
-    "imagebind": _imagebind,
-    "open_clip_towers": _open_clip,
-    "uni3d": _uni3d,
-    "eva_clip_18b": _eva_clip,
-    "mobileclip": _open_clip,
-    "clap_unfused": _clap_unfused,
-}
-_PUBLISHED = ("base", "large", "full")
-
-
 @cache
-def _runs(name: str) -> _Runs:
-    made = _FAMILIES[family(name)](name)
+def _runs(twin: str) -> Runs:
+    """Make a network once: that takes longer than counting what it does."""
+    runs = runs_of(twin)
+    if runs is None:
+        raise PresetError(
+            f"specialist '{twin}', whose module does not say what it runs",
+            "one that can be counted",
+            "write a function `runs` beside its `build`",
+        )
+    made = runs(twin)
     made.network.eval().requires_grad_(False)
     return made
 
 
 @cache
-def _counted(name: str) -> tuple[int, dict[tuple[Modality, int], Work]]:
-    """Count a specialist's weights and all its runs at once, for making its network takes longer than counting."""
+def _counted(twin: str, modality: Modality, pieces: int) -> Work:
     from torch.utils.flop_counter import FlopCounterMode
 
-    made = _runs(name)
-    found: dict[tuple[Modality, int], Work] = {}
-    for modality, pieces in ((m, n) for m in made.by_modality for n in {PIECES, _PADDED.get(name, PIECES)}):
-        weights: dict[int, int] = {}
+    made = _runs(twin)
+    weights: dict[int, int] = {}
 
-        def read(function: Any, tensor: Tensor, weights: dict[int, int] = weights) -> Tensor:
-            if not is_lookup(function):
-                weights[id(tensor)] = tensor.numel()
-            return tensor
+    def read(function: Any, tensor: Tensor) -> Tensor:
+        if not is_lookup(function):
+            weights[id(tensor)] = tensor.numel()
+        return tensor
 
-        counter = FlopCounterMode(display=False)
-        with torch.inference_mode(), counter, Interception(made.network.parameters(), read):
-            made.by_modality[modality](pieces)
-        found[modality, pieces] = Work(counter.get_total_flops(), sum(weights.values()))
-    return sum(parameter.numel() for parameter in made.network.parameters()), found
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter, Interception(made.network.parameters(), read):
+        made.by_modality[modality](pieces)
+    return Work(counter.get_total_flops(), sum(weights.values()))
 
 
 def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
@@ -278,37 +101,38 @@ def work(name: str, modality: Modality, pieces: int = PIECES) -> Work:
     Parameters
     ----------
     name : str
-        A specialist of the published presets or of lite.
+        A specialist of which :func:`is_counted` is true.
     modality : Modality
         One picture, one sound of 10 s, one shape of 10,000 points, or one sentence.
     pieces : int
-        Length of the sentence, for towers that do not pad it to their full length: `PIECES`, or what the published
-        inference pads it to.
+        Length of the sentence, for towers that do not pad it to their full length.
 
+    Raises
+    ------
+    PresetError
+        Its module does not say what it runs.
     """
-    if family(name) == "point_words":  # its head is as small as those that are not counted
-        return work(find(name)[0].shares[0], modality)
-    if family(name) == "shape_views":
-        from omnibind_core.specialists.shape_views import VIEWS
-
-        seen = work(find(name)[0].shares[0], "image")
-        return Work(len(VIEWS) * seen.operations, seen.weights)
-    return _counted(_twin(name))[1][modality, pieces]
+    spec = find(name)[0]
+    if modality in spec.borrows:
+        theirs, times = spec.borrows[modality]
+        once = work(spec.shares[0], theirs, pieces)
+        return Work(times * once.operations, once.weights)
+    return _counted(_twin(name), modality, pieces)
 
 
 def parameters(name: str) -> int:
-    """Count the parameters of a specialist's network, of the published presets or of lite."""
-    return _counted(_twin(name))[0]
+    """Count the parameters of the network of a specialist that has one."""
+    return sum(parameter.numel() for parameter in meta_network(name).parameters())
 
 
 def meta_network(name: str) -> nn.Module:
-    """Make the network of a published specialist, in its full size, without weights or memory."""
+    """Make a specialist's network in its full size, without weights or memory; raises as :func:`work` does."""
     return _runs(_twin(name)).network
 
 
 @cache
 def _published() -> frozenset[str]:
-    return frozenset(tower for preset in _PUBLISHED for tower in load_preset(preset).specialists())
+    return frozenset(tower for preset in ranked() if preset.published for tower in preset.specialists())
 
 
 def is_published(name: str) -> bool:
@@ -317,15 +141,11 @@ def is_published(name: str) -> bool:
 
 
 def is_counted(name: str) -> bool:
-    """Whether the runs of a specialist can be counted here: those of all presets that ship."""
+    """Whether a specialist says what it runs, in its own module or by what it shares."""
     spec = find(name)[0]
-    shared = family(name) in {"shape_views", "point_words"}
-    return family(name) in _FAMILIES or (shared and is_counted(spec.shares[0]))
-
-
-def family(name: str) -> str:
-    """Name of the module that a specialist comes from."""
-    return getattr(find(name)[1], "__module__", "").rpartition(".")[2]
+    return runs_of(name) is not None or (
+        set(spec.borrows) == set(spec.widths) and all(is_counted(other) for other in spec.shares)
+    )
 
 
 def _twin(name: str) -> str:
@@ -370,10 +190,10 @@ def published(preset: Preset, modality: Modality) -> Work:
     for space in preset.spaces.values():
         if modality not in space.towers:
             continue
-        tower = space.towers[modality]
-        total += work(tower, modality, _PADDED.get(tower, PIECES))
-        if tower in _BOTH_WAYS:
-            total += work(tower, _PARTNERS[modality])
+        spec = find(space.towers[modality])[0]
+        total += work(spec.name, modality, spec.published_pieces or PIECES)
+        if spec.published_pair:
+            total += work(spec.name, _PARTNERS[modality])
     return total
 
 

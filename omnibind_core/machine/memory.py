@@ -28,13 +28,12 @@ import torch
 from torch import Tensor, nn
 
 from omnibind_core.machine.interception import Interception
+from omnibind_core.machine.names import Plan
 from omnibind_core.specialists.base import Specialist, SpecialistSpec
 from omnibind_core.types import Audio, Image, Media, Modality, PointCloud, Text
 
-__all__ = ["GROUP", "PLANS", "SMALL", "TOLERANCE", "Budget", "Plan", "Quantised", "place", "role", "vector_error"]
+__all__ = ["GROUP", "SMALL", "TOLERANCE", "Budget", "Quantised", "place", "role", "vector_error"]
 
-Plan: TypeAlias = Literal["resident", "streamed", "int8"]
-PLANS: tuple[Plan, ...] = ("resident", "streamed", "int8")
 SMALL = 1 << 18  # numbers: what is smaller is not worth a journey
 GROUP = 64  # numbers that share a scale
 TOLERANCE = 0.01  # one minus the cosine of a vector with what it was

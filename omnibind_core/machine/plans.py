@@ -14,10 +14,11 @@ import torch
 
 from omnibind_core.errors import PresetError
 from omnibind_core.machine.cost import heads_bytes, is_published, meta_network
-from omnibind_core.machine.memory import GROUP, PLANS, Budget, Plan, Role, place, role
+from omnibind_core.machine.memory import GROUP, Budget, Role, place, role
+from omnibind_core.machine.names import PLANS, Plan, check_plan
 from omnibind_core.presets.preset import Preset
 from omnibind_core.specialists.base import Builder, Specialist, SpecialistSpec
-from omnibind_core.specialists.registry import find, required
+from omnibind_core.specialists.registry import find, required, runs_of
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = [
@@ -64,7 +65,7 @@ class Needs:
 def _numbers(name: str) -> dict[Role | Literal["pinned"], int]:
     """Count a specialist's weights by what becomes of them; "pinned" is what those that move take in pinned memory."""
     found: dict[Role | Literal["pinned"], int] = {"stays": 0, "travels": 0, "shrinks": 0, "pinned": 0}
-    if is_published(name):
+    if is_published(name) and runs_of(name):
         for owner in meta_network(name).modules():
             for parameter in owner.parameters(recurse=False):
                 becomes = role(owner, parameter)
@@ -230,8 +231,7 @@ class Placement:
     def __init__(
         self, plan: str, preset: Preset, modalities: Iterable[Modality], device: torch.device, dtype: torch.dtype
     ) -> None:
-        if plan not in {"auto", *PLANS}:
-            raise PresetError(f"plan '{plan}'", f"auto, {', '.join(PLANS)}", "choose one of these")
+        check_plan(plan)
         self.plan: Plan = next((known for known in PLANS if known == plan), "resident")
         self._device, self._dtype = device, dtype
         card = free_on_card(device)

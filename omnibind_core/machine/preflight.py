@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omnibind_core.errors import WeightsError
-from omnibind_core.machine.cost import family, heads_bytes
+from omnibind_core.machine.cost import heads_bytes
 from omnibind_core.presets.preset import Preset
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.paths import cache_directory
@@ -20,9 +20,6 @@ __all__ = ["FileRow", "announce", "file_rows", "free_on_disk", "is_commercial", 
 
 log = logging.getLogger(__name__)
 
-# Bytes of a file for each of our parameters, where its size is not known here: float32, unless a training script left
-# two states of its optimizer beside each number; ImageBind's holds other senses' towers too.
-_BYTES, _BYTES_OF = 4.0, {"wavcaps": 12.0, "clap": 12.0, "imagebind": 4.5}
 _TOKENIZER = 4_000_000  # bytes; the published ones have 0.5 to 2.5 million
 _SLACK = 1_000_000_000  # bytes that stay free on the disk
 
@@ -73,10 +70,9 @@ def file_rows(preset: Preset, names: Iterable[str] | None = None) -> list[FileRo
     rows = list(_heads(preset))
     for name in required(list(names if names is not None else preset.specialists())):
         spec = find(name)[0]
-        each = _BYTES_OF.get(family(name), _BYTES)
         parts = max(1, sum(role != "tokenizer" for role in spec.weights))
         for role, source in spec.weights.items():
-            guess = _TOKENIZER if role == "tokenizer" else int(each * spec.parameters / parts)
+            guess = _TOKENIZER if role == "tokenizer" else int(spec.bytes_per_parameter * spec.parameters / parts)
             rows.append(_row(spec.title, source, guess, spec.licence))
     return list({row.label: row for row in rows}.values())
 

@@ -1,21 +1,29 @@
-"""Device, threads and number type: chosen by measurement at start, not by guess."""
+"""Device, threads and number type: chosen by measurement, not by guess. A machine is measured once."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
+import platform
 import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from statistics import median
 
 import torch
 
 from omnibind_core.errors import PresetError
+from omnibind_core.store.paths import cache_directory, replace_file
 
 __all__ = ["choose_device", "choose_dtype", "tune_threads"]
 
 log = logging.getLogger(__name__)
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_BLOCK = 1  # version of what is timed
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -50,7 +58,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     Parameters
     ----------
     name : str
-        "float32", "bfloat16", or "auto": the faster of the two here, by measurement.
+        "float32", "bfloat16", or "auto": the faster of the two here, as measured once on this machine.
     device : torch.device
         Where.
 
@@ -59,9 +67,8 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     PresetError
         Any other name.
     """
-    if name in {"float32", "bfloat16"}:
-        chosen: torch.dtype = getattr(torch, name)
-        return chosen
+    if name in _DTYPES:
+        return _DTYPES[name]
     if name != "auto":
         raise PresetError(f"dtype '{name}'", "auto, float32 or bfloat16", "choose one of these")
     if device.type == "cuda":
@@ -71,6 +78,8 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 def tune_threads() -> int:
     """Set torch's number of CPU threads to the measured best, unless ``OMP_NUM_THREADS`` says otherwise.
+
+    The measurement takes a second or two, once on a machine; it is kept in the cache directory under ``machine``.
 
     Returns
     -------
@@ -84,18 +93,53 @@ def tune_threads() -> int:
 
 @cache
 def _fastest_cpu() -> tuple[int, torch.dtype]:
-    """Time a block like those of the image and sound towers for each choice: (threads, dtype) of the fastest."""
+    """Give the (threads, dtype) that measured fastest on this machine, by an earlier process if there was one."""
+    about = _machine()
+    path = cache_directory() / "machine" / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.json"
+    found = _kept(path)
+    if found is None:
+        found = _measured()
+        kept = {"machine": about, "threads": found[0], "dtype": str(found[1]).removeprefix("torch.")}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, json.dumps(kept).encode())
+        except OSError as error:  # then the next process measures too
+            log.debug("%s cannot be written (%s)", path, error)
+    return found
+
+
+def _machine() -> str:
+    """Say what decides the measurement: what is measured, the processor, what of it may be used, and torch."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):  # not Linux, or not x86
+        model = platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"block={_BLOCK} processor={model} cores={cores} threads={torch.get_num_threads()} torch={torch.__version__}"
+
+
+def _kept(path: Path) -> tuple[int, torch.dtype] | None:
+    try:
+        kept = json.loads(path.read_bytes())
+        threads, dtype = kept["threads"], _DTYPES[kept["dtype"]]
+    except (OSError, ValueError, KeyError, TypeError):  # none yet, or not ours: it is written anew
+        return None
+    return (threads, dtype) if type(threads) is int and 1 <= threads <= torch.get_num_threads() else None
+
+
+def _measured() -> tuple[int, torch.dtype]:
+    """Time a block like those of the image and sound towers for each choice."""
     before = torch.get_num_threads()
     results: dict[tuple[int, torch.dtype], float] = {}
     for threads in sorted({1, before}):
         torch.set_num_threads(threads)
-        for dtype in (torch.float32, torch.bfloat16):
+        for dtype in _DTYPES.values():
             results[threads, dtype] = _seconds(_block(dtype))
     torch.set_num_threads(before)
-    best = min(results, key=results.__getitem__)
     for (threads, dtype), seconds in results.items():
         log.debug("%d threads, %s: %.1f ms", threads, dtype, 1000 * seconds)
-    return best
+    return min(results, key=results.__getitem__)
 
 
 def _block(dtype: torch.dtype) -> Callable[[], object]:

@@ -61,9 +61,24 @@ def main() -> None:
             gc.collect()
 
 
+def _asker(answers: IO[bytes]) -> Callable[[str], bytes | None]:
+    """Ask the parent for files beside the one that is being decoded, each once."""
+    known: dict[str, bytes | None] = {}
+
+    def beside(name: str) -> bytes | None:
+        if name not in known:
+            write_frame(answers, {"want": name[:2_000]}, [])
+            reply = read_frame(sys.stdin.buffer)
+            known[name] = bytes(reply[1]) if reply is not None and reply[0].get("found") else None
+        return known[name]
+
+    return beside
+
+
 def _answer(answers: IO[bytes], header: dict[str, Any], body: bytearray) -> None:
     """Decode one file and send the medium, or the three parts of a MediaError."""
-    blob = Blob(bytes(body), str(header["name"]), str(header["extension"]))
+    beside = _asker(answers) if header.get("beside") else None
+    blob = Blob(bytes(body), str(header["name"]), str(header["extension"]), beside)
     _alarm(limits.DEADLINE_SECONDS + 5)
     reply: dict[str, Any]
     try:

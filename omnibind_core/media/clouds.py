@@ -3,38 +3,71 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
+from omnibind_core.media.notices import note
+from omnibind_core.media.obj import decoded_text
 from omnibind_core.media.shapes import Points, check_counts
 from omnibind_core.media.source import Blob, undecodable
 from omnibind_core.types import FloatArray
 
 __all__ = ["from_array", "read_npy", "read_xyz"]
 
+_MOST_COLUMNS = 12
+
 
 def from_array(array: NDArray[Any], name: str) -> Points:
-    """Take (n, 3) coordinates, or (n, 6) with colours in 0..1 or 0..255, of any real type."""
-    if array.ndim != 2 or array.shape[1] not in (3, 6) or array.dtype.kind not in "iuf":
+    """Take (n, 3) coordinates and what may stand behind them, of any real type.
+
+    Behind x, y and z, columns of intensity, colours (0..1 or 0..255) and unit normals are told apart by their values:
+    see :func:`_colour_columns`.
+    """
+    if array.ndim != 2 or not 3 <= array.shape[1] <= _MOST_COLUMNS or array.dtype.kind not in "iuf":
         raise MediaError(
             f"{name} of shape {array.shape} and type {array.dtype}",
             "(n, 3) coordinates, or (n, 6) with colours, as numbers",
             "stack x, y, z and red, green, blue as columns",
         )
     check_counts(name, points=len(array))
-    rgb = _colours(array[:, 3:]) if array.shape[1] == 6 else None
-    return Points(array[:, :3].astype(np.float64), rgb)
+    return Points(array[:, :3].astype(np.float64), _colour_columns(array[:, 3:]))
+
+
+def _colour_columns(columns: NDArray[Any]) -> FloatArray | None:
+    """Find red, green and blue among what stands behind x, y and z.
+
+    Three columns are colours unless every row of them has length 1, which makes them normals; of more, a first one
+    that is left over (four, seven: intensity) or a last one (alpha) stands aside. Of six, normals may come first.
+    """
+    width = columns.shape[1]
+    starts = {3: (0,), 4: (1, 0), 5: (2, 0), 6: (0, 3), 7: (1, 4, 0), 8: (2, 0), 9: (0, 3, 6)}.get(width, ())
+    for start in starts:
+        three = columns[:, start : start + 3]
+        if not _normals(three) and (rgb := _colours(three)) is not None:
+            return rgb
+    return None
+
+
+def _normals(columns: NDArray[Any]) -> bool:
+    """Whether nearly every row has length 1, as normals do and colours do not."""
+    if columns.dtype.kind != "f" or not len(columns):
+        return False
+    rows = np.linalg.norm(columns[np.isfinite(columns).all(axis=1)].astype(np.float64), axis=1)
+    return bool(len(rows) and (np.abs(rows - 1.0) < 0.02).mean() > 0.98)
 
 
 def _colours(columns: NDArray[Any]) -> FloatArray | None:
     """Colours in 0..1; None where the columns are something else, such as normals, which go below 0."""
-    if not len(columns) or not np.isfinite(columns).all() or columns.min() < 0 or columns.max() > 255:
+    good = columns[np.isfinite(columns).all(axis=1)]
+    if not len(good) or good.min() < 0 or good.max() > 65_535:
         return None
-    scale = 255.0 if columns.dtype.kind in "iu" or columns.max() > 1 else 1.0
-    return (columns / scale).astype(np.float32)
+    scale = 65_535.0 if good.max() > 255 else 255.0 if columns.dtype.kind in "iu" or good.max() > 1 else 1.0
+    return np.nan_to_num(columns / scale).astype(np.float32)
 
 
 def read_npy(blob: Blob) -> Points:
@@ -52,7 +85,7 @@ def read_npy(blob: Blob) -> Points:
             "a plain array of (n, 3) or (n, 6) numbers, since a pickle may run code",
             "save numpy.hstack([xyz, rgb]) instead",
         )
-    if len(shape) != 2 or shape[1] not in (3, 6) or dtype.kind not in "iuf":
+    if len(shape) != 2 or not 3 <= shape[1] <= _MOST_COLUMNS or dtype.kind not in "iuf":
         return from_array(np.lib.stride_tricks.as_strided(np.zeros(1, dtype), shape, [0] * len(shape)), blob.name)
     check_counts(blob.name, points=shape[0])
     start, size = file.tell(), dtype.itemsize * shape[0] * shape[1]
@@ -63,15 +96,82 @@ def read_npy(blob: Blob) -> Points:
 
 
 def read_xyz(blob: Blob) -> Points:
-    """Read lines of x y z, optionally followed by red green blue; split by blanks, tabs, commas or semicolons."""
-    text = blob.data.decode("utf-8-sig")
+    """Read lines of numbers: x y z, and what :func:`from_array` tells apart behind them.
+
+    Split by blanks, tabs, commas or semicolons; a line that counts the points and one that names the columns may come
+    first; commas may be decimal ones, where something else parts the numbers.
+    """
+    text = decoded_text(blob)
     check_counts(blob.name, points=text.count("\n"))
-    for separator in ",;\t":
-        text = text.replace(separator, " ")
-    rows = np.loadtxt(io.StringIO(text), dtype=np.float64, comments=("#", "//"), ndmin=2)
-    if rows.shape[1] < 3:
+    lines = [line for line in text.split("\n") if line.strip() and not line.lstrip().startswith(("#", "//"))]
+    if not lines:
+        raise undecodable(blob.name, "xyz", "no line of numbers")
+    part = _parting(lines)
+    named: list[str] = []
+    while lines and (words := part(lines[0])) and not all(_is_number(word) for word in words):
+        named = [word.lower().strip("\"'") for word in words]  # the last line of words names the columns
+        lines = lines[1:]
+    if len(lines) > 1 and len(part(lines[0])) == 1 < len(part(lines[1])):  # a count of points
+        lines = lines[1:]
+    if not lines:
+        raise undecodable(blob.name, "xyz", "no line of numbers")
+    rows = [part(line) for line in lines]
+    width = int(np.bincount([len(row) for row in rows]).argmax()) if rows else 0
+    good = [row for row in rows if len(row) == width]
+    if width < 3:
         raise MediaError(
-            f"{blob.name} with {rows.shape[1]} columns", "x y z, or x y z red green blue", "export the points again"
+            f"{blob.name} with {width} columns", "x y z, or x y z red green blue", "export the points again"
         )
-    rgb = _colours(rows[:, 3:6]) if rows.shape[1] >= 6 else None
-    return Points(rows[:, :3], rgb)
+    if len(good) < len(rows):
+        note(f"{len(rows) - len(good):,} of {len(rows):,} lines are of another length and were left out")
+    try:
+        table = np.array([word for row in good for word in row], np.float64).reshape(len(good), width)
+    except ValueError:
+        raise undecodable(blob.name, "xyz", "a line that is not of numbers") from None
+    by_name = _named_columns(named, width)
+    if by_name is not None:
+        place, colour = by_name
+        return Points(table[:, place], None if colour is None else _colours(table[:, colour]))
+    table = table[:, :_MOST_COLUMNS]
+    behind = table[:, 3:]
+    if np.isfinite(behind).all() and (behind == np.round(behind)).all() and behind.max(initial=0) > 1:
+        return Points(table[:, :3], _colour_columns(behind.astype(np.int64)))
+    return from_array(table, blob.name)
+
+
+def _parting(lines: Sequence[str]) -> Callable[[str], list[str]]:
+    """Find what parts the numbers of a line, by its first lines."""
+    some = [line.strip() for line in lines[:50] if any(c.isdigit() for c in line)] or list(lines[:1])
+    blanks = [line.replace(";", " ").split() for line in some]
+    decimal = all(
+        len(words) >= 3 and any(_DECIMAL.fullmatch(word) for word in words) and not any("." in word for word in words)
+        for words in blanks[-10:]
+    )
+    if decimal:
+        return lambda line: line.replace(";", " ").replace(",", ".").split()
+    return lambda line: line.replace(";", " ").replace(",", " ").split()
+
+
+_DECIMAL = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+_PLACES = (("x", "y", "z"), ("//x", "y", "z"), ("px", "py", "pz"))
+_PAINTS = (("r", "g", "b"), ("red", "green", "blue"), ("rf", "gf", "bf"))
+
+
+def _named_columns(names: Sequence[str], width: int) -> tuple[list[int], list[int] | None] | None:
+    """Columns of the coordinates and of the colours by a line that names them; None where it names no coordinates."""
+    if len(names) != width:
+        return None
+    place = next(([names.index(one) for one in three] for three in _PLACES if set(three) <= set(names)), None)
+    if place is None:
+        return None
+    return place, next(([names.index(one) for one in three] for three in _PAINTS if set(three) <= set(names)), None)

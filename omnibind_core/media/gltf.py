@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,30 @@ from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
+from omnibind_core.media.gltf_bodies import Reader, Skins, instance_matrices, local_matrix, morphed, reader_of
 from omnibind_core.media.gltf_buffers import Buffers, Json, item, items, whole
-from omnibind_core.media.gltf_materials import Materials
+from omnibind_core.media.gltf_materials import Material, Materials
+from omnibind_core.media.notices import note
 from omnibind_core.media.shapes import Doubles, Part, Points, check_counts
-from omnibind_core.media.source import Blob, undecodable
+from omnibind_core.media.source import Blob, shown, undecodable
 from omnibind_core.types import FloatArray
 
 __all__ = ["read_glb", "read_gltf"]
 
-_CODECS = {
-    "KHR_draco_mesh_compression": "Draco",
-    "EXT_meshopt_compression": "meshopt",
-    "KHR_meshopt_compression": "meshopt",
+_DRACO = "KHR_draco_mesh_compression"
+_INSTANCING = "EXT_mesh_gpu_instancing"
+# Extensions that a file may require: read here, or without effect on form and colour.
+_UNDERSTOOD = {
+    _DRACO, _INSTANCING, "KHR_mesh_quantization", "KHR_texture_transform", "KHR_materials_unlit", "EXT_texture_webp",
+    "EXT_texture_avif", "KHR_materials_pbrSpecularGlossiness", "KHR_materials_emissive_strength", "KHR_lights_punctual",
+    "KHR_materials_clearcoat", "KHR_materials_ior", "KHR_materials_sheen", "KHR_materials_specular",
+    "KHR_materials_transmission", "KHR_materials_volume", "KHR_materials_anisotropy", "KHR_materials_iridescence",
+    "KHR_materials_variants", "KHR_xmp_json_ld", "KHR_materials_dispersion", "KHR_node_visibility",
+}  # fmt: skip
+_REMEDIES = {
+    "EXT_meshopt_compression": "decompress it: `gltf-transform copy in.glb out.glb`, or export it without compression",
+    "KHR_meshopt_compression": "decompress it: `gltf-transform copy in.glb out.glb`, or export it without compression",
+    "KHR_texture_basisu": "convert its textures: `gltf-transform ktxdecompress in.glb out.glb`, or export it again",
 }
 _POINTS, _TRIANGLES, _STRIP, _FAN = 0, 4, 5, 6
 
@@ -46,12 +59,13 @@ def read_glb(blob: Blob) -> Sequence[Part] | Points:
         size, kind = int.from_bytes(data[start : start + 4], "little"), data[start + 4 : start + 8]
         chunks.setdefault(kind, data[start + 8 : start + 8 + size])
         start += 8 + size
-    return _read(json.loads(chunks.get(b"JSON", b"")), chunks.get(b"BIN\0"), blob)
+    # Some programs pad the JSON with zeros instead of blanks.
+    return _read(json.loads(chunks.get(b"JSON", b"").rstrip(b"\0 ")), chunks.get(b"BIN\0"), blob)
 
 
 def read_gltf(blob: Blob) -> Sequence[Part] | Points:
-    """Read the text container, whose buffers and pictures must be embedded as data: addresses."""
-    return _read(json.loads(blob.data), None, blob)
+    """Read the text container; its buffers and pictures are embedded as data: addresses, or lie beside it."""
+    return _read(json.loads(blob.data.decode("utf-8-sig").rstrip("\0")), None, blob)
 
 
 def _read(tree: Any, binary: bytes | None, blob: Blob) -> Sequence[Part] | Points:
@@ -62,29 +76,36 @@ def _read(tree: Any, binary: bytes | None, blob: Blob) -> Sequence[Part] | Point
             f"{blob.name} of glTF version {tree['asset']['version']!r:.20}", "version 2", "export it again"
         )
     for extension in tree.get("extensionsRequired", []):
-        if extension in _CODECS:
+        if extension not in _UNDERSTOOD:
             raise MediaError(
-                f"{blob.name}, compressed by {_CODECS[extension]}", "glTF without that", "export it uncompressed"
+                f"{blob.name}, which requires the glTF extension {shown(str(extension))}",
+                "glTF that does without it",
+                _REMEDIES.get(extension, "export it without that extension"),
             )
-    instances = list(_instances(tree, blob.name))
-    _check_total(tree, instances, blob.name)
+    placed = list(_instances(tree, blob.name))
+    _check_total(tree, placed, blob.name)
     buffers = Buffers(tree, binary, blob)
     materials = Materials(tree, buffers, blob)
+    skins = Skins(tree, buffers)
     parts: list[Part] = []
     points: list[Points] = []
-    cache: dict[int, list[Part | Points]] = {}
-    for mesh, matrix in instances:
-        if mesh not in cache:
-            cache[mesh] = [
+    cache: dict[tuple[Any, ...], list[Part | Points]] = {}
+    for one in placed:
+        key = (one.mesh, one.skin, one.weights)
+        if key not in cache:
+            cache[key] = [
                 shape
-                for primitive in items(item(tree, "meshes", mesh), "primitives")
-                if (shape := _primitive(primitive, buffers, materials)) is not None
+                for primitive in items(item(tree, "meshes", one.mesh), "primitives")
+                if (shape := _primitive(primitive, one, buffers, materials, skins)) is not None
             ]
-        for shape in cache[mesh]:
-            if isinstance(shape, Part):
-                parts.append(_placed(shape, matrix))
-            else:
-                points.append(Points(_moved(shape.xyz, matrix), shape.rgb))
+        # The joints of a skin place it; its node's own transform does not count.
+        matrices = [np.eye(4)] if one.skin is not None else instance_matrices(one.instancing, buffers, one.matrix)
+        for matrix in matrices:
+            for shape in cache[key]:
+                if isinstance(shape, Part):
+                    parts.append(_placed(shape, matrix))
+                else:
+                    points.append(Points(_moved(shape.xyz, matrix), shape.rgb))
     if parts or not points:
         return parts
     rgb = [p.rgb for p in points if p.rgb is not None]
@@ -93,7 +114,18 @@ def _read(tree: Any, binary: bytes | None, blob: Blob) -> Sequence[Part] | Point
     )
 
 
-def _instances(tree: Json, name: str) -> Iterator[tuple[int, Doubles]]:
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A mesh that the scene shows: where, on which skin, with which weights of its morph targets, and how often."""
+
+    mesh: int
+    matrix: Doubles
+    skin: int | None
+    weights: tuple[float, ...] | None
+    instancing: Json | None
+
+
+def _instances(tree: Json, name: str) -> Iterator[_Placed]:
     """Each mesh that the scene shows, with its matrix; a walk that cycles or explodes ends at `limits.MAX_NODES`."""
     if items(tree, "scenes"):
         roots = item(tree, "scenes", whole(tree, "scene", 0)).get("nodes", [])
@@ -113,43 +145,43 @@ def _instances(tree: Json, name: str) -> Iterator[tuple[int, Doubles]]:
                 "join its pieces into one mesh",
             )
         node = item(tree, "nodes", index)
-        matrix = matrix @ _matrix(node)
+        matrix = matrix @ local_matrix(node)
+        extensions = node.get("extensions", {})
+        if extensions.get("KHR_node_visibility", {}).get("visible") is False:
+            continue
         if "mesh" in node:
-            yield whole(node, "mesh"), matrix
+            yield _Placed(
+                whole(node, "mesh"),
+                matrix,
+                whole(node, "skin") if "skin" in node else None,
+                tuple(float(weight) for weight in node["weights"]) if "weights" in node else None,
+                extensions.get(_INSTANCING, {}).get("attributes"),
+            )
         stack += [(child, matrix) for child in node.get("children", [])[: limits.MAX_NODES + 1]]
 
 
-def _matrix(node: Json) -> Doubles:
-    """Local transform of a node: its matrix (stored by columns), or translation x rotation x scale."""
-    if "matrix" in node:
-        return np.array(node["matrix"], np.float64).reshape(4, 4).T
-    out = np.eye(4)
-    x, y, z, w = np.array(node.get("rotation", (0, 0, 0, 1)), np.float64)
-    norm = x * x + y * y + z * z + w * w
-    if norm > 0:
-        s = 2 / norm
-        out[:3, :3] = [
-            [1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
-            [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
-            [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
-        ]
-    out[:3, :3] *= np.array(node.get("scale", (1, 1, 1)), np.float64).reshape(3)
-    out[:3, 3] = np.array(node.get("translation", (0, 0, 0)), np.float64).reshape(3)
-    return out
-
-
-def _check_total(tree: Json, instances: Sequence[tuple[int, Doubles]], name: str) -> None:
+def _check_total(tree: Json, placed: Sequence[_Placed], name: str) -> None:
     """Count triangles and vertices as declared, every instance again, before any is read."""
     sizes: dict[int, tuple[int, int]] = {}
-    faces = vertices = 0
-    for mesh, _ in instances:
-        if mesh not in sizes:
-            primitives = items(item(tree, "meshes", mesh), "primitives")
+    faces = vertices = copies = 0
+    for one in placed:
+        if one.mesh not in sizes:
+            primitives = items(item(tree, "meshes", one.mesh), "primitives")
             counts = [_declared(tree, primitive) for primitive in primitives]
-            sizes[mesh] = sum(f for f, _ in counts), sum(v for _, v in counts)
-        faces += sizes[mesh][0]
-        vertices += sizes[mesh][1]
+            sizes[one.mesh] = sum(f for f, _ in counts), sum(v for _, v in counts)
+        often = 1
+        if one.instancing:
+            often = max(whole(item(tree, "accessors", index), "count") for index in one.instancing.values())
+        copies += often
+        faces += often * sizes[one.mesh][0]
+        vertices += often * sizes[one.mesh][1]
     check_counts(name, faces, vertices)
+    if copies > limits.MAX_NODES:
+        raise MediaError(
+            f"{name}, which places {copies:,} copies of its meshes",
+            f"at most {limits.MAX_NODES:,}",
+            "join its pieces into one mesh",
+        )
 
 
 def _declared(tree: Json, primitive: Json) -> tuple[int, int]:
@@ -162,42 +194,51 @@ def _declared(tree: Json, primitive: Json) -> tuple[int, int]:
     return (corners // 3 if mode == _TRIANGLES else corners if mode in (_STRIP, _FAN) else 0), vertices
 
 
-def _primitive(primitive: Json, buffers: Buffers, materials: Materials) -> Part | Points | None:
-    """Read one primitive; None for lines, and for what has no positions."""
+def _primitive(
+    primitive: Json, one: _Placed, buffers: Buffers, materials: Materials, skins: Skins
+) -> Part | Points | None:
+    """Read one primitive; None for lines, for what has no positions, and for what cannot be seen."""
     attributes = primitive.get("attributes", {})
     mode = primitive.get("mode", _TRIANGLES)
     if "POSITION" not in attributes or mode not in (_POINTS, _TRIANGLES, _STRIP, _FAN):
         return None
-    vertices = buffers.accessor(attributes["POSITION"], 3).astype(np.float64)
-    rgb = _vertex_colours(attributes, buffers, len(vertices))
+    material = materials.get(whole(primitive, "material")) if "material" in primitive else Material()
+    if material.hidden:
+        note("a surface that is fully transparent was left out")
+        return None
+    read = reader_of(primitive, buffers)
+    vertices = read("POSITION", 3).astype(np.float64)
+    vertices = morphed(vertices, primitive, skins.weights(one.mesh, one.weights), buffers)
+    if one.skin is not None:
+        vertices = skins.bent(vertices, one.skin, attributes, buffers)
+    rgb = _vertex_colours(attributes, read, buffers, len(vertices))
     if mode == _POINTS:
         return Points(vertices, rgb)
-    indices = (
-        buffers.accessor(primitive["indices"], 1).ravel().astype(np.int64)
-        if "indices" in primitive
-        else np.arange(len(vertices))
-    )
-    faces = _triangles(indices, mode)
-    if "material" not in primitive:
-        return Part(vertices, faces, rgb)
-    material = materials.get(whole(primitive, "material"))
+    faces = read.faces if read.faces is not None else _indexed(primitive, buffers, len(vertices), mode)
     if material.factor is not None:
         rgb = (np.ones((len(vertices), 3), np.float32) if rgb is None else rgb) * material.factor
     channel = f"TEXCOORD_{material.channel}"
     if material.texture is None or channel not in attributes:
         return Part(vertices, faces, rgb)
-    uv = buffers.accessor(attributes[channel], 2).astype(np.float64)
+    uv = read(channel, 2).astype(np.float64)
     if len(uv) != len(vertices):
         return Part(vertices, faces, rgb)
     uv = np.column_stack([uv, np.ones(len(uv))]) @ material.transform.T
     uv[:, 1] = 1.0 - uv[:, 1]  # glTF counts v from the top
-    return Part(vertices, faces, rgb, np.nan_to_num(uv, posinf=0, neginf=0).astype(np.float32), material.texture)
+    flat: FloatArray = np.nan_to_num(uv, posinf=0, neginf=0).astype(np.float32)
+    return Part(vertices, faces, rgb, flat, material.texture, material.wrap)
 
 
-def _vertex_colours(attributes: Json, buffers: Buffers, count: int) -> FloatArray | None:
-    if "COLOR_0" not in attributes:
+def _indexed(primitive: Json, buffers: Buffers, count: int, mode: int) -> NDArray[np.int64]:
+    if "indices" not in primitive:
+        return _triangles(np.arange(count), mode)
+    return _triangles(buffers.accessor(primitive["indices"], 1).ravel().astype(np.int64), mode)
+
+
+def _vertex_colours(attributes: Json, read: Reader, buffers: Buffers, count: int) -> FloatArray | None:
+    if "COLOR_0" not in attributes or (read.faces is None and buffers.count(attributes["COLOR_0"]) != count):
         return None
-    rgb = buffers.accessor(attributes["COLOR_0"], None)[:, :3].astype(np.float32)
+    rgb = read("COLOR_0", None)[:, :3].astype(np.float32)
     return np.clip(np.nan_to_num(rgb), 0, 1) if rgb.shape == (count, 3) else None
 
 
@@ -222,4 +263,4 @@ def _moved(xyz: Doubles, matrix: Doubles) -> Doubles:
 def _placed(part: Part, matrix: Doubles) -> Part:
     """One instance of a part; a mirroring transform turns its triangles round."""
     faces = part.faces[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else part.faces
-    return Part(_moved(part.vertices, matrix), faces, part.rgb, part.uv, part.texture)
+    return replace(part, vertices=_moved(part.vertices, matrix), faces=faces)

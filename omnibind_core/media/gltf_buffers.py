@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import Any, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ __all__ = ["Buffers", "Json", "data_uri", "item", "items", "whole"]
 Json: TypeAlias = dict[str, Any]
 
 _DTYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_MOST_ROWS = 4 * limits.MAX_VERTICES
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
@@ -69,6 +70,8 @@ class Buffers:
     def __init__(self, tree: Json, binary: bytes | None, blob: Blob) -> None:
         self._tree = tree
         self._blob = blob
+        self._rows = 0
+        self._read: dict[tuple[int, int | None], NDArray[Any]] = {}
         self._buffers = [self._load(buffer, binary) for buffer in items(tree, "buffers")]
 
     def _load(self, buffer: Json, binary: bytes | None) -> bytes:
@@ -78,11 +81,14 @@ class Buffers:
         elif isinstance(uri, str) and uri.startswith("data:"):
             data = data_uri(uri)
         else:
-            raise MediaError(
-                f"{self._blob.name}, which keeps its data in another file, {shown(str(uri))!r}",
-                "glTF with everything embedded",
-                "export it as GLB",
-            )
+            found = self._blob.beside(unquote(uri)) if isinstance(uri, str) else None
+            if found is None:
+                raise MediaError(
+                    f"{self._blob.name}, which keeps its data in another file, {shown(str(uri))!r}, that is not here",
+                    "glTF with everything embedded, or its files beside it",
+                    "give them together or as one .zip, or export it as GLB",
+                )
+            data = found
         length = whole(buffer, "byteLength")
         if len(data) < length:
             raise undecodable(self._blob.name, self._blob.extension, f"{len(data):,} of a buffer's {length:,} bytes")
@@ -112,6 +118,34 @@ class Buffers:
         ndarray, shape (count, columns)
             Integers that are marked as normalised come as float32 in 0..1 or -1..1, others as stored.
         """
+        if isinstance(index, int) and (index, width) in self._read:
+            return self._read[index, width]
+        values = self._accessor(index, width)
+        self._rows += len(values)
+        if self._rows > _MOST_ROWS:
+            raise MediaError(
+                f"{self._blob.name} with more than {_MOST_ROWS:,} rows of data",
+                f"at most {_MOST_ROWS:,}",
+                "simplify it",
+            )
+        self._read[index, width] = values
+        return values
+
+    def count(self, index: Any) -> int:
+        """Rows that an accessor says it has."""
+        return whole(item(self._tree, "accessors", index), "count")
+
+    def matrices(self, index: Any) -> NDArray[np.float64]:
+        """Matrices of an accessor of the type MAT4: (n, 4, 4); what the file stores as columns is turned to rows."""
+        accessor = item(self._tree, "accessors", index)
+        count = whole(accessor, "count")
+        if accessor.get("type") != "MAT4" or accessor.get("componentType") != 5126 or count > limits.MAX_NODES:
+            raise ValueError(f"accessors[{index}] is not of matrices")
+        stride = whole(item(self._tree, "bufferViews", accessor["bufferView"]), "byteStride", 0)
+        rows = self._array(accessor["bufferView"], whole(accessor, "byteOffset", 0), np.dtype("<f4"), count, 16, stride)
+        return rows.astype(np.float64).reshape(count, 4, 4).transpose(0, 2, 1)
+
+    def _accessor(self, index: Any, width: int | None) -> NDArray[Any]:
         accessor = item(self._tree, "accessors", index)
         count, columns = whole(accessor, "count"), _WIDTHS[accessor["type"]]
         if count > 3 * limits.MAX_FACES + 3 or width not in (None, columns):

@@ -65,6 +65,10 @@ MAX_FACES: Final = 2_000_000
 MAX_VERTICES: Final = 3 * MAX_FACES
 """Triangles and vertices of a mesh, after every instance in its scene is counted."""
 
+MAX_BUNDLE_FILES: Final = 512
+MAX_BUNDLE_BYTES: Final = 256 * MB
+"""Files beside a shape, or in an archive, and what they hold together when unpacked."""
+
 MAX_NODES: Final = 10_000
 """Nodes visited in a scene: 20,000 instances of one mesh fit one megabyte and took 6 GB."""
 

@@ -1,12 +1,13 @@
 """Shapes: from a mesh, a scene or a file of points to coloured points on the unit sphere.
 
-trimesh is imported in the decoding process only, and no reader opens a file besides the upload: an OBJ that
-names a material file has no colour, a glTF that names a buffer outside itself is refused.
+trimesh is imported in the decoding process only. No reader opens a file: what a shape names beside itself (materials,
+buffers, pictures) is asked of the process that gave it, which looks in one place only (:mod:`.bundles`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import clouds, gltf, meshes
+from omnibind_core.media import clouds, gltf, meshes, obj, off, ply
+from omnibind_core.media.bundles import Folder, Together, unpacked
 from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.shapes import Part, Points, Up, cloud_of_parts, cloud_of_points
@@ -27,7 +29,12 @@ PointSource: TypeAlias = str | Path | bytes | NDArray[Any] | PointCloud
 
 
 @noticing
-def load_points(source: PointSource | Any, up: Up = "y", extension: str | None = None) -> PointCloud:
+def load_points(
+    source: PointSource | Any,
+    up: Up = "y",
+    extension: str | None = None,
+    beside: Mapping[str, Path | bytes] | None = None,
+) -> PointCloud:
     """Decode a shape.
 
     Parameters
@@ -39,6 +46,9 @@ def load_points(source: PointSource | Any, up: Up = "y", extension: str | None =
         The axis that points up in the file; the shape is turned so that Y does.
     extension : str, optional
         For bytes: the extension they came under. Without it the content decides, where it can.
+    beside : mapping of str to Path or bytes, optional
+        Files that belong to it (materials, buffers, pictures) by name. None looks into the folder that the file lies
+        in, and only there.
 
     Returns
     -------
@@ -60,7 +70,12 @@ def load_points(source: PointSource | Any, up: Up = "y", extension: str | None =
     if type(source).__module__.partition(".")[0] == "trimesh":
         scene: Any = source
         source, extension = scene.export(file_type="glb"), "glb"
-    cloud = decode_apart(open_blob(source, "point", FORMATS, extension), "point", up=up)
+    blob = open_blob(source, "point", FORMATS, extension)
+    if beside is not None:
+        blob = replace(blob, companions=Together(beside))
+    elif isinstance(source, (str, Path)):
+        blob = replace(blob, companions=Folder(Path(source).parent))
+    cloud = decode_apart(blob, "point", up=up)
     if not isinstance(cloud, PointCloud):
         raise TypeError(f"decoded a shape into {type(cloud).__name__}")
     return cloud
@@ -80,14 +95,21 @@ def preload() -> None:
     meshes.preload()
 
 
+def _packed(blob: Blob) -> Sequence[Part] | Points:
+    """Read the shape inside an archive, where an archive lies in none."""
+    inner = unpacked(blob, [name for name in FORMATS if name != "zip"])
+    return FORMATS[inner.extension](inner)
+
+
 # A shape format: one row. Extension -> what reads it into parts of a mesh, or into points.
 FORMATS: dict[str, Callable[[Blob], Sequence[Part] | Points]] = {
     "glb": gltf.read_glb,
     "gltf": gltf.read_gltf,
-    "obj": meshes.read_obj,
+    "obj": obj.read_obj,
     "stl": meshes.read_stl,
-    "ply": meshes.read_ply,
-    "off": meshes.read_off,
+    "ply": ply.read_ply,
+    "off": off.read_off,
     "npy": clouds.read_npy,
     "xyz": clouds.read_xyz,
+    "zip": _packed,
 }

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,10 @@ class Worker:
                 self._ready = self._read() is not None
         return self._ready
 
-    def ask(self, header: dict[str, Any], data: bytes, seconds: float) -> tuple[Frame | None, bool]:
-        """Send a request and wait for its answer.
+    def ask(
+        self, header: dict[str, Any], data: bytes, seconds: float, beside: Callable[[str], bytes | None] | None = None
+    ) -> tuple[Frame | None, bool]:
+        """Send a request and wait for its answer; meanwhile give the files beside it that it asks for.
 
         Returns
         -------
@@ -69,6 +71,12 @@ class Worker:
                 with contextlib.suppress(OSError):  # a process that dies meanwhile closes its pipe; reading will tell
                     write_frame(self._process.stdin, header, [data])
             answer = self._read()
+            while answer is not None and "want" in answer[0]:
+                found = None if beside is None else beside(str(answer[0]["want"]))
+                with contextlib.suppress(OSError):
+                    if self._process.stdin is not None:
+                        write_frame(self._process.stdin, {"found": found is not None}, [found or b""])
+                answer = self._read()
         return answer, answer is None and timer.expired
 
     def _read(self) -> Frame | None:
@@ -168,7 +176,10 @@ class WorkerPool:
                 f"{blob.name} while {self._size} other files are being decoded", f"{self._size} at a time", "try again"
             )
         try:
-            header = {"modality": modality, "name": blob.name, "extension": blob.extension, "options": options}
+            header = {
+                "modality": modality, "name": blob.name, "extension": blob.extension, "options": options,
+                "beside": blob.companions is not None,
+            }  # fmt: skip
             worker = self._take()
             reusable = False
             try:
@@ -178,7 +189,7 @@ class WorkerPool:
                         "a complete installation of requirements.txt",
                         "see the log for the reason",
                     )
-                answer, late = worker.ask(header, blob.data, seconds)
+                answer, late = worker.ask(header, blob.data, seconds, blob.companions)
                 reusable = answer is not None and not answer[0].get("tired")
             finally:
                 self._give(worker, reusable)

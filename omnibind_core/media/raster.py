@@ -21,6 +21,7 @@ _MOST_POINTS = 20_000
 _NEIGHBOURS = 16
 _REACH = 6  # a disc reaches this neighbour; 3 and 4 recognise no better
 _PLASTER = 0.75  # sRGB
+_WRAPS = {"repeat": 0, "clamp": 1, "mirror": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,12 @@ class Scene:
         Of each texture's ten reductions: first texel, width, height.
     texels : ndarray, shape (n, 3), uint8
         All textures behind one another.
+    wraps : ndarray, shape (t, 2), int64
+        What lies beyond each texture's edges, along u and v: a number of `_WRAPS`.
+    there : ndarray, shape (t, 3), int64
+        Of each texture with holes: first place in `solid`, width, height; -1 first where it has none.
+    solid : ndarray, shape (m,), uint8
+        0 where there is no surface.
     radii : ndarray, shape (v,), float32
         Radius of each point's disc; empty for a mesh.
     """
@@ -57,6 +64,9 @@ class Scene:
     texture_of_face: NDArray[np.int32]
     levels: NDArray[np.int64]
     texels: NDArray[np.uint8]
+    wraps: NDArray[np.int64]
+    there: NDArray[np.int64]
+    solid: NDArray[np.uint8]
     radii: FloatArray
 
 
@@ -123,10 +133,13 @@ def render_scene(
     depth = np.zeros((side, side), np.float32)
     owner = np.full((side, side), -1, np.int32)
     if len(scene.faces):
-        kernels.fill(screen, scene.faces, depth, owner)
+        kernels.fill(
+            screen, scene.faces, depth, owner,
+            scene.uv, scene.texture_of_face, scene.wraps, scene.there, scene.solid,
+        )  # fmt: skip
         colours = kernels.shade_faces(
             owner, screen, scene.faces, scene.normals, scene.rgb, scene.uv,
-            scene.texture_of_face, scene.levels, scene.texels, turn,
+            scene.texture_of_face, scene.levels, scene.texels, scene.wraps, turn,
         )  # fmt: skip
     else:
         normals = scene.normals @ turn.T
@@ -157,7 +170,9 @@ def _rotation(azimuth: float, elevation: float) -> FloatArray:
 
 def _mesh_scene(surfaces: list[Surface]) -> Scene:
     textures = [s.texture if s.uv is not None else None for s in surfaces]
-    levels, texels = _pyramids([t for t in textures if t is not None])
+    levels, texels = _pyramids([t[:, :, :3] for t in textures if t is not None])
+    there, solid = _holes([t for t in textures if t is not None])
+    wraps = [[_WRAPS[s.wrap[0]], _WRAPS[s.wrap[1]]] for s, t in zip(surfaces, textures, strict=True) if t is not None]
     rows = np.cumsum([t is not None for t in textures]) - 1
     starts = np.cumsum([0, *(len(s.vertices) for s in surfaces)])
     xyz = np.concatenate([s.vertices for s in surfaces])
@@ -178,6 +193,9 @@ def _mesh_scene(surfaces: list[Surface]) -> Scene:
         ),
         levels=levels,
         texels=texels,
+        wraps=np.array(wraps, np.int64).reshape(-1, 2),
+        there=there,
+        solid=solid,
         radii=np.zeros(0, np.float32),
     )
 
@@ -205,7 +223,7 @@ def _pyramids(textures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.int64], NDA
     parts: list[NDArray[np.uint8]] = []
     total = 0
     for t, texture in enumerate(textures):
-        image = Image.fromarray(texture)
+        image = Image.fromarray(np.ascontiguousarray(texture))
         if (factor := -(-max(image.size) // _TEXTURE_SIDE)) > 1:
             image = image.reduce(factor)
         for level in range(10):
@@ -215,6 +233,20 @@ def _pyramids(textures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.int64], NDA
             parts.append(np.asarray(part).reshape(-1, 3))
             total += width * height
     return levels, np.concatenate(parts) if parts else np.zeros((1, 3), np.uint8)
+
+
+def _holes(textures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Lay the fourth channels of the textures that have one behind one another."""
+    there = np.full((len(textures), 3), -1, np.int64)
+    parts: list[NDArray[np.uint8]] = []
+    total = 0
+    for row, texture in enumerate(textures):
+        if texture.shape[2] == 4:
+            height, width = texture.shape[:2]
+            there[row] = total, width, height
+            parts.append(texture[:, :, 3].ravel())
+            total += width * height
+    return there, np.concatenate(parts) if parts else np.zeros(1, np.uint8)
 
 
 def _cloud_scene(cloud: PointCloud) -> Scene:
@@ -243,5 +275,8 @@ def _cloud_scene(cloud: PointCloud) -> Scene:
         texture_of_face=none,
         levels=np.zeros((0, 10, 3), np.int64),
         texels=np.zeros((1, 3), np.uint8),
+        wraps=np.zeros((0, 2), np.int64),
+        there=np.zeros((0, 3), np.int64),
+        solid=np.zeros(1, np.uint8),
         radii=np.clip(reach, 0.5 * usual, 2.0 * usual).astype(np.float32),
     )

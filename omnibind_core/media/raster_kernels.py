@@ -1,4 +1,4 @@
-"""The inner loops of the rasteriser, compiled by numba. Arrays in, arrays out; :mod:`._raster` says what they mean."""
+"""The inner loops of the rasteriser, compiled by numba. Arrays in, arrays out; :mod:`.raster` says what they mean."""
 
 from __future__ import annotations
 
@@ -63,8 +63,32 @@ def corner_normals(
 
 
 @_compiled
-def fill(screen: FloatArray, faces: NDArray[np.int32], depth: FloatArray, owner: NDArray[np.int32]) -> None:
-    """Write each pixel's nearest face: `screen` (v, 3) is x, y in pixels and the inverse distance."""
+def _wrapped(place: int, size: int, wrap: int) -> int:
+    """Bring a texel's number into 0..size - 1: repeating, clamped or mirrored."""
+    if wrap == 1:
+        return min(max(place, 0), size - 1)
+    if wrap == 2:
+        place = place % (2 * size)
+        return min(place, 2 * size - 1 - place)
+    return place % size
+
+
+@_compiled
+def fill(
+    screen: FloatArray,
+    faces: NDArray[np.int32],
+    depth: FloatArray,
+    owner: NDArray[np.int32],
+    uv: FloatArray,
+    texture_of_face: NDArray[np.int32],
+    wraps: NDArray[np.int64],
+    there: NDArray[np.int64],
+    solid: NDArray[np.uint8],
+) -> None:
+    """Write each pixel's nearest face: `screen` (v, 3) is x, y in pixels and the inverse distance.
+
+    Where a texture says that there is no surface, what lies behind it is seen.
+    """
     height, width = depth.shape
     for f in range(len(faces)):
         ax, ay, aw = screen[faces[f, 0]]
@@ -73,6 +97,8 @@ def fill(screen: FloatArray, faces: NDArray[np.int32], depth: FloatArray, owner:
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < 1e-6:
             continue
+        texture = texture_of_face[f]
+        holed = texture >= 0 and there[texture, 0] >= 0
         left = max(0, int(np.ceil(min(ax, bx, cx) - 0.5)))
         right = min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
         top = max(0, int(np.ceil(min(ay, by, cy) - 0.5)))
@@ -87,6 +113,15 @@ def fill(screen: FloatArray, faces: NDArray[np.int32], depth: FloatArray, owner:
                 if u >= -1e-6 and v >= -1e-6 and w >= -1e-6:
                     near = u * aw + v * bw + w * cw
                     if near > depth[row, column]:
+                        if holed:
+                            i, j, k = faces[f]
+                            s = (u * aw * uv[i, 0] + v * bw * uv[j, 0] + w * cw * uv[k, 0]) / near
+                            t = (u * aw * uv[i, 1] + v * bw * uv[j, 1] + w * cw * uv[k, 1]) / near
+                            start, wide, high = there[texture]
+                            px = _wrapped(int(np.floor(s * wide)), wide, wraps[texture, 0])
+                            py = _wrapped(int(np.floor((1.0 - t) * high)), high, wraps[texture, 1])
+                            if solid[start + py * wide + px] == 0:
+                                continue
                         depth[row, column] = near
                         owner[row, column] = f
 
@@ -142,6 +177,7 @@ def shade_faces(
     texture_of_face: NDArray[np.int32],
     levels: NDArray[np.int64],
     texels: NDArray[np.uint8],
+    wraps: NDArray[np.int64],
     turn: FloatArray,
 ) -> FloatArray:
     """Colours (h, w, 3), 0..1 linear, of the pixels that :func:`fill` gave an owner."""
@@ -184,18 +220,17 @@ def shade_faces(
                 ratio = spread * levels[texture, 0, 1] * levels[texture, 0, 2] / max(abs(area), 1e-6)
                 level = min(9, max(0, int(0.5 * np.log2(max(ratio, 1e-6)) + 0.5)))
                 start, wide, high = levels[texture, level]
-                # Bilinear, repeating; v goes upwards.
-                px = (s - np.floor(s)) * wide - 0.5
-                py = (1.0 - (t - np.floor(t))) * high - 0.5
+                # Bilinear; v goes upwards.
+                across, along = wraps[texture]
+                px = ((s - np.floor(s)) if across == 0 else min(max(s, -1000.0), 1000.0)) * wide - 0.5
+                py = (1.0 - ((t - np.floor(t)) if along == 0 else min(max(t, -1000.0), 1000.0))) * high - 0.5
                 x0, y0 = int(np.floor(px)), int(np.floor(py))
                 fx, fy = px - x0, py - y0
+                left, right = _wrapped(x0, wide, across), _wrapped(x0 + 1, wide, across)
+                upper, lower = _wrapped(y0, high, along) * wide + start, _wrapped(y0 + 1, high, along) * wide + start
                 for axis in range(3):
-                    top = (1 - fx) * texels[start + (y0 % high) * wide + x0 % wide, axis] + fx * texels[
-                        start + (y0 % high) * wide + (x0 + 1) % wide, axis
-                    ]
-                    low = (1 - fx) * texels[start + ((y0 + 1) % high) * wide + x0 % wide, axis] + fx * texels[
-                        start + ((y0 + 1) % high) * wide + (x0 + 1) % wide, axis
-                    ]
+                    top = (1 - fx) * texels[upper + left, axis] + fx * texels[upper + right, axis]
+                    low = (1 - fx) * texels[lower + left, axis] + fx * texels[lower + right, axis]
                     colour[axis] *= ((1 - fy) * top + fy * low) / 255.0
             length = np.sqrt((normal**2).sum())
             if length > 0.0:

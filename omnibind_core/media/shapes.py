@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
-from omnibind_core.types import FloatArray, PointCloud, Surface
+from omnibind_core.media.notices import note
+from omnibind_core.types import FloatArray, PointCloud, Surface, Wrap
 
 __all__ = ["Doubles", "Part", "Points", "Up", "check_counts", "cloud_of_parts", "cloud_of_points"]
 
@@ -26,6 +27,12 @@ _TO_Y_UP: dict[str, Doubles] = {
     "x": np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
 }
 _SEED = 0
+_REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
+_SLIVER = 1e-12  # area of a triangle whose reach is 1 below which it is a line
+_ROUNDS = 20  # draws, before a shape that is nearly all transparent has as many points as it gets
+_FAR = 1000.0  # texture coordinates beyond which a clamped or mirrored texture is the same as there
+_MANY = 100  # points from which on a few far ones are strays
+_STRAY = 20.0  # times as far from the middle as 99.9 % of all points
 _SMALLEST_AREA = 1e-9  # of a shape scaled to a box of 1: below it, triangles are slivers of rounding
 
 
@@ -43,8 +50,10 @@ class Part:
         0..1; None where the file gives no colour.
     uv : ndarray, shape (v, 2), float32, optional
         v upwards.
-    texture : ndarray, shape (h, w, 3), uint8, optional
-        Row 0 on top; parts that share one share the array.
+    texture : ndarray, shape (h, w, 3) or (h, w, 4), uint8, optional
+        Row 0 on top; parts that share one share the array. A fourth channel is 0 where there is no surface.
+    wrap : tuple of (Wrap, Wrap)
+        What lies beyond the texture's edges.
     """
 
     vertices: Doubles
@@ -52,6 +61,7 @@ class Part:
     rgb: FloatArray | None = None
     uv: FloatArray | None = None
     texture: NDArray[np.uint8] | None = None
+    wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +85,9 @@ def check_counts(name: str, faces: int = 0, vertices: int = 0, points: int = 0) 
 
 def cloud_of_points(points: Points, name: str, up: Up) -> PointCloud:
     """Thin a file of points to `limits.POINTS`, turn it upright and scale it to the unit sphere."""
+    check_counts(name, points=len(points.xyz))
+    points = _without_strays(_finite(points, name))
     count = len(points.xyz)
-    check_counts(name, points=count)
     if count < limits.MIN_POINTS:
         raise MediaError(f"{name} with {count} points", f"at least {limits.MIN_POINTS} points", "use a denser shape")
     xyz = _box(points.xyz, name)
@@ -96,6 +107,10 @@ def cloud_of_points(points: Points, name: str, up: Up) -> PointCloud:
 def cloud_of_parts(parts: Sequence[Part], name: str, up: Up) -> PointCloud:
     """Sample `limits.POINTS` points from a mesh, uniformly by area and always the same ones."""
     parts = [_compact(part, name) for part in parts if len(part.faces)]
+    had_faces = bool(parts)
+    parts = [part for part in parts if len(part.faces)]
+    if had_faces and not parts:
+        raise MediaError(f"{name}, whose faces have no area", "a surface of triangles with an area", "export it again")
     if not parts:
         raise MediaError(f"{name}, which has no faces", "a mesh with at least one triangle", "export it as a mesh")
     check_counts(name, sum(len(part.faces) for part in parts), sum(len(part.vertices) for part in parts))
@@ -106,7 +121,7 @@ def cloud_of_parts(parts: Sequence[Part], name: str, up: Up) -> PointCloud:
     areas = np.concatenate([_areas(v[part.faces]) for v, part in zip(scaled, merged, strict=True)])
     if not areas.sum() > _SMALLEST_AREA:
         raise MediaError(f"{name}, whose faces have no area", "a surface of triangles with an area", "export it again")
-    xyz, rgb = _sample(scaled, merged, areas)
+    xyz, rgb = _sample(scaled, merged, areas, name)
     centre, scale = _unit_sphere(xyz, name)
     surfaces = tuple(
         Surface(
@@ -115,6 +130,7 @@ def cloud_of_parts(parts: Sequence[Part], name: str, up: Up) -> PointCloud:
             rgb=_vertex_colours(part),
             uv=part.uv,
             texture=part.texture,
+            wrap=part.wrap,
         )
         for vertices, part in zip(scaled, merged, strict=True)
     )
@@ -123,7 +139,7 @@ def cloud_of_parts(parts: Sequence[Part], name: str, up: Up) -> PointCloud:
 
 
 def _compact(part: Part, name: str) -> Part:
-    """Check a part's indices, and drop the vertices that no face uses: strays must not set the scale."""
+    """Check a part's indices; drop faces without area and vertices that no face uses: these must not set the scale."""
     count = len(part.vertices)
     if part.faces.min() < 0 or part.faces.max() >= count:
         raise MediaError(
@@ -131,26 +147,73 @@ def _compact(part: Part, name: str) -> Part:
             f"indices within its {count:,} vertices",
             "export it again",
         )
+    faces = part.faces[_with_area(part.vertices, part.faces)]
     used = np.zeros(count, bool)
-    used[part.faces] = True
-    if used.all():
+    used[faces] = True
+    if used.all() and len(faces) == len(part.faces):
         return part
-    return Part(
+    return replace(
+        part,
         vertices=part.vertices[used],
-        faces=(np.cumsum(used) - 1)[part.faces],
+        faces=(np.cumsum(used) - 1)[faces],
         rgb=None if part.rgb is None else part.rgb[used],
         uv=None if part.uv is None else part.uv[used],
-        texture=part.texture,
     )
+
+
+def _with_area(vertices: Doubles, faces: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which triangles are more than a line or a point, and all of numbers: (f,) bool. Their size does not matter."""
+    kept = np.zeros(len(faces), bool)
+    finite = np.isfinite(vertices).all(axis=1)
+    lost = int((~finite[faces].all(axis=1)).sum())
+    if lost and lost < len(faces):
+        note(f"{lost:,} of {len(faces):,} faces have corners that are not numbers and were left out")
+    elif lost:
+        return ~kept  # nothing is left: the check of coordinates tells
+    for part in np.array_split(np.arange(len(faces)), max(1, len(faces) // 500_000)):
+        corners = vertices[faces[part]]
+        with np.errstate(all="ignore"):
+            reach = np.abs(corners - corners[:, :1]).max(axis=(1, 2))
+            unit = (corners - corners[:, :1]) / reach[:, None, None]  # so that no square over- or underflows
+            area = np.linalg.norm(np.cross(unit[:, 1], unit[:, 2]), axis=1)
+            kept[part] = (reach > 0) & (area > _SLIVER) & finite[faces[part]].all(axis=1)
+    return kept
+
+
+def _finite(points: Points, name: str) -> Points:
+    """Drop points that are not numbers, as depth cameras write for what they did not see."""
+    good = np.isfinite(points.xyz).all(axis=1)
+    if good.all() or not good.any():
+        return points
+    note(f"{int((~good).sum()):,} of {len(good):,} points were not numbers and were left out")
+    return Points(points.xyz[good], None if points.rgb is None else points.rgb[good])
+
+
+def _without_strays(points: Points) -> Points:
+    """Drop a few points that lie so far from all others that these would shrink to a dot."""
+    xyz = points.xyz
+    if len(xyz) < _MANY or not np.isfinite(xyz).all():
+        return points
+    with np.errstate(over="ignore"):
+        middle = np.median(xyz, axis=0)
+        distance = np.abs(xyz - middle).max(axis=1)
+    most = max(1, len(xyz) // 1000)
+    usual = float(np.partition(distance, len(xyz) - most - 1)[len(xyz) - most - 1])
+    far = distance > _STRAY * usual
+    if not far.any() or usual == 0 or int(far.sum()) > most:
+        return points
+    note(f"{int(far.sum()):,} of {len(xyz):,} points lie far from all others and were left out")
+    return Points(xyz[~far], None if points.rgb is None else points.rgb[~far])
 
 
 def _merge(parts: Sequence[Part]) -> list[Part]:
     """Join parts that share a texture, and all that have none: a scene of thousands of parts draws as a few."""
-    groups: dict[int, list[Part]] = {}
+    groups: dict[tuple[int, tuple[Wrap, Wrap]], list[Part]] = {}
     for part in parts:
-        groups.setdefault(0 if part.texture is None or part.uv is None else id(part.texture), []).append(part)
+        plain = part.texture is None or part.uv is None
+        groups.setdefault((0, _REPEAT) if plain else (id(part.texture), part.wrap), []).append(part)
     merged = []
-    for key, group in groups.items():
+    for (key, wrap), group in groups.items():
         starts = np.cumsum([0, *(len(part.vertices) for part in group)])
         coloured = any(part.rgb is not None for part in group)
         merged.append(
@@ -160,6 +223,7 @@ def _merge(parts: Sequence[Part]) -> list[Part]:
                 rgb=np.concatenate([_vertex_colours(part) for part in group]) if coloured else None,
                 uv=np.concatenate([part.uv for part in group if part.uv is not None]) if key else None,
                 texture=group[0].texture if key else None,
+                wrap=wrap,
             )
         )
     return merged
@@ -209,9 +273,28 @@ def _areas(triangles: Doubles) -> Doubles:
     return areas
 
 
-def _sample(scaled: Sequence[Doubles], parts: Sequence[Part], areas: Doubles) -> tuple[Doubles, FloatArray]:
-    """Points on the triangles, and their colours."""
+def _sample(scaled: Sequence[Doubles], parts: Sequence[Part], areas: Doubles, name: str) -> tuple[Doubles, FloatArray]:
+    """Points on the triangles, and their colours; none where a texture says that there is no surface."""
     random = np.random.default_rng(_SEED)
+    xyz, rgb, there = _drawn(scaled, parts, areas, random)
+    if there.all():
+        return xyz, rgb
+    kept = [(xyz[there], rgb[there])]
+    for _ in range(_ROUNDS):
+        if sum(len(found) for found, _ in kept) >= limits.POINTS:
+            break
+        xyz, rgb, there = _drawn(scaled, parts, areas, random)
+        kept.append((xyz[there], rgb[there]))
+    xyz, rgb = (np.concatenate(found)[: limits.POINTS] for found in zip(*kept, strict=True))
+    if len(xyz) < limits.MIN_POINTS:
+        raise MediaError(f"{name}, whose surfaces are transparent", "a surface that can be seen", "export it again")
+    return xyz, rgb
+
+
+def _drawn(
+    scaled: Sequence[Doubles], parts: Sequence[Part], areas: Doubles, random: np.random.Generator
+) -> tuple[Doubles, FloatArray, NDArray[np.bool_]]:
+    """Draw `limits.POINTS` points by area: places, colours, and whether there is a surface."""
     cumulative = np.cumsum(areas)
     chosen = np.searchsorted(cumulative, random.random(limits.POINTS) * cumulative[-1], side="right")
     chosen = np.sort(np.minimum(chosen, len(areas) - 1))
@@ -220,6 +303,7 @@ def _sample(scaled: Sequence[Doubles], parts: Sequence[Part], areas: Doubles) ->
     corners[outside] = 1 - corners[outside]
     weights = np.column_stack([1 - corners.sum(axis=1), corners])  # barycentric
     xyz, rgb = np.empty((limits.POINTS, 3)), np.empty((limits.POINTS, 3), np.float32)
+    there = np.ones(limits.POINTS, bool)
     starts = np.cumsum([0, *(len(part.faces) for part in parts)])
     for vertices, part, first, last in zip(scaled, parts, starts[:-1], starts[1:], strict=True):
         mine = slice(*np.searchsorted(chosen, [first, last]))
@@ -232,20 +316,53 @@ def _sample(scaled: Sequence[Doubles], parts: Sequence[Part], areas: Doubles) ->
         xyz[mine] = at_points(vertices)
         rgb[mine] = at_points(_vertex_colours(part))
         if part.texture is not None and part.uv is not None:
-            rgb[mine] *= _look_up(part.texture, at_points(part.uv))
-    return xyz, np.clip(rgb, 0.0, 1.0)
+            uv = at_points(part.uv)
+            rgb[mine] *= _look_up(part.texture, uv, part.wrap)
+            if part.texture.shape[2] == 4:
+                there[mine] = _surface_at(part.texture, uv, part.wrap)
+    return xyz, np.clip(rgb, 0.0, 1.0), there
 
 
-def _look_up(texture: NDArray[np.uint8], uv: Doubles) -> FloatArray:
-    """Bilinear colour of a repeating texture: (h, w, 3) uint8 at (n, 2), v upwards -> (n, 3) in 0..1."""
+def _look_up(texture: NDArray[np.uint8], uv: Doubles, wrap: tuple[Wrap, Wrap] = _REPEAT) -> FloatArray:
+    """Bilinear colour of a texture: (h, w, 3 or 4) uint8 at (n, 2), v upwards -> (n, 3) in 0..1."""
     height, width = texture.shape[:2]
-    uv = np.nan_to_num(uv, posinf=0.0, neginf=0.0)
-    u, v = uv[:, 0] % 1.0, (1.0 - uv[:, 1]) % 1.0
-    x, y = u * width - 0.5, v * height - 0.5
+    x, y = (_place_on(uv, axis, size, wrap) - 0.5 for axis, size in enumerate((width, height)))
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     fx, fy = (x - left)[:, None], (y - top)[:, None]
-    columns, rows = (left % width, (left + 1) % width), (top % height, (top + 1) % height)
-    upper = texture[rows[0], columns[0]] * (1 - fx) + texture[rows[0], columns[1]] * fx
-    lower = texture[rows[1], columns[0]] * (1 - fx) + texture[rows[1], columns[1]] * fx
+    columns = [_wrapped(left + step, width, wrap[0]) for step in (0, 1)]
+    rows = [_wrapped(top + step, height, wrap[1]) for step in (0, 1)]
+    colour = texture[:, :, :3]
+    upper = colour[rows[0], columns[0]] * (1 - fx) + colour[rows[0], columns[1]] * fx
+    lower = colour[rows[1], columns[0]] * (1 - fx) + colour[rows[1], columns[1]] * fx
     rgb: FloatArray = ((upper * (1 - fy) + lower * fy) / 255).astype(np.float32)
     return rgb
+
+
+def _surface_at(texture: NDArray[np.uint8], uv: Doubles, wrap: tuple[Wrap, Wrap]) -> NDArray[np.bool_]:
+    """Whether the nearest texel is a part of the surface: (n,) bool."""
+    height, width = texture.shape[:2]
+    x, y = (
+        _wrapped(np.floor(_place_on(uv, axis, size, wrap)).astype(np.int64), size, wrap[axis])
+        for axis, size in enumerate((width, height))
+    )
+    there: NDArray[np.bool_] = texture[y, x, 3] > 0
+    return there
+
+
+def _place_on(uv: Doubles, axis: int, size: int, wrap: tuple[Wrap, Wrap]) -> Doubles:
+    """Coordinates in texels along one axis, row 0 on top."""
+    along = np.nan_to_num(uv[:, axis].astype(np.float64), posinf=0.0, neginf=0.0)
+    if wrap[axis] != "repeat":
+        along = np.clip(along, -_FAR, _FAR)
+        return (along if axis == 0 else 1.0 - along) * size
+    return (along % 1.0 if axis == 0 else (1.0 - along) % 1.0) * size
+
+
+def _wrapped(places: NDArray[np.int64], size: int, wrap: Wrap) -> NDArray[np.int64]:
+    """Bring numbers of texels into 0..size - 1."""
+    if wrap == "clamp":
+        return np.clip(places, 0, size - 1)
+    if wrap == "mirror":
+        there = places % (2 * size)
+        return np.minimum(there, 2 * size - 1 - there)
+    return places % size

@@ -50,7 +50,7 @@ _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("ASF", (), 0, b"\x30\x26\xb2\x75"),
     ("FBX", (), 0, b"Kaydara FBX"),
     ("Blender", (), 0, b"BLENDER"),
-    ("ZIP archive", (), 0, b"PK\x03\x04"),
+    ("ZIP archive", ("zip",), 0, b"PK\x03\x04"),
     ("ZIP archive", (), 0, b"PK\x05\x06"),
     ("gzip archive", (), 0, b"\x1f\x8b"),
     ("bzip2 archive", (), 0, b"BZh"),

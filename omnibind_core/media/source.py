@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -41,11 +41,18 @@ class Blob:
         What messages call it; safe to show.
     extension : str
         The format's key in its table: lower case, no dot.
+    companions : callable, optional
+        Name as the file writes it -> content of a file beside it, or None; None where there is nothing beside it.
     """
 
     data: bytes
     name: str
     extension: str
+    companions: Callable[[str], bytes | None] | None = field(default=None, repr=False, compare=False)
+
+    def beside(self, name: str) -> bytes | None:
+        """Content of a file that this one names; None where it is not there or may not be read."""
+        return None if self.companions is None else self.companions(name)
 
 
 def open_blob(source: FileSource, modality: Modality, allowed: Iterable[str], extension: str | None = None) -> Blob:

@@ -74,7 +74,7 @@ def pack(media: Media) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         for surface in media.surfaces:
             arrays += [surface.vertices, surface.faces, surface.rgb]
             textured = surface.uv is not None and surface.texture is not None
-            header["textured"].append(textured)
+            header["textured"].append([textured, *surface.wrap])
             if surface.uv is not None and surface.texture is not None:
                 arrays += [surface.uv, surface.texture]
     else:
@@ -95,10 +95,10 @@ def unpack(header: dict[str, Any], body: bytearray) -> Media:
         return Audio(next(arrays), int(header["rate"]), notices)
     xyz, rgb = next(arrays), next(arrays)
     surfaces = []
-    for textured in header["textured"]:
+    for textured, across, along in header["textured"]:
         vertices, faces, colours = next(arrays), next(arrays), next(arrays)
         uv, texture = (next(arrays), next(arrays)) if textured else (None, None)
-        surfaces.append(Surface(vertices, faces, colours, uv, texture))
+        surfaces.append(Surface(vertices, faces, colours, uv, texture, (across, along)))
     return PointCloud(xyz, rgb, tuple(surfaces), bool(header["has_colour"]), notices)
 
 

@@ -14,6 +14,7 @@ from omnibind_core.store.weights import HubFile
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = [
+    "ROUTINGS",
     "Asset",
     "HeadSpec",
     "MadeHere",
@@ -23,23 +24,27 @@ __all__ = [
     "SpaceSpec",
     "load_preset",
     "preset_names",
+    "ranked",
 ]
 
 HeadKind: TypeAlias = Literal["mlp", "linear", "anchors", "identity"]
 RouterKind: TypeAlias = Literal["mlp", "flat"]
+ROUTINGS = ("default", "trained")
+"""How the members of a preset are weighed: as measured best, or by its trained routers where they are only a choice."""
+
 _FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A weights file that is committed with the project, or lies beside its preset.
+    """A weights file that is committed with the project, lies beside its preset, or was made on this machine.
 
     Attributes
     ----------
     path : str
         Relative to `folder`.
     folder : Path, optional
-        Of the preset's JSON; None is :func:`assets_directory`.
+        Of the preset's JSON, or of what was made; None is :func:`assets_directory`.
     """
 
     path: str
@@ -203,6 +208,11 @@ class Preset:
         Weight files of projectors and routers.
     text : str
         The JSON as written, for the fingerprint.
+    rank : int or None
+        Place among the presets that the automatic choice tries: the highest first, and the lowest where nothing else
+        can be run. None is never chosen.
+    published : bool
+        Whether it is the authors' own: its towers are so large that they want a card and a memory plan.
     """
 
     name: str
@@ -217,6 +227,20 @@ class Preset:
     files: Mapping[str, HubFile | Asset | MadeHere]
     text: str = field(repr=False, default="")
     alternatives: Mapping[Modality, RouterSpec] = field(default_factory=dict)
+    rank: int | None = None
+    published: bool = False
+
+    def with_routing(self, routing: str) -> Preset:
+        """Weigh as `routing` says.
+
+        Raises
+        ------
+        PresetError
+            It is none of :data:`ROUTINGS`, or the preset has no trained routers beside its own.
+        """
+        if routing not in ROUTINGS:
+            raise PresetError(f"routing '{routing}'", f"one of {', '.join(ROUTINGS)}", "choose one of these")
+        return self.with_trained_routers() if routing == "trained" else self
 
     def with_trained_routers(self) -> Preset:
         """Put trained routers where the preset has some beside its own.
@@ -257,6 +281,17 @@ class Preset:
 def preset_names() -> list[str]:
     """Names of all presets: the stems of the JSON files in this folder."""
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def ranked() -> list[Preset]:
+    """Read the presets that the automatic choice tries, the best first; the last is what runs everywhere."""
+    return [preset for _, preset in sorted(_ranks(), key=lambda row: -row[0])]
+
+
+def _ranks() -> Iterator[tuple[int, Preset]]:
+    for preset in map(load_preset, preset_names()):
+        if preset.rank is not None:
+            yield preset.rank, preset
 
 
 def load_preset(name: str | Path) -> Preset:
@@ -306,6 +341,8 @@ def _parse(raw: dict[str, Any], text: str, folder: Path) -> Preset:
         files={name: _file(body, folder) for name, body in raw["files"].items()},
         text=text,
         alternatives={m: _router(body["trained"]) for m, body in modalities.items() if "trained" in body},
+        rank=None if raw.get("rank") is None else int(raw["rank"]),
+        published=bool(raw.get("published", False)),
     )
     for problem in _contradictions(preset):
         raise PresetError(f"preset '{preset.name}': {problem}", "a preset that agrees with itself", "correct its JSON")

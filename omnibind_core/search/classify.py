@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import QueryError
+from omnibind_core.search.answers import LabelScore
 from omnibind_core.types import FloatArray
 
-__all__ = ["LabelScore", "classify"]
+__all__ = ["classify"]
 
 MAX_LABELS = 200
 # Calibrated on the development halves of the picture and shape pools: among ten labels the mean probability of the
 # first is then 0.64 where 64 % are right, and 0.69 where 72 % are; 0.05 says 0.72 and 0.77.
 TEMPERATURE = 0.07
-
-
-@dataclass(frozen=True)
-class LabelScore:
-    """One label's share.
-
-    Attributes
-    ----------
-    label : str
-        As given.
-    probability : float
-        0..1; softmax of the cosines over the labels given, divided by :data:`TEMPERATURE`.
-    cosine : float
-        -1..1.
-    """
-
-    label: str
-    probability: float
-    cosine: float
 
 
 def classify(model: OmniBind, vector: FloatArray, labels: Sequence[str]) -> list[LabelScore]:
@@ -53,7 +34,7 @@ def classify(model: OmniBind, vector: FloatArray, labels: Sequence[str]) -> list
     Returns
     -------
     list of LabelScore
-        Best first; probabilities sum to 1.
+        Best first; a probability is the softmax of the cosines over the labels given, divided by `TEMPERATURE`.
 
     Raises
     ------

@@ -15,18 +15,21 @@ from typing import Final, Literal, Protocol, TypeAlias, get_args
 import numpy as np
 
 from omnibind_core.errors import QueryError
-from omnibind_core.types import FloatArray, Modality
+from omnibind_core.types import MODALITIES, FloatArray, Modality
 
 __all__ = [
     "DEFAULT_CENTRED",
     "DEFAULT_MATCH",
     "DEFAULT_OPERATOR",
     "MATCHES",
+    "MAX_HITS",
     "OPERATORS",
     "Match",
     "Operator",
+    "Options",
     "Term",
     "centre",
+    "check_request",
     "check_terms",
     "unit_rows",
 ]
@@ -40,7 +43,30 @@ DEFAULT_OPERATOR: Final = "sum"
 DEFAULT_CENTRED: Final[bool] = False
 DEFAULT_MATCH: Final[Match] = "media+caption"
 
+MAX_HITS = 200  # answers for each modality
 _TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was chosen about a search.
+
+    Attributes
+    ----------
+    operator : str
+        Key of :data:`OPERATORS`.
+    match : {"media", "media+caption"}
+        What the query is compared with: the item itself, or the mean of the item and its caption.
+    k : int
+        Answers for each modality.
+    centred : bool
+        Whether each modality's mean is subtracted first.
+    """
+
+    operator: str = DEFAULT_OPERATOR
+    match: Match = DEFAULT_MATCH
+    k: int = 6
+    centred: bool = DEFAULT_CENTRED
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,3 +273,32 @@ OPERATORS: Mapping[str, Operator] = {
     "product": Product(),
     "projection": Projection(),
 }
+
+
+def check_request(k: int, modalities: Sequence[str], operator: str, match: str) -> None:
+    """Hold what was chosen about a search to the rules; nothing needs to be loaded for it.
+
+    Parameters
+    ----------
+    k : int
+        Answers for each modality.
+    modalities : sequence of str
+        Where to look.
+    operator : str
+        A name in :data:`OPERATORS`.
+    match : str
+        One of :data:`MATCHES`.
+
+    Raises
+    ------
+    QueryError
+        One of them is not allowed.
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
+        raise QueryError(f"k = {k!r}", f"a whole number from 1 to {MAX_HITS}", "correct k")
+    if not modalities or set(modalities) - set(MODALITIES):
+        raise QueryError(f"modalities {list(modalities)}", f"some of {', '.join(MODALITIES)}", "correct the list")
+    if operator not in OPERATORS:
+        raise QueryError(f"operator '{operator}'", f"one of {', '.join(OPERATORS)}", "choose one of these")
+    if match not in MATCHES:
+        raise QueryError(f"match '{match}'", f"one of {', '.join(MATCHES)}", "choose one of these")

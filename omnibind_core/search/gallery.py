@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import GalleryError, QueryError
@@ -25,34 +26,45 @@ from omnibind_core.search.compose import (
     Operator,
     Term,
     centre,
+    check_request,
     check_terms,
     unit_rows,
 )
 from omnibind_core.search.index import FlatIndex
 from omnibind_core.store.catalogue import Item, read_catalogue
-from omnibind_core.store.paths import assets_directory
+from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
 from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 
 if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
     from omnibind_core.binder import OmniBind
 
-__all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Match", "build"]
+__all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Match", "build", "kept_path", "vectors_path"]
 
 log = logging.getLogger(__name__)
 
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
-MAX_HITS = 200
 _CANDIDATES = 200  # that many for each query vector are scored by operators that are not one vector
 _SAMPLE = 2000  # items that the z-score's mean and deviation are taken from
 
 
 def vectors_path(folder: Path, preset: str) -> Path:
-    """Where a preset's vectors of a gallery lie."""
+    """Where a gallery's own vectors of a preset lie: those that are committed, or built on purpose."""
     return folder / f"vectors-{preset}.safetensors"
 
 
-def build(model: OmniBind, folder: Path | None = None, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Embed every item's media and caption and write the vectors beside the catalogue.
+def kept_path(model: OmniBind, folder: Path) -> Path:
+    """Where vectors that were made on the way are kept: in the cache, by preset, its fingerprint and the catalogue."""
+    name = f"{model.preset.name}-{fingerprint(model.preset)}-{_digest(read_catalogue(folder), folder)}.safetensors"
+    return cache_directory() / "gallery" / name
+
+
+def build(
+    model: OmniBind,
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    path: Path | None = None,
+) -> Path:
+    """Embed every item's media and caption and write the vectors.
 
     Parameters
     ----------
@@ -62,16 +74,38 @@ def build(model: OmniBind, folder: Path | None = None, progress: Callable[[int, 
         The gallery; None takes the committed one.
     progress : callable, optional
         Called with (items done, items).
+    path : Path, optional
+        The file to write; None takes the one beside the catalogue.
 
     Returns
     -------
     Path
         The file written: tensors "media" and "caption", (n, D) float16 unit rows in catalogue order.
+
+    Raises
+    ------
+    GalleryError
+        No catalogue, or the file cannot be written.
     """
     folder = folder or assets_directory() / "gallery"
     items = read_catalogue(folder)
+    path = path or vectors_path(folder, model.preset.name)
+    vectors = _embed(model, items, folder, progress)
+    try:
+        _write(path, model, items, vectors)
+    except OSError as error:
+        raise GalleryError(
+            f"{path}, which cannot be written ({error})", "a folder that can be written to", "pass another --folder"
+        ) from error
+    return path
+
+
+def _embed(
+    model: OmniBind, items: Sequence[Item], folder: Path, progress: Callable[[int, int], None] | None
+) -> dict[str, NDArray[np.float16]]:
+    """Give each item's media and caption as unit rows, {"media", "caption"}: (n, D)."""
     shape = (len(items), model.width)
-    vectors = {"media": np.zeros(shape, np.float32), "caption": np.zeros(shape, np.float32)}
+    vectors = {"media": np.zeros(shape, np.float16), "caption": np.zeros(shape, np.float16)}
     for row, item in enumerate(items):
         vectors["caption"][row] = model.embed_texts([item.caption])[0]
         if item.file is None:
@@ -80,10 +114,50 @@ def build(model: OmniBind, folder: Path | None = None, progress: Callable[[int, 
             vectors["media"][row] = model.embed(item.modality, [folder / item.file]).vectors[0]
         if progress:
             progress(row + 1, len(items))
-    path = vectors_path(folder, model.preset.name)
+    return vectors
+
+
+def _write(path: Path, model: OmniBind, items: Sequence[Item], vectors: Mapping[str, NDArray[np.float16]]) -> None:
     metadata = {"fingerprint": fingerprint(model.preset), "ids": json.dumps([item.id for item in items])}
-    save_file({name: rows.astype(np.float16) for name, rows in vectors.items()}, path, metadata=metadata)
-    return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, save(dict(vectors), metadata=metadata))
+
+
+def _digest(items: Sequence[Item], folder: Path) -> str:
+    """Name everything of a catalogue that decides its vectors: which items, their files' content and captions."""
+    rows = [[item.id, item.modality, item.caption, _content(item, folder)] for item in items]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _content(item: Item, folder: Path) -> str | None:
+    """Name a file's content; None where there is none to read, which embedding explains better than this."""
+    if item.sha256 or not item.file:
+        return item.sha256
+    try:
+        return hashlib.sha256((folder / item.file).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _read(path: Path, model: OmniBind, items: Sequence[Item]) -> tuple[FloatArray, FloatArray]:
+    """Read the vectors of media and captions, (n, D) each; raises GalleryError where they are another's."""
+    remedy = f"run `make gallery`, or `python -m omnibind_core gallery --build --preset {model.preset.name}`"
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+            media, caption = (opened.get_tensor(name).astype(np.float32) for name in ("media", "caption"))
+    except (OSError, SafetensorError) as error:
+        raise GalleryError(f"no usable vectors at {path} ({error})", "vectors of this preset", remedy) from error
+    mine = fingerprint(model.preset)
+    if metadata.get("fingerprint") != mine:
+        raise GalleryError(
+            f"vectors made by preset fingerprint {metadata.get('fingerprint')}",
+            f"fingerprint {mine} of preset '{model.preset.name}'",
+            remedy,
+        )
+    if json.loads(metadata.get("ids", "[]")) != [item.id for item in items]:
+        raise GalleryError("vectors of another catalogue", "one vector for each item, in order", remedy)
+    return media, caption
 
 
 class Gallery:
@@ -104,11 +178,12 @@ class Gallery:
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
         self._paths: dict[str, str] = {}
+        self._indexes: dict[tuple[Modality, Match, bool], tuple[FlatIndex, FloatArray]] = {}
         self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": unit_rows(media + caption)}
 
     @classmethod
     def load(cls, model: OmniBind, folder: Path | None = None) -> Gallery:
-        """Read a gallery and check that `model`'s preset made its vectors.
+        """Read a gallery with vectors that `model`'s preset made: those beside the catalogue, else those in the cache.
 
         Raises
         ------
@@ -117,24 +192,33 @@ class Gallery:
         """
         folder = folder or assets_directory() / "gallery"
         items = read_catalogue(folder)
-        path = vectors_path(folder, model.preset.name)
-        remedy = f"run `make gallery`, or `python -m omnibind_core gallery --build --preset {model.preset.name}`"
         try:
-            with safe_open(path, framework="numpy") as opened:
-                metadata = opened.metadata() or {}
-                media, caption = (opened.get_tensor(name).astype(np.float32) for name in ("media", "caption"))
-        except (OSError, SafetensorError) as error:
-            raise GalleryError(f"no usable vectors at {path} ({error})", "vectors of this preset", remedy) from error
-        mine = fingerprint(model.preset)
-        if metadata.get("fingerprint") != mine:
-            raise GalleryError(
-                f"vectors made by preset fingerprint {metadata.get('fingerprint')}",
-                f"fingerprint {mine} of preset '{model.preset.name}'",
-                remedy,
-            )
-        if json.loads(metadata.get("ids", "[]")) != [item.id for item in items]:
-            raise GalleryError("vectors of another catalogue", "one vector for each item, in order", remedy)
+            media, caption = _read(vectors_path(folder, model.preset.name), model, items)
+        except GalleryError:
+            kept = kept_path(model, folder)
+            if not kept.is_file():
+                raise
+            media, caption = _read(kept, model, items)
         return cls(items, unit_rows(media), unit_rows(caption), folder)
+
+    @classmethod
+    def make(
+        cls, model: OmniBind, folder: Path | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> Gallery:
+        """Embed a gallery now and keep its vectors in the cache, where :meth:`load` finds them the next time.
+
+        Parameters are those of :func:`build`. Where the cache cannot be written, the gallery serves all the same.
+        """
+        folder = folder or assets_directory() / "gallery"
+        items = read_catalogue(folder)
+        kept = kept_path(model, folder)
+        vectors = _embed(model, items, folder, progress)
+        try:
+            _write(kept, model, items, vectors)
+        except OSError as error:
+            log.warning("the gallery's vectors are not kept: %s cannot be written (%s)", kept.parent, error)
+        media, caption = (unit_rows(vectors[name].astype(np.float32)) for name in ("media", "caption"))
+        return cls(items, media, caption, folder)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -157,6 +241,13 @@ class Gallery:
         if name and name not in self._paths:  # asking the disk is most of what a search of many answers takes
             self._paths[name] = str((self.folder / name).resolve())
         return self._paths[name] if name else None
+
+    def hit(self, item_id: str, score: float = 0.0, z: float = 0.0, terms: tuple[float, ...] = ()) -> Hit:
+        """Give an item as an answer, with its files and its credits; raises QueryError where there is none."""
+        item = self.item(item_id)
+        details = {name: getattr(item, name) for name in ("concept", "creator", "licence", "source")}
+        files = self.path(item), self.path(item, thumbnail=True)
+        return Hit(item.id, item.modality, item.caption, score, z, terms, *files, details)
 
     def term(self, item_id: str, weight: float = 1.0) -> Term:
         """Make a gallery item a term of a query, by its media."""
@@ -204,7 +295,7 @@ class Gallery:
         QueryError
             A term, operator, `k`, modality or `match` that is not allowed.
         """
-        _check(k, modalities, operator, match)
+        check_request(k, modalities, operator, match)
         vectors, weights = check_terms(terms)
         if centred:
             vectors = np.vstack([centre(t.vector[None], self._mean(match, t.modality)) for t in terms])
@@ -242,19 +333,8 @@ class Gallery:
             item = self.items[rows[local[i]]]
             if item.id in hidden:
                 continue
-            hits.append(
-                Hit(
-                    item.id,
-                    modality,
-                    item.caption,
-                    float(scores[i]),
-                    (float(scores[i]) - mean) / deviation,
-                    tuple(float(c) for c in vectors @ candidates[local[i]]),
-                    self.path(item),
-                    self.path(item, thumbnail=True),
-                    {"concept": item.concept, "creator": item.creator, "licence": item.licence, "source": item.source},
-                )
-            )
+            cosines = tuple(float(c) for c in vectors @ candidates[local[i]])
+            hits.append(self.hit(item.id, float(scores[i]), (float(scores[i]) - mean) / deviation, cosines))
             if len(hits) == k:
                 break
         return hits
@@ -273,20 +353,11 @@ class Gallery:
         mean: FloatArray = self._plain[match][self._rows[modality]].mean(axis=0)
         return mean
 
-    @cache  # noqa: B019  # a gallery lives as long as the process
     def _index(self, modality: Modality, match: Match, centred: bool) -> tuple[FlatIndex, FloatArray]:
-        vectors = self._plain[match][self._rows[modality]]
-        if centred:
-            vectors = centre(vectors, self._mean(match, modality))
-        return FlatIndex(vectors), vectors
-
-
-def _check(k: int, modalities: Sequence[Modality], operator: str, match: str) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
-        raise QueryError(f"k = {k!r}", f"a whole number from 1 to {MAX_HITS}", "correct k")
-    if not modalities or set(modalities) - set(MODALITIES):
-        raise QueryError(f"modalities {list(modalities)}", f"some of {', '.join(MODALITIES)}", "correct the list")
-    if operator not in OPERATORS:
-        raise QueryError(f"operator '{operator}'", f"one of {', '.join(OPERATORS)}", "choose one of these")
-    if match not in MATCHES:
-        raise QueryError(f"match '{match}'", f"one of {', '.join(MATCHES)}", "choose one of these")
+        key = modality, match, centred
+        if key not in self._indexes:
+            vectors = self._plain[match][self._rows[modality]]
+            if centred:
+                vectors = centre(vectors, self._mean(match, modality))
+            self._indexes[key] = FlatIndex(vectors), vectors
+        return self._indexes[key]

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from omnibind_core.errors import WeightsError
 from omnibind_core.media.audio import resample, windows
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists._meta import empty
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import WheelMember
 from omnibind_core.types import Audio, FloatArray, Modality
 
-__all__ = ["RATE", "SPECS", "AiSfx", "build", "compress", "log_mel", "mel_filters", "mel_power"]
+__all__ = ["RATE", "SPECS", "AiSfx", "build", "compress", "log_mel", "mel_filters", "mel_power", "runs"]
 
 RATE = 44_100  # Hz
 _FFT, _HOP, _BINS = 2048, 1024, 96
@@ -177,10 +178,8 @@ def summarise(last: Tensor) -> Tensor:
     return torch.stack([line[0, :, start : start + places].amax(1) for start in starts])
 
 
-class AiSfx:
+class AiSfx(Tower):
     """Sounds -> unit rows of width 512."""
-
-    spec: SpecialistSpec
 
     def __init__(
         self, spec: SpecialistSpec, files: Mapping[str, Path], device: torch.device, dtype: torch.dtype
@@ -214,8 +213,7 @@ class AiSfx:
         """Mean embedding of a spectrogram's blocks, not scaled: (frames, 96) -> (512,) float32, not negative."""
         return summarise(self.maps(mel)[-1]).mean(0)
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed sounds.
 
         Parameters
@@ -265,3 +263,10 @@ def build(
 ) -> AiSfx:
     """Load the network; the checkpoint's class heads are left behind, for their labels were not published."""
     return AiSfx(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    with torch.device("meta"):
+        net = Network()
+    return Runs(net, {"audio": lambda _: net(empty(1, 431, _BINS))})  # 10 s

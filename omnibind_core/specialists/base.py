@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from omnibind_core.errors import QueryError
 from omnibind_core.store.weights import WeightSource
 from omnibind_core.types import Modality
 
-__all__ = ["Specialist", "SpecialistSpec", "unit"]
+__all__ = ["Builder", "Runs", "Specialist", "SpecialistSpec", "Tower", "unit"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,15 @@ class SpecialistSpec:
         Number of parameters it adds (shared towers count where they are owned).
     shares : tuple of str
         Other specialists whose running instance it uses.
+    borrows : mapping of Modality to (Modality, int)
+        For each modality whose cost is that of the first specialist it shares: as which modality that one runs, and
+        how often for one input. What its own head adds beside that is next to nothing.
+    bytes_per_parameter : float
+        Of its published file, where its size is not known: 4 is float32 and nothing else.
+    published_pieces : int, optional
+        Places that OmniBind's published inference pads a sentence to; None where it is as long as the sentence.
+    published_pair : bool
+        Whether the published inference runs the tower of the other modality too, on a dummy.
     """
 
     name: str
@@ -50,6 +61,29 @@ class SpecialistSpec:
     source: str
     parameters: int
     shares: tuple[str, ...] = field(default=())
+    borrows: Mapping[Modality, tuple[Modality, int]] = field(default_factory=dict)
+    bytes_per_parameter: float = 4.0
+    published_pieces: int | None = None
+    published_pair: bool = False
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What one input runs, to be counted: a specialist's network without weights or memory, and how it is called.
+
+    A specialist's module gives it by a function ``runs(name)`` beside ``build``; one without is not counted.
+
+    Attributes
+    ----------
+    network : nn.Module
+        On the meta device, in its full size.
+    by_modality : mapping of Modality to callable
+        Each runs one input: a sentence of as many pieces as it is given, one picture, a sound of 10 s, a shape of
+        10,000 points (which have no pieces).
+    """
+
+    network: torch.nn.Module
+    by_modality: Mapping[Modality, Callable[[int], object]]
 
 
 class Specialist(Protocol):
@@ -73,6 +107,45 @@ class Specialist(Protocol):
             Unit rows on the specialist's device.
         """
         ...
+
+
+class Tower(ABC):
+    """What all specialists of this package share: one way in, where the request is held to the record."""
+
+    spec: SpecialistSpec
+
+    def embed(self, modality: Modality, items: Sequence[Any]) -> torch.Tensor:
+        """Embed decoded media.
+
+        Parameters
+        ----------
+        modality : Modality
+            One of ``spec.widths``.
+        items : sequence of Image, Audio, PointCloud or Text
+            All of the kind that `modality` names, at least one.
+
+        Returns
+        -------
+        Tensor, shape (n, spec.widths[modality]), float32
+            Unit rows on the specialist's device.
+
+        Raises
+        ------
+        QueryError
+            For another modality, or without items.
+        """
+        known = [f"'{name}'" for name in self.spec.widths]
+        if modality not in self.spec.widths:
+            allowed = " or ".join(filter(None, [", ".join(known[:-1]), known[-1]]))
+            raise QueryError(f"modality '{modality}' for {self.spec.title}", allowed, "use one that knows it")
+        if not len(items):
+            raise QueryError(f"no items for {self.spec.title}", "at least one", "pass some")
+        with torch.inference_mode():
+            return self._embed(modality, items)
+
+    @abstractmethod
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> torch.Tensor:
+        """Embed at least one item of a modality that the record names, as :meth:`embed` says."""
 
 
 class Builder(Protocol):

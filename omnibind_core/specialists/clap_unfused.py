@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from omnibind_core.specialists._clap_sounds import slaney_filters
+from omnibind_core.specialists._meta import empty, pieces
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._tokens import Pieces
 from omnibind_core.specialists._torchvision import import_torchvision
-from omnibind_core.specialists.base import Specialist, SpecialistSpec
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec
 from omnibind_core.specialists.clap import Clap, ClapSize
 from omnibind_core.store.weights import HubFile, read_tensors
 
-__all__ = ["SPECS", "ClapUnfused", "build", "network"]
+__all__ = ["SPECS", "ClapUnfused", "build", "network", "runs"]
 
 _REPO, _REVISION = "laion/clap-htsat-unfused", "8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a"
 _VOCABULARY, _LONGEST = 50_265, 77  # pieces: roberta-base's, and of a sentence
@@ -139,7 +140,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> ClapUnfused:
     """Load both towers from their local files (roles "model" and "tokenizer").
 
     Raises
@@ -148,3 +149,16 @@ def build(
         A file is damaged or does not fit the network exactly.
     """
     return ClapUnfused(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    net: Any = network()
+    mel = empty(1, 1, 1001, 64)  # 10 s
+
+    def text(count: int) -> object:
+        # As its forward does, which first looks at the pieces' numbers.
+        embedded = net.text_model.embeddings(pieces(count))
+        return net.text_projection(net.text_model.pooler(net.text_model.encoder(embedded)[0]))
+
+    return Runs(net, {"audio": lambda _: net.audio_projection(net.audio_model(mel).pooler_output), "text": text})

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError, WeightsError
+from omnibind_core.errors import WeightsError
+from omnibind_core.specialists._meta import empty
 from omnibind_core.specialists._torchvision import import_torchvision
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import WheelMember
 from omnibind_core.types import Modality
 
-__all__ = ["SPECS", "EfficientNetLite", "build", "fit"]
+__all__ = ["SPECS", "EfficientNetLite", "build", "fit", "runs"]
 
 _WIDTH = 1280
 _BATCH = 16
@@ -122,10 +123,8 @@ def network(name: str) -> tuple[Any, int]:
     return model, round(_SIDE[name] / _STRIDE) * _STRIDE
 
 
-class EfficientNetLite:
+class EfficientNetLite(Tower):
     """Pictures -> unit rows of width 1280 (features before the classifier)."""
-
-    spec: SpecialistSpec
 
     def __init__(
         self, spec: SpecialistSpec, files: Mapping[str, Path], device: torch.device, dtype: torch.dtype
@@ -198,7 +197,7 @@ class EfficientNetLite:
         """
         return self._maps(fit(rgb, self._side)[None])[0]
 
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed pictures.
 
         Parameters
@@ -212,14 +211,7 @@ class EfficientNetLite:
         -------
         Tensor, shape (n, 1280), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
-        if modality != "image":
-            raise OmniBindError(f"modality '{modality}' for {self.spec.title}", "'image'", "use one that knows it")
         return unit(self.features(items))
 
     def _maps(self, batch: NDArray[np.uint8]) -> Tensor:
@@ -236,7 +228,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> EfficientNetLite:
     """Load the network from its local file (role "model").
 
     Raises
@@ -245,3 +237,9 @@ def build(
         Where the weights do not fit the network exactly.
     """
     return EfficientNetLite(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    net, side = network(name)
+    return Runs(net, {"image": lambda _: net.forward_features(empty(1, 3, side, side))})

@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from omnibind_core.errors import OmniBindError
 from omnibind_core.specialists._eva_clip import Size, network
+from omnibind_core.specialists._meta import empty, pieces
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._torchvision import import_torchvision
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import HubFile, read_tensors
 from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["SPECS", "EvaClip", "build", "square"]
+__all__ = ["SPECS", "EvaClip", "build", "runs", "square"]
 
 _BATCH: Mapping[str, int] = {"image": 4, "text": 32}
 # The published OmniBind cuts sentences here (max_length=42 of its tokenizer), though the tower has 77 positions.
@@ -84,10 +84,8 @@ def square(rgb: NDArray[np.uint8], side: int) -> FloatArray:
     return prepared
 
 
-class EvaClip:
+class EvaClip(Tower):
     """Pictures and sentences -> unit rows of width 1536; an input runs the one tower that it needs."""
-
-    spec: SpecialistSpec
 
     def __init__(
         self,
@@ -108,8 +106,7 @@ class EvaClip:
         parts = (read_tensors(files[role]) for role in spec.weights)
         self._network: Any = fill(network(self._size), parts, spec.title, device, dtype)
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed pictures or sentences.
 
         Parameters
@@ -123,16 +120,7 @@ class EvaClip:
         -------
         Tensor, shape (n, 1536), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
-        if modality not in self.spec.widths:
-            raise OmniBindError(
-                f"modality '{modality}' for {self.spec.title}", "'image' or 'text'", "use one that knows it"
-            )
         run = self._pictures if modality == "image" else self._sentences
         size = _BATCH[modality]
         return torch.cat([unit(run(items[start : start + size])) for start in range(0, len(items), size)])
@@ -157,7 +145,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> EvaClip:
     """Load the towers from the local files of their parts (roles "part_1" to "part_8").
 
     Raises
@@ -166,3 +154,15 @@ def build(
         Where the weights do not fit the network exactly.
     """
     return EvaClip(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    net: Any = network()
+    return Runs(
+        net,
+        {
+            "image": lambda _: net.visual_projection(net.vision_model(empty(1, 3, 224, 224))),
+            "text": lambda n: net.text_projection(net.text_model(pieces(n))),
+        },
+    )

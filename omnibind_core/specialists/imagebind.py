@@ -14,18 +14,19 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.nn.functional import pad
 
-from omnibind_core.errors import OmniBindError, WeightsError
+from omnibind_core.errors import WeightsError
 from omnibind_core.media.audio import resample
 from omnibind_core.specialists._causal import cut
 from omnibind_core.specialists._fbank import FRAME, RATE, fbank
-from omnibind_core.specialists._imagebind import FRAMES, LONGEST, SIDE, ImageBindSize, Towers, names_to_read
+from omnibind_core.specialists._imagebind import BANKS, FRAMES, LONGEST, SIDE, ImageBindSize, Towers, names_to_read
+from omnibind_core.specialists._meta import empty, pieces
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists._training_file import load_exactly
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import HubFile
 from omnibind_core.types import Audio, Modality
 
-__all__ = ["SPECS", "ImageBind", "build", "clips", "pixels"]
+__all__ = ["SPECS", "ImageBind", "build", "clips", "pixels", "runs"]
 
 _MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's, of 0..1
 _SECONDS = 2  # of a clip
@@ -45,6 +46,8 @@ SPECS: tuple[SpecialistSpec, ...] = (
         paper="Girdhar et al., ImageBind, arXiv 2305.05665",
         source="Meta's imagebind_huge.pth as safetensors, in nielsr/imagebind-huge; not for commercial use",
         parameters=1_073_097_728,
+        bytes_per_parameter=4.5,  # float32, and other senses' towers
+        published_pieces=77,
     ),
 )
 
@@ -97,7 +100,7 @@ def clips(samples: Tensor) -> Tensor:
     return ((torch.stack(made) - _SOUND_MEAN) / _SOUND_DEVIATION)[:, None]
 
 
-class ImageBind:
+class ImageBind(Tower):
     """Pictures, sounds and sentences -> unit rows of width 1024.
 
     Parameters
@@ -118,8 +121,6 @@ class ImageBind:
     WeightsError
         The file is damaged or does not fit.
     """
-
-    spec: SpecialistSpec
 
     def __init__(
         self,
@@ -146,8 +147,7 @@ class ImageBind:
         load_exactly(towers, state, spec.title, assign=True)
         self._towers = towers.eval().requires_grad_(False)
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed pictures, sounds or sentences.
 
         Parameters
@@ -161,18 +161,9 @@ class ImageBind:
         -------
         Tensor, shape (n, 1024), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
         if modality == "audio":
             return torch.cat([self._sound(item) for item in items])
-        if modality not in _NAMES:
-            raise OmniBindError(
-                f"modality '{modality}' for {self.spec.title}", "'image', 'audio' or 'text'", "use one that knows it"
-            )
         rows = []
         for start in range(0, len(items), _BATCH):
             chosen = items[start : start + _BATCH]
@@ -205,7 +196,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> ImageBind:
     """Load the three towers from their local file (role "model"); other senses' towers are not read.
 
     Raises
@@ -214,3 +205,17 @@ def build(
         The file is damaged or does not fit the network exactly.
     """
     return ImageBind(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    with torch.device("meta"):
+        net = Towers(ImageBindSize())
+    return Runs(
+        net,
+        {
+            "image": lambda _: net("vision", empty(1, 3, SIDE, SIDE)),
+            "audio": lambda _: net("audio", empty(3, 1, BANKS, FRAMES)),  # three clips
+            "text": lambda n: net("text", pieces(n)),
+        },
+    )

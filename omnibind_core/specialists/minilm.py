@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError, WeightsError
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.errors import WeightsError
+from omnibind_core.specialists._meta import pieces
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import WheelMember
 from omnibind_core.types import Modality
 
-__all__ = ["SPECS", "MiniLM", "build"]
+__all__ = ["SPECS", "MiniLM", "build", "runs"]
 
 _WIDTH, _LAYERS, _HEADS, _INNER, _VOCABULARY, _POSITIONS = 384, 6, 12, 1536, 30522, 512
 _LONGEST = 256  # word pieces; what the model was trained with, longer sentences are cut
@@ -56,7 +57,8 @@ class _Bert(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = nn.Embedding(_VOCABULARY, _WIDTH, padding_idx=0)
+        # Not filled with chance, which takes longer than all the rest: the weights are read right after.
+        self.words = nn.Embedding.from_pretrained(torch.empty(_VOCABULARY, _WIDTH), padding_idx=0)  # type: ignore[no-untyped-call]
         self.positions = nn.Embedding(_POSITIONS, _WIDTH)
         self.kinds = nn.Embedding(2, _WIDTH)
         self.norm = nn.LayerNorm(_WIDTH, eps=1e-12)
@@ -116,10 +118,8 @@ def _translate(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return state | rest
 
 
-class MiniLM:
+class MiniLM(Tower):
     """Sentences -> unit rows of width 384 (mean of the word pieces' last states)."""
-
-    spec: SpecialistSpec
 
     def __init__(
         self, spec: SpecialistSpec, files: Mapping[str, Path], device: torch.device, dtype: torch.dtype
@@ -143,8 +143,7 @@ class MiniLM:
             ) from error
         self._model = model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed sentences.
 
         Parameters
@@ -158,14 +157,7 @@ class MiniLM:
         -------
         Tensor, shape (n, 384), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
-        if modality != "text":
-            raise OmniBindError(f"modality '{modality}' for MiniLM", "'text'", "use a specialist that knows it")
         pieces = [coded.ids for coded in self._tokenizer.encode_batch([item.text for item in items])]
         rows = torch.empty(len(pieces), _WIDTH, device=self._device)
         # Sentences of like length go together, so that little is spent on padding.
@@ -186,7 +178,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> MiniLM:
     """Load the encoder from its local files (roles "model" and "tokenizer").
 
     Raises
@@ -195,3 +187,9 @@ def build(
         Where the weights do not fit the network exactly.
     """
     return MiniLM(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    net = network()
+    return Runs(net, {"text": lambda n: net(pieces(n), pieces(n).bool())})

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from omnibind_core.specialists.base import Specialist, SpecialistSpec
-from omnibind_core.specialists.open_clip_towers import OpenClipTower
+from omnibind_core.specialists.open_clip_towers import OpenClipTower, runs
 from omnibind_core.store.weights import HubFile
 
-__all__ = ["SPECS", "MobileClip", "build"]
+__all__ = ["SPECS", "MobileClip", "build", "runs"]
 
 SPECS: tuple[SpecialistSpec, ...] = (
     SpecialistSpec(
@@ -72,7 +72,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> MobileClip:
     """Load the towers from their local file (role "model").
 
     Raises

@@ -12,15 +12,16 @@ import PIL.Image
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError, WeightsError
+from omnibind_core.errors import WeightsError
 from omnibind_core.specialists._causal import cut, encode_text
+from omnibind_core.specialists._meta import empty, pieces
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._torchvision import import_torchvision
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import HubFile, read_tensors
 from omnibind_core.types import Modality
 
-__all__ = ["SPECS", "OpenClipTower", "build", "configuration", "network", "siglip_tokenizer"]
+__all__ = ["SPECS", "OpenClipTower", "build", "configuration", "network", "runs", "siglip_tokenizer"]
 
 _BATCH: Mapping[str, int] = {"image": 8, "text": 32}
 # SigLIP's training pads sentences to 64 pieces with the end-of-sentence piece, and ends a cut one with it too
@@ -42,19 +43,22 @@ class _Recipe:
     siglip : bool
         SigLIP computes GELU by its tanh approximation, as big_vision trained it and as transformers' SiglipModel,
         which the published OmniBind runs, does; open_clip's configuration of 2023 leaves GELU exact.
+    both_ways : bool
+        Whether sentences are read both ways: then padding is seen too, and all places run.
     """
 
     model: str
     tag: str
     siglip: bool = False
+    both_ways: bool = False
 
 
 _RECIPES: Mapping[str, _Recipe] = {
     "eva02_e14_plus": _Recipe("EVA02-E-14-plus", "laion2b_s9b_b144k"),
     "dfn_h14": _Recipe("ViT-H-14-quickgelu", "dfn5b"),
-    "siglip_l_384": _Recipe("ViT-L-16-SigLIP-384", "webli", siglip=True),
-    "siglip_so400m_384": _Recipe("ViT-SO400M-14-SigLIP-384", "webli", siglip=True),
-    "mobileclip2_s0": _Recipe("MobileCLIP2-S0", "dfndr2b"),  # its record is in mobileclip.py
+    "siglip_l_384": _Recipe("ViT-L-16-SigLIP-384", "webli", siglip=True, both_ways=True),
+    "siglip_so400m_384": _Recipe("ViT-SO400M-14-SigLIP-384", "webli", siglip=True, both_ways=True),
+    "mobileclip2_s0": _Recipe("MobileCLIP2-S0", "dfndr2b", both_ways=True),  # its record is in mobileclip.py
 }
 
 _SIGLIP_PAPER = "Zhai, Mustafa, Kolesnikov and Beyer, Sigmoid Loss for Language Image Pre-Training, arXiv 2303.15343"
@@ -77,6 +81,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         paper="Sun, Fang, Wu, Wang and Cao, EVA-CLIP: Improved Training Techniques for CLIP at Scale, arXiv 2303.15389",
         source="BAAI's EVA02_CLIP_E_psz14_plus_s9B (LAION-2B), in open_clip's form on the Hub under timm/",
         parameters=5_044_889_089,
+        published_pieces=77,
     ),
     SpecialistSpec(
         name="dfn_h14",
@@ -91,6 +96,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         paper="Fang et al., Data Filtering Networks, arXiv 2309.17425",
         source="Apple's ViT-H-14 at 224 pixels (DFN-5B), on the Hub as apple/DFN5B-CLIP-ViT-H-14",
         parameters=986_109_441,
+        published_pieces=77,
     ),
     SpecialistSpec(
         name="siglip_l_384",
@@ -109,6 +115,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         paper=_SIGLIP_PAPER,
         source="Google's SigLIP L/16 at 384 pixels (WebLI), in open_clip's form on the Hub under timm/",
         parameters=652_478_466,
+        published_pair=True,
     ),
     SpecialistSpec(
         name="siglip_so400m_384",
@@ -127,6 +134,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         paper=_SIGLIP_PAPER,
         source="Google's SigLIP SO400M/14 at 384 pixels (WebLI), in open_clip's form on the Hub under timm/",
         parameters=877_960_498,
+        published_pair=True,
     ),
 )
 
@@ -213,10 +221,8 @@ def siglip_tokenizer(file: Path, vocabulary: int) -> Callable[[Sequence[str]], T
     return tokenize
 
 
-class OpenClipTower:
+class OpenClipTower(Tower):
     """Pictures and sentences -> unit rows in one space; an input runs the one tower that it needs."""
-
-    spec: SpecialistSpec
 
     def __init__(
         self,
@@ -245,8 +251,7 @@ class OpenClipTower:
         empty = network(config, siglip=recipe.siglip)
         self._network: Any = fill(empty, [read_tensors(files["model"])], spec.title, device, dtype)
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed pictures or sentences.
 
         Parameters
@@ -260,16 +265,7 @@ class OpenClipTower:
         -------
         Tensor, shape (n, spec.widths[modality]), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
-        if modality not in self.spec.widths:
-            raise OmniBindError(
-                f"modality '{modality}' for {self.spec.title}", "'image' or 'text'", "use one that knows it"
-            )
         run = self._pictures if modality == "image" else self._sentences
         size = _BATCH[modality]
         return torch.cat([unit(run(items[start : start + size])) for start in range(0, len(items), size)])
@@ -293,7 +289,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> OpenClipTower:
     """Load the towers from their local files (role "model"; SigLIP also "tokenizer").
 
     Raises
@@ -302,3 +298,17 @@ def build(
         Where the weights do not fit the network exactly.
     """
     return OpenClipTower(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    config = configuration(name)
+    net: Any = network(config)
+    side, longest = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
+
+    def text(count: int) -> Tensor:
+        whole = _RECIPES[name].both_ways
+        embedded: Tensor = net.encode_text(pieces(longest)) if whole else encode_text(net, pieces(count))
+        return embedded
+
+    return Runs(net, {"image": lambda _: net.encode_image(empty(1, 3, side, side)), "text": text})

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError
+from omnibind_core.specialists._meta import empty
 from omnibind_core.specialists._training_file import load_exactly
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import CommittedFile, read_tensors
 from omnibind_core.types import Modality, PointCloud
 
@@ -28,6 +28,7 @@ __all__ = [
     "farthest",
     "group",
     "groups_of",
+    "runs",
     "sphere",
 ]
 
@@ -184,18 +185,15 @@ SPECS: tuple[SpecialistSpec, ...] = (
 )
 
 
-class PointEncoder:
+class PointEncoder(Tower):
     """Coloured points -> unit rows of width 256; surfaces are not looked at."""
-
-    spec: SpecialistSpec
 
     def __init__(self, spec: SpecialistSpec, network: Network, device: torch.device, dtype: torch.dtype) -> None:
         self.spec = spec
         self._device, self._dtype = device, dtype
         self._network = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed clouds, each for itself, so that a row depends on nothing else.
 
         Parameters
@@ -209,14 +207,7 @@ class PointEncoder:
         -------
         Tensor, shape (n, 256), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
-        if modality != "point":
-            raise OmniBindError(f"modality '{modality}' for {self.spec.title}", "'point'", "use one that knows it")
         rows = [self._network(groups_of(cloud)[None].to(self._device, self._dtype)) for cloud in items]
         return unit(torch.cat(rows))
 
@@ -235,7 +226,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> PointEncoder:
     """Load the encoder from its committed file (role "model").
 
     Raises
@@ -247,3 +238,10 @@ def build(
     state = {name: value.float() for name, value in read_tensors(files["model"]).items()}
     load_exactly(network, state, spec.title)
     return PointEncoder(spec, network, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    with torch.device("meta"):
+        net = Network()
+    return Runs(net, {"point": lambda _: net(empty(1, GROUPS, _MEMBERS, 9))})

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import CommittedFile, read_tensors, take
 from omnibind_core.types import Modality
 
@@ -32,14 +32,13 @@ SPECS: tuple[SpecialistSpec, ...] = (
         source="trained by `python -m tools.mini.shapes`, committed in assets/mini",
         parameters=331_136,
         shares=("point_encoder",),
+        borrows={"point": ("point", 1)},
     ),
 )
 
 
-class PointWords:
+class PointWords(Tower):
     """Coloured points -> unit rows of width 384, beside MiniLM's centred vectors of what they show."""
-
-    spec: SpecialistSpec
 
     def __init__(
         self, spec: SpecialistSpec, encoder: Specialist, tensors: Mapping[str, Tensor], device: torch.device
@@ -50,8 +49,7 @@ class PointWords:
         norms = [f"{layer}.{part}" for layer in "14" for part in ("running_mean", "running_var", "weight", "bias")]
         self._head = {name: take(tensors, _PREFIX + name).float().to(device) for name in (*parts, *norms)}
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed clouds.
 
         Parameters
@@ -65,11 +63,6 @@ class PointWords:
         -------
         Tensor, shape (n, 384), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
         x = self._encoder.embed(modality, items)
         return unit(self._layer(torch.relu(self._layer(x, "0", "1")), "3", "4"))
@@ -87,7 +80,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> PointWords:
     """Put the committed head (role "head") after the shared point encoder.
 
     Raises

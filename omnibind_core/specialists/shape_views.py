@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from omnibind_core.errors import OmniBindError
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.types import Image, Modality, PointCloud
 
 __all__ = ["SPECS", "VIEWS", "ShapeViews", "build"]
@@ -34,6 +33,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         source="our own renderer, then EfficientNet-Lite2",
         parameters=0,
         shares=("efficientnet_lite2",),
+        borrows={"point": ("image", len(VIEWS))},
     ),
     SpecialistSpec(
         name="shape_views_mobileclip2",
@@ -45,11 +45,12 @@ SPECS: tuple[SpecialistSpec, ...] = (
         source="our own renderer, then MobileCLIP2-S0",
         parameters=0,
         shares=("mobileclip2_s0",),
+        borrows={"point": ("image", len(VIEWS))},
     ),
 )
 
 
-class ShapeViews:
+class ShapeViews(Tower):
     """Shapes -> unit rows as wide as the picture tower's: the mean of its vectors over the views.
 
     Parameters
@@ -59,8 +60,6 @@ class ShapeViews:
     look : callable
         Pictures -> (n, d) float32: the picture tower's vectors, of any length.
     """
-
-    spec: SpecialistSpec
 
     def __init__(self, spec: SpecialistSpec, look: Callable[[Sequence[Any]], Tensor]) -> None:
         self.spec = spec
@@ -80,7 +79,7 @@ class ShapeViews:
 
         _raster.warm()
 
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed shapes.
 
         Parameters
@@ -94,14 +93,7 @@ class ShapeViews:
         -------
         Tensor, shape (n, spec.widths["point"]), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
-        if modality != "point":
-            raise OmniBindError(f"modality '{modality}' for {self.spec.title}", "'point'", "use one that knows it")
         rows = [self._look([Image(view) for view in self.views(cloud)]).mean(0) for cloud in items]
         return unit(torch.stack(rows))
 
@@ -112,7 +104,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> ShapeViews:
     """Put the renderer before the picture tower that `spec` shares.
 
     Views are averaged as the tower gives them where it tells lengths (``features``), else as unit rows.

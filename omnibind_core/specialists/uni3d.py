@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.errors import OmniBindError
+from omnibind_core.specialists._meta import empty
 from omnibind_core.specialists._strict import fill
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists._training_file import read_training_file
-from omnibind_core.specialists.base import Specialist, SpecialistSpec, unit
+from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
 from omnibind_core.store.weights import HubFile
 from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["SPECS", "PointEncoder", "Uni3D", "build", "farthest_points", "group", "network"]
+__all__ = ["SPECS", "PointEncoder", "Uni3D", "build", "farthest_points", "group", "network", "runs"]
 
 # The published evaluation script and OmniBind's configuration: 512 groups of 64 points, encoded 512 wide, 1024 out.
 _GROUPS, _MEMBERS, _ENCODED, _WIDTH = 512, 64, 512, 1024
@@ -206,10 +206,8 @@ def network(**smaller: Any) -> nn.Module:
         return _Network(PointEncoder(create_model(_TRUNK, pretrained=False, **smaller)))
 
 
-class Uni3D:
+class Uni3D(Tower):
     """Coloured points -> unit rows of width 1024, in the space of EVA02-CLIP-E-14+ (its pictures and sentences)."""
-
-    spec: SpecialistSpec
 
     def __init__(
         self,
@@ -225,8 +223,7 @@ class Uni3D:
             network(**smaller), [read_training_file(files["model"], "module")], spec.title, device, dtype
         )
 
-    @torch.inference_mode()
-    def embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
+    def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed clouds.
 
         Parameters
@@ -240,14 +237,7 @@ class Uni3D:
         -------
         Tensor, shape (n, 1024), float32
             Unit rows.
-
-        Raises
-        ------
-        OmniBindError
-            For another modality.
         """
-        if modality != "point":
-            raise OmniBindError(f"modality '{modality}' for {self.spec.title}", "'point'", "use one that knows it")
         rows = []
         for start in range(0, len(items), _BATCH):
             groups = [group(item.xyz, item.rgb) for item in items[start : start + _BATCH]]
@@ -262,7 +252,7 @@ def build(
     shared: Mapping[str, Specialist],
     device: torch.device,
     dtype: torch.dtype,
-) -> Specialist:
+) -> Uni3D:
     """Load the encoder from its local file (role "model").
 
     Raises
@@ -271,3 +261,10 @@ def build(
         Where the weights do not fit the network exactly.
     """
     return Uni3D(spec, files, device, dtype)
+
+
+def runs(name: str) -> Runs:
+    """Say what one input runs, to be counted: see :class:`omnibind_core.specialists.base.Runs`."""
+    net: Any = network()
+    inputs = empty(1, _GROUPS, 3), empty(1, _GROUPS, _MEMBERS, 6)
+    return Runs(net, {"point": lambda _: net.point_encoder(*inputs)})

@@ -323,7 +323,10 @@ def _check(path: Path, sha256: str, label: str) -> None:
         while block := stream.read(_CHUNK):
             digest.update(block)
     if digest.hexdigest() != sha256:
+        # The Hub's cache holds a link to a blob; a blob that stays would be linked again instead of fetched.
+        blob = path.resolve()
         path.unlink()
+        blob.unlink(missing_ok=True)
         raise WeightsError(
             f"{label} has sha256 {digest.hexdigest()}; the file was deleted",
             f"sha256 {sha256}",

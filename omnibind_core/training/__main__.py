@@ -19,7 +19,18 @@ from omnibind_core.training.pipeline import run
 from omnibind_core.training.plan import read_plan
 from omnibind_core.training.processes import join, leave, rank
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m omnibind_core.training", description="Train projectors and routers."
+    )
+    found.add_argument("plan", type=Path, help="TOML; its form is described in omnibind_core/training/plan.py")
+    found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    found.add_argument("--threads", type=int, default=1, help="of the CPU; results repeat to the bit only with one")
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0, or 2 where a person has to correct something: said on standard error.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m omnibind_core.training", description="Train projectors and routers."
-    )
-    parser.add_argument("plan", type=Path, help="TOML; its form is described in omnibind_core/training/plan.py")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU; results repeat to the bit only with one")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     before = torch.get_num_threads()
     torch.set_num_threads(options.threads)
     try:

@@ -12,8 +12,8 @@ import torch
 from omnibind_core import media
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.base import Specialist
+from omnibind_core.specialists.load import load
 from omnibind_core.store.shards import Shards, extract, open_shards
-from omnibind_core.store.weights import local_files
 from omnibind_core.training.loop import TrainingError
 from omnibind_core.training.losses import domain_targets
 from omnibind_core.training.plan import Plan
@@ -106,9 +106,7 @@ def _extract(folder: Path, modality: Modality, tower: str, pool: _Pool, batch: i
 
     def embed(some: Sequence[str]) -> FloatArray:
         if not loaded:  # a finished pool needs no tower
-            for part in registry.required([tower]):
-                one, build = registry.find(part)
-                loaded[part] = build(one, local_files(one.weights), loaded, torch.device(device), torch.float32)
+            loaded.update(load([tower], torch.device(device)))
         decoded = [media.load(item, modality) for item in some]
         rows: FloatArray = loaded[tower].embed(modality, decoded).float().cpu().numpy()
         return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,14 +13,16 @@ import torch
 from omnibind_core.binding import first_start
 from omnibind_core.binding.bridge import Recipe
 from omnibind_core.binding.files import expected_names, fingerprint, load_files
-from omnibind_core.binding.first_start import bind_spaces, made, some_media, target_of
+from omnibind_core.binding.first_start import bind_spaces, made, some_media, target_of, with_made_files
 from omnibind_core.binding.projectors import Projectors
-from omnibind_core.errors import PresetError
+from omnibind_core.errors import PresetError, WeightsError
 from omnibind_core.presets.preset import load_preset
+from omnibind_core.specialists import load
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.paths import assets_directory
 
 LITE = load_preset("lite")
+CPU = torch.device("cpu")
 GALLERY = assets_directory() / "gallery"
 QUICK = Recipe(heads=3, hidden=32, steps=3, batch=16)
 SENTENCES = [f"sentence {i}" for i in range(200)]
@@ -92,14 +94,14 @@ def test_a_killed_one_goes_on_where_it_was_and_ends_the_same(items, tmp_path):
 def stand_ins(monkeypatch, tmp_path, items):
     """Let the towers of the Hub be built as stand-ins, and the list of sentences and media be short."""
     monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path))
-    built: list[str] = []
+    built: list[tuple[str, str, torch.dtype]] = []
 
-    def build(spec, *_):
-        built.append(spec.name)
+    def build(spec, _files, _shared, device, dtype):
+        built.append((spec.name, device.type, dtype))
         return Tower(spec.name)
 
-    monkeypatch.setattr(first_start, "find", lambda name: (find(name)[0], build))
-    monkeypatch.setattr(first_start, "local_files", lambda *_args, **_options: {})
+    monkeypatch.setattr(load, "find", lambda name: (find(name)[0], build))
+    monkeypatch.setattr(load, "local_files", lambda *_args, **_options: {})
     monkeypatch.setattr(first_start, "shared_sentences", lambda _gallery: SENTENCES)
     monkeypatch.setattr(first_start, "some_media", lambda _gallery: items)
     monkeypatch.setattr(first_start, "Recipe", lambda **_: QUICK)
@@ -107,29 +109,71 @@ def stand_ins(monkeypatch, tmp_path, items):
 
 
 def test_it_is_made_once_and_kept(stand_ins, tmp_path):
-    path = made(LITE)
+    path = made(LITE, CPU, torch.float32)
     assert path.parent == tmp_path / "bound"
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing is left lying about
     first = path.read_bytes()
-    assert sorted(set(stand_ins)) == sorted(required(LITE.specialists()))
+    assert sorted(name for name, *_ in stand_ins) == sorted(required(LITE.specialists()))
     stand_ins.clear()
-    assert made(LITE) == path
+    assert made(LITE, CPU, torch.float32) == path
     assert path.read_bytes() == first
     assert not stand_ins
-    assert set(load_files(LITE, make=first_start.made)) == {"bridge"}
+    assert set(load_files(with_made_files(LITE, CPU, torch.float32))) == {"bridge"}
+    with pytest.raises(WeightsError, match="which this machine makes"):
+        load_files(LITE)
+
+
+def test_vectors_of_other_heads_are_not_taken_for_its_own(stand_ins, monkeypatch):
+    one, same = (fingerprint(with_made_files(LITE, CPU, torch.float32)) for _ in range(2))
+    monkeypatch.setattr(first_start, "Recipe", lambda **_: replace(QUICK, steps=4))
+    assert one == same != fingerprint(with_made_files(LITE, CPU, torch.float32))
+    mini = load_preset("mini")
+    assert with_made_files(mini, CPU, torch.float32) is mini
 
 
 def test_other_sentences_make_another_one(stand_ins, monkeypatch):
-    path = made(LITE)
+    path = made(LITE, CPU, torch.float32)
     monkeypatch.setattr(first_start, "shared_sentences", lambda _gallery: SENTENCES[:150])
-    assert made(LITE) != path
+    assert made(LITE, CPU, torch.float32) != path
 
 
-def test_the_library_loads_lite_and_puts_sentences_pictures_and_sounds_into_one_space(stand_ins, monkeypatch):
+def test_another_device_type_or_recipe_makes_another_one(stand_ins, monkeypatch):
+    meta = torch.device("meta")  # stands for another kind of device than this machine may have
+    paths = [made(LITE, CPU, torch.float32), made(LITE, CPU, torch.bfloat16), made(LITE, meta, torch.float32)]
+    monkeypatch.setattr(first_start, "Recipe", lambda **_: replace(QUICK, steps=4))
+    paths.append(made(LITE, CPU, torch.float32))
+    assert len(set(paths)) == 4
+    assert {(device, dtype) for _, device, dtype in stand_ins} == {
+        ("cpu", torch.float32),
+        ("cpu", torch.bfloat16),
+        ("meta", torch.float32),
+    }
+
+
+def test_every_field_of_the_recipe_is_stated():
+    for field in fields(Recipe):
+        changed = replace(Recipe(), **{field.name: getattr(Recipe(), field.name) + 1})
+        assert changed.identity != Recipe().identity, field.name
+
+
+@pytest.mark.parametrize("modalities", [None, ["text"]])
+def test_what_is_asked_for_decides_where_and_each_tower_is_loaded_once(stand_ins, monkeypatch, modalities):
+    from omnibind_core import binder
+    from omnibind_core.machine import runtime
+
+    def another_card(name="auto"):
+        return torch.device("meta" if name == "auto" else name)
+
+    for module in (binder, runtime):  # a machine with a card, which nobody asked for
+        monkeypatch.setattr(module, "choose_device", another_card)
+    model = binder.OmniBind.from_pretrained("lite", device="cpu", dtype="float32", modalities=modalities)
+    assert sorted(stand_ins) == sorted((name, "cpu", torch.float32) for name in required(LITE.specialists()))
+    assert len(model._towers) == (6 if modalities is None else 3)
+
+
+def test_the_library_loads_lite_and_puts_sentences_pictures_and_sounds_into_one_space(stand_ins):
     from omnibind_core import binder
 
-    monkeypatch.setattr(binder, "find", first_start.find)
-    monkeypatch.setattr(binder, "local_files", lambda *_args, **_options: {})
     told: list[tuple[str, float]] = []
     model = binder.OmniBind.from_pretrained(
         "lite", device="cpu", dtype="float32", progress=lambda label, share: told.append((label, share))

@@ -12,7 +12,7 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
-from demo.examples import Examples
+from demo.shell.examples import Examples
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import Modality
 
@@ -150,8 +150,26 @@ def test_two_things_mix_and_the_answers_follow_the_slider(page: Page) -> None:
         timeout=ANSWER,
     )
     assert page.evaluate("document.activeElement.type") == "range", "the slider lost the focus"
+    for _ in range(10):
+        slider.press("ArrowRight")
+    expect(page.locator(".ob-chip output").nth(1)).to_have_text("+0.00")
+    expect(page.locator(".ob-column .ob-bars .ob-off").first).to_be_visible(timeout=ANSWER)
+    slider.press("ArrowRight")
+    expect(page.locator(".ob-column .ob-bars .ob-off")).to_have_count(0, timeout=ANSWER)
     page.locator(".ob-chip .ob-drop").first.click()
     expect(page.locator(".ob-chip")).to_have_count(1, timeout=ANSWER)
+
+
+def test_the_specialists_are_weighed_by_hand_and_back(page: Page) -> None:
+    ready(page)
+    give(page, "image")
+    inside = page.locator(".ob-inside")
+    inside.get_by_text("Weigh them by hand").click()
+    inside.locator("[data-share]").first.press("Home")  # all the way down
+    expect(inside).to_contain_text("weighed by hand", timeout=ANSWER)
+    expect(inside.locator(".ob-shares em").first).to_have_text("0%")
+    inside.locator("[data-act=route]").click()
+    expect(inside).not_to_contain_text("weighed by hand", timeout=ANSWER)
 
 
 def test_a_card_opens_and_can_be_mixed(page: Page) -> None:

@@ -14,9 +14,19 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from demo.service import Service
 from demo.settings import Settings
+from demo.shell.examples import Examples
+from omnibind_core.store.catalogue import Item
 from omnibind_core.store.paths import assets_directory
+from omnibind_core.types import Modality
 
 GALLERY = assets_directory() / "gallery"
+EXAMPLES = Examples.read(GALLERY.parent)
+Put = Callable[..., dict[str, str]]
+
+
+def example(modality: Modality) -> Item:
+    """The first of what the page offers to try."""
+    return EXAMPLES.of(modality)[0]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import gradio as gr
 import httpx
@@ -15,12 +15,12 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from demo.api import Api
+from demo.page import build_demo, launch
 from demo.service import Service
-from demo.ui import build_demo, launch
+from omnibind_core.search.compose import MATCHES, OPERATORS
 from omnibind_core.types import MODALITIES
 
-from .conftest import GALLERY
-from .test_callbacks import example
+from .conftest import GALLERY, example
 
 PUBLIC = {"/search", "/mix", "/embed", "/classify"}
 
@@ -46,14 +46,14 @@ def picture() -> str:
 
 
 def hits_are_right(answer: dict[str, Any], k: int) -> None:
-    assert set(answer) == {"hits"}
+    assert set(answer) == {"preset", "hits"}
     assert set(answer["hits"]) == set(MODALITIES)
     for modality, hits in answer["hits"].items():
         assert len(hits) == k
         scores = [hit["score"] for hit in hits]
         assert scores == sorted(scores, reverse=True)
         for hit in hits:
-            assert {"id", "caption", "score", "file"} <= set(hit)
+            assert set(hit) == {"id", "modality", "caption", "score", "z", "terms", "file"}
             assert (hit["file"] is None) == (modality == "text")
 
 
@@ -66,6 +66,14 @@ def test_exactly_the_public_endpoints_are_listed_and_documented(client: Client) 
         method = getattr(Api, name[1:])
         for parameter in endpoint["parameters"]:
             assert parameter["parameter_name"] in method.__doc__ or name in {"/embed", "/classify"}
+
+
+def test_what_callers_may_choose_is_what_the_registries_hold() -> None:
+    hints = get_type_hints(Api.mix)
+    assert get_args(hints["operator"]) == tuple(OPERATORS)
+    assert get_args(hints["match"]) == MATCHES
+    assert all(f'"{name}"' in str(Api.mix.__doc__) for name in OPERATORS)
+    assert set(get_args(get_type_hints(Api.search)["modality"])) == {"auto", *MODALITIES}
 
 
 def test_search_by_text_and_by_file(client: Client) -> None:
@@ -99,7 +107,7 @@ def test_embed(client: Client, service: Service) -> None:
         answer = client.predict(**given, api_name="/embed")
         assert answer["modality"] == item.modality
         vector = np.array(answer["vector"])
-        assert vector.shape == (service.wait()[0].width,)
+        assert vector.shape == (service.wait().model.width,)
         assert abs(np.linalg.norm(vector) - 1) < 1e-3
         assert abs(sum(answer["weights"].values()) - 1) < 1e-3
 

@@ -3,9 +3,9 @@ import inspect
 import pytest
 
 from demo.api import Api
-from demo.settings import Options, Settings
+from demo.settings import Settings
 from omnibind_core import cli
-from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS
+from omnibind_core.search.compose import DEFAULT_CENTRED, DEFAULT_MATCH, DEFAULT_OPERATOR, OPERATORS, Options
 from omnibind_core.search.gallery import MATCHES, Gallery
 
 
@@ -31,7 +31,7 @@ def test_what_nobody_chooses_is_chosen_in_one_place() -> None:
     """Where it is not, the page, the API, the library and the command line would drift apart."""
     chosen = {"operator": DEFAULT_OPERATOR, "match": DEFAULT_MATCH, "centred": DEFAULT_CENTRED}
     assert {name: getattr(Options(), name) for name in chosen} == chosen
-    command = vars(cli._parser().parse_args(["search", "text:a dog"]))
+    command = vars(cli.parser().parse_args(["search", "text:a dog"]))
     assert {name: command[name] for name in chosen} == chosen
     for function in (Gallery.search, Api.search, Api.mix):
         parameters = inspect.signature(function).parameters
@@ -41,5 +41,5 @@ def test_what_nobody_chooses_is_chosen_in_one_place() -> None:
 
 
 def test_the_command_line_can_switch_centring_off_again() -> None:
-    assert cli._parser().parse_args(["search", "text:a dog", "--centred"]).centred is True
-    assert cli._parser().parse_args(["search", "text:a dog", "--no-centred"]).centred is False
+    assert cli.parser().parse_args(["search", "text:a dog", "--centred"]).centred is True
+    assert cli.parser().parse_args(["search", "text:a dog", "--no-centred"]).centred is False

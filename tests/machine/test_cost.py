@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from omnibind_core.machine import cost
-from omnibind_core.presets.preset import load_preset
+from omnibind_core.presets.preset import load_preset, ranked
 from omnibind_core.specialists.registry import all_specs, required
 from tools.bench import presets
 
 ROOT = Path(__file__).parents[2]
-PRESETS = ("base", "large", "full")
+PRESETS = [preset.name for preset in ranked() if preset.published]
+TOWERS = [(name, modality) for name, spec in all_specs().items() for modality in spec.widths]
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("base", 7e9, 8e9), ("large", 12e9, 13e9), ("full", 30e9, 31e9)])
@@ -18,6 +19,18 @@ def test_presets_have_the_stated_sizes(name, low, high):
     counted = {tower: cost.parameters(tower) for tower in required(load_preset(name).specialists())}
     assert counted == {tower: all_specs()[tower].parameters for tower in counted}
     assert low < sum(counted.values()) < high
+
+
+@pytest.mark.parametrize(("name", "modality"), TOWERS)
+def test_every_specialist_says_what_an_input_runs(name, modality):
+    assert cost.is_counted(name)
+    assert cost.work(name, modality).operations > 0
+
+
+@pytest.mark.parametrize("name", [name for name, spec in all_specs().items() if not spec.borrows])
+def test_every_network_has_the_stated_size(name):
+    # Batch norms that are folded into their convolutions are stated, and not in the network.
+    assert cost.parameters(name) == pytest.approx(all_specs()[name].parameters, rel=1e-3)
 
 
 def share(name, modality):

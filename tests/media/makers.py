@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import struct
+import zipfile
 import zlib
 from typing import Any
 
@@ -170,3 +171,12 @@ def glb(tree: dict[str, Any], *views: bytes) -> bytes:
     text += b" " * (-len(text) % 4)
     body = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
     return b"glTF" + struct.pack("<II", 2, 12 + len(body)) + body
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """An archive of some files, without compression."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()

@@ -12,7 +12,7 @@ from omnibind_core.media import limits, load_points
 from omnibind_core.media.points import FORMATS
 from omnibind_core.types import PointCloud
 
-from .makers import ball, mesh_file, npy
+from .makers import ball, mesh_file, npy, zipped
 
 CLOUD = np.random.default_rng(1).normal(size=(500, 3))
 RED = np.array([255, 0, 0])
@@ -26,6 +26,8 @@ def shape_file(extension: str) -> bytes:
     if extension == "gltf":
         files = trimesh.exchange.gltf.export_gltf(ball(), embed_buffers=True, merge_buffers=True)
         return bytes(files["model.gltf"])
+    if extension == "zip":
+        return zipped({"ball.obj": mesh_file("obj")})
     return mesh_file(extension)
 
 
@@ -92,7 +94,7 @@ def test_up(up: str, axis: int) -> None:
 
 
 def test_z_up_keeps_the_top_on_top() -> None:
-    points = np.vstack([CLOUD * 0.1, [[0, 0, 100]]])
+    points = np.vstack([CLOUD * 0.1, [[0, 0, 1]]])
     assert load_points(points, up="z").xyz[-1].argmax() == 1
 
 
@@ -174,32 +176,33 @@ FACES = b"element face %d\nproperty list uchar int vertex_indices\nend_header\n"
 @pytest.mark.parametrize(
     ("extension", "data", "words"),
     [
-        ("obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\n", "no faces"),
+        ("obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\n", "3 points. Allowed: at least 8 points"),
         ("obj", b"v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not numbers"),
         ("obj", b"v 1e300 0 0\nv -1e308 0 0\nv 0 1e308 0\nf 1 2 3\n", "longest side"),
         ("obj", b"v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n", "no area"),
-        ("obj", b"v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 30\n", "damaged"),
+        ("obj", b"v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 30\n", "indices within its 3 vertices"),
         ("obj", b"v 0 0 0\n" + b"f 1 1 1\n" * 2_000_001, "2,000,001 faces. Allowed: at most 2,000,000 faces"),
         ("ply", HEADER + FACES % 5_000_000 + bytes(100), "5,000,000 faces"),
         ("ply", HEADER + FACES % 900_000 + bytes(100), "announces at least"),
         ("ply", HEADER.replace(b"vertex 3", b"vertex " + b"9" * 30) + b"end_header\n", "points"),
         ("ply", b"ply\nformat ascii 1.0\n", "no end_header"),
         ("stl", bytes(84), "no faces"),
-        ("stl", bytes(80) + (2_500_000).to_bytes(4, "little") + bytes(500), "2,500,000 triangles"),
-        ("stl", b"solid nothing\nendsolid\n", "no faces"),
+        ("stl", bytes(80) + (2_500_000).to_bytes(4, "little") + bytes(500), "no area"),
+        ("stl", b"solid nothing\nendsolid\n" + bytes(80), "no faces"),
         ("off", b"OFF\n1000000 2000000 0\n0 0 0\n", "fewer lines"),
         ("off", b"OFF\n-3 -1 0\n0 0 0\n", "no counts"),
         ("npy", npy(np.full((100, 3), np.nan)), "not numbers"),
         ("npy", npy(np.ones((100, 3))), "coincide"),
-        ("npy", npy(np.ones((100, 4))), "of shape (100, 4)"),
+        ("npy", npy(np.ones((100, 13))), "of shape (100, 13)"),
         ("npy", npy(np.ones((100, 3), complex)), "complex128"),
         ("npy", npy(np.ones((4, 3))), "4 points. Allowed: at least 8 points"),
         ("npy", npy(CLOUD)[:2_000], "damaged"),
         ("npy", npy(np.array({"xyz": CLOUD, "rgb": CLOUD}, dtype=object), allow_pickle=True), "pickled"),
-        ("xyz", b"hello there world\n" * 10, "could not convert"),
+        ("xyz", b"hello there world\n" * 10, "no line of numbers"),
         ("xyz", b"0 0\n1 1\n" * 10, "2 columns"),
-        ("xyz", b"\n\n# nothing\n", "columns"),
-        ("glb", b"PK\x03\x04" + bytes(1_000), "ZIP archive"),
+        ("xyz", b"\n\n# nothing\n", "no line of numbers"),
+        ("glb", b"7z\xbc\xaf'\x1c" + bytes(1_000), "7-Zip archive"),
+        ("zip", b"PK\x03\x04" + bytes(1_000), "damaged"),
     ],
 )
 def test_bad_shapes(extension: str, data: bytes, words: str) -> None:
@@ -207,9 +210,12 @@ def test_bad_shapes(extension: str, data: bytes, words: str) -> None:
         load_points(data, extension=extension)
 
 
-def test_an_obj_never_opens_other_files(tmp_path: Path) -> None:
-    """Its colours would come from a file beside it, which belongs to somebody else."""
+def test_a_file_that_is_given_alone_reads_nothing_beside_it(tmp_path: Path) -> None:
+    """What lies in the folder of an upload may belong to somebody else."""
     (tmp_path / "red.mtl").write_text("newmtl red\nKd 1 0 0\n")
     path = tmp_path / "tri.obj"
     path.write_text("mtllib red.mtl\nusemtl red\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
-    assert not load_points(path).has_colour
+    assert load_points(path).has_colour
+    alone = load_points(path, beside={})
+    assert not alone.has_colour
+    assert alone.notices == ("materials red.mtl are not here: grey instead",)

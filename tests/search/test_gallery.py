@@ -1,8 +1,11 @@
 """Gallery: what comes back, what never does, and what is refused. Vectors here are axes, so answers are known."""
 
+import gc
 import json
+import weakref
 from types import SimpleNamespace
 
+import faiss
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -10,7 +13,7 @@ from safetensors.numpy import save_file
 from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.search import gallery as search_gallery
 from omnibind_core.search.compose import Term
-from omnibind_core.search.gallery import Gallery, vectors_path
+from omnibind_core.search.gallery import Gallery, build, kept_path, vectors_path
 from omnibind_core.search.index import FlatIndex
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.types import MODALITIES
@@ -182,3 +185,110 @@ def test_flat_index_finds_what_brute_force_finds():
     np.testing.assert_array_equal(found, np.argsort(-exact, axis=1)[:, :5])
     np.testing.assert_allclose(scores, -np.sort(-exact, axis=1)[:, :5], atol=1e-6)
     assert FlatIndex(rows).search(rows[:1], 9999)[1].shape == (1, 500)
+
+
+def test_threads_of_faiss_are_as_before_after_a_search():
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        FlatIndex(E).search(E[:2], 2)
+        assert faiss.omp_get_max_threads() == 3
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def test_a_gallery_that_nobody_holds_is_gone(gallery):
+    short = Gallery(items(), gallery._plain["media"], gallery._plain["media"], gallery.folder)
+    short.search([Term(DOG)], 2)
+    gone = weakref.ref(short)
+    del short
+    gc.collect()
+    assert gone() is None
+
+
+class Embeds:
+    """A model whose vectors are axes, and that counts what it embeds."""
+
+    preset = SimpleNamespace(name="mini")
+    width = 6
+
+    def __init__(self):
+        self.count = 0
+
+    def embed_texts(self, texts):
+        self.count += len(texts)
+        return np.stack([DOG] * len(texts))
+
+    def embed(self, modality, files):
+        return SimpleNamespace(vectors=np.stack([tilted(DOG, modality)] * len(files)))
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A gallery without vectors, and a cache of its own."""
+    folder = tmp_path / "gallery"
+    rows = [{**vars(item)} for item in items()]
+    for item in items():
+        if item.file:
+            (folder / item.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / item.file).write_bytes(item.id.encode())
+    (folder / "catalogue.json").write_text(json.dumps({"version": 1, "items": rows}))
+    monkeypatch.setattr(search_gallery, "fingerprint", lambda _preset: "abc")
+    monkeypatch.setattr(search_gallery, "cache_directory", lambda: tmp_path / "cache")
+    return folder
+
+
+def test_vectors_made_on_the_way_are_kept_in_the_cache(bare):
+    before = sorted(bare.rglob("*"))
+    model = Embeds()
+    made = Gallery.make(model, bare)
+    assert sorted(bare.rglob("*")) == before
+    assert [path.name for path in kept_path(model, bare).parent.iterdir()] == [kept_path(model, bare).name]
+    read = Gallery.load(model, bare)
+    for match in made._plain:
+        np.testing.assert_array_equal(made._plain[match], read._plain[match])
+
+
+def test_vectors_beside_the_catalogue_come_before_those_of_the_cache(bare):
+    model = Embeds()
+    Gallery.make(model, bare)
+    path = build(model, bare)
+    assert path == vectors_path(bare, "mini")
+    kept_path(model, bare).write_bytes(b"damaged")
+    assert len(Gallery.load(model, bare)) == len(items())
+    path.unlink()
+    with pytest.raises(GalleryError, match="make gallery"):
+        Gallery.load(model, bare)
+
+
+def test_what_decides_vectors_decides_the_name_in_the_cache(bare, monkeypatch):
+    model = Embeds()
+    names = {kept_path(model, bare)}
+    whole = json.loads((bare / "catalogue.json").read_text())
+    whole["items"][0]["caption"] = "Another caption"
+    (bare / "catalogue.json").write_text(json.dumps(whole))
+    names.add(kept_path(model, bare))
+    (bare / items()[0].file).write_bytes(b"another picture")
+    names.add(kept_path(model, bare))
+    monkeypatch.setattr(search_gallery, "fingerprint", lambda _preset: "def")
+    names.add(kept_path(model, bare))
+    other = Embeds()
+    other.preset = SimpleNamespace(name="base")
+    names.add(kept_path(other, bare))
+    assert len(names) == 5
+    whole["items"][0]["creator"] = "Somebody else"
+    (bare / "catalogue.json").write_text(json.dumps(whole))
+    assert kept_path(other, bare) in names, "who made an item decides no vector"
+
+
+def test_half_written_vectors_are_never_found(bare, monkeypatch, caplog):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert len(Gallery.make(Embeds(), bare)) == len(items()), "a gallery that cannot be kept serves all the same"
+    assert "no space left" in caplog.text
+    with pytest.raises(GalleryError, match=r"no space left.*--folder"):
+        build(Embeds(), bare)
+    assert not kept_path(Embeds(), bare).exists()
+    assert not vectors_path(bare, "mini").exists()

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -72,6 +73,36 @@ def test_a_cached_file_that_was_changed_is_refused_and_deleted(cache, wheel):
         local_files({"model": member()}, offline=True)
     assert not path.exists()
     assert local_files({"model": member()})["model"].read_bytes() == CONTENT
+
+
+@pytest.fixture
+def hub(cache, monkeypatch):
+    """The Hub's part: its cache of links to blobs, where a blob that is there is linked and not fetched again."""
+    contents = {}
+
+    def download(repo, filename, *, revision, cache_dir, local_files_only):
+        folder = cache_dir / f"models--{repo.replace('/', '--')}"
+        blob, link = folder / "blobs" / "etag", folder / "snapshots" / revision / filename
+        for path in (blob, link):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if not blob.exists():
+            blob.write_bytes(contents["next"])
+        if not link.exists():
+            link.symlink_to(Path("../../blobs/etag"))
+        return str(link)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    return contents
+
+
+def test_a_wrong_file_of_the_hub_is_fetched_again(hub, cache):
+    source = HubFile("owner/name", "model.safetensors", "0" * 40, sha256=DIGEST)
+    hub["next"] = CONTENT[:-1]
+    with pytest.raises(WeightsError, match="deleted"):
+        local_files({"model": source})
+    assert not [path for path in cache.rglob("*") if path.is_file() or path.is_symlink()]
+    hub["next"] = CONTENT
+    assert local_files({"model": source})["model"].read_bytes() == CONTENT
 
 
 def test_a_wheel_without_the_member(cache, wheel):

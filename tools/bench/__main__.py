@@ -18,16 +18,39 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from omnibind_core.presets.preset import Preset
+    from omnibind_core.search.gallery import Gallery
+    from omnibind_core.types import FloatArray, Modality
+
+__all__ = ["PARTS", "heads", "main", "paired", "parser", "queries", "start", "timed"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def timed(run: Callable[[], object], runs: int = 7, warmup: int = 2) -> float:
-    """Median seconds of several runs."""
+    """Time several runs.
+
+    Parameters
+    ----------
+    run : callable
+        What is timed.
+    runs, warmup : int
+        How often it counts, and how often it runs before.
+
+    Returns
+    -------
+    float
+        Median seconds of the wall.
+    """
     for _ in range(warmup):
         run()
     taken = []
@@ -41,7 +64,13 @@ def timed(run: Callable[[], object], runs: int = 7, warmup: int = 2) -> float:
 def paired(
     a: Callable[[], object], b: Callable[[], object], runs: int = 7, warmup: int = 2
 ) -> tuple[float, float, float]:
-    """Run two things in turn: median seconds of each, and the median of their ratios a / b, run by run."""
+    """Run two things in turn, so that what else the machine does meets both.
+
+    Returns
+    -------
+    tuple of 3 float
+        Median seconds of each, and the median of their ratios a / b, run by run.
+    """
     for _ in range(warmup):
         a()
         b()
@@ -55,12 +84,17 @@ def paired(
     return median(x for x, _ in rows), median(y for _, y in rows), median(x / y for x, y in rows)
 
 
+def _say(*lines: str) -> None:
+    """Print at once: a measurement takes minutes, and whoever waits reads along."""
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()
+
+
 def heads() -> None:
     """Stacked heads of the published presets against a loop over them, as in the published code."""
-    print("\n## Stacked heads against a loop over the heads, text (all spaces), median of 7 pairs\n")
+    _say("\n## Stacked heads against a loop over the heads, text (all spaces), median of 7 pairs\n")
     columns = ("preset", "batch", "loop float32, ms", "stacked float32, ms", "ratio", "stacked bfloat16, ms", "ratio")
-    print(f"| {' | '.join(columns)} | largest difference |")
-    print(f"|{'---|' * (len(columns) + 1)}")
+    _say(f"| {' | '.join(columns)} | largest difference |", f"|{'---|' * (len(columns) + 1)}")
     for name in ("base", "large", "full"):
         _heads_of(name)
 
@@ -90,11 +124,13 @@ def _heads_of(name: str) -> None:
             exact, approximate = by_loop(x), half("text", x)
         difference = max(float((exact[s] - approximate[s]).abs().max()) for s in x)
         figures = (1e3 * slow, 1e3 * quick, ratio, 1e3 * quicker, ratio_half)
-        print(f"| {name} | {batch} | {' | '.join(f'{f:.2f}' for f in figures)} | {difference:.1e} |", flush=True)
+        _say(f"| {name} | {batch} | {' | '.join(f'{f:.2f}' for f in figures)} | {difference:.1e} |")
 
 
-def _loop(preset, spaces):  # type: ignore[no-untyped-def]
-    """Build the published form: one module a head, BatchNorm as it was trained."""
+def _loop(
+    preset: Preset, spaces: Sequence[str]
+) -> tuple[Mapping[str, Sequence[torch.nn.Module]], dict[str, torch.Tensor]]:
+    """Build the published form: one module a head, BatchNorm as it was trained, and all their tensors by name."""
     import torch
     from torch import nn
 
@@ -113,7 +149,9 @@ def _loop(preset, spaces):  # type: ignore[no-untyped-def]
             )
             with torch.no_grad():
                 for layer in module:
-                    if isinstance(layer, nn.BatchNorm1d):
+                    if not isinstance(layer, nn.BatchNorm1d):
+                        continue
+                    if layer.running_mean is not None and layer.running_var is not None:
                         layer.running_var.uniform_(0.5, 1.5, generator=generator)
                         layer.running_mean.normal_(0, 0.1, generator=generator)
             modules.setdefault(space, []).append(module.eval())
@@ -122,6 +160,7 @@ def _loop(preset, spaces):  # type: ignore[no-untyped-def]
 
 
 def queries() -> None:
+    """Time each modality end to end and by stages, the gallery's build, and memory, with `mini`."""
     from omnibind_core.binder import OmniBind
     from omnibind_core.machine.runtime import tune_threads
     from omnibind_core.search.compose import Term
@@ -132,27 +171,26 @@ def queries() -> None:
     model = OmniBind.from_pretrained("mini")
     gallery = Gallery.load(model)
     ready = time.perf_counter() - start
-    examples: dict[str, list[object]] = {"text": ["a dog barks at the postman"]}
-    for modality in ("image", "audio", "point"):
+    others: tuple[Modality, ...] = ("image", "audio", "point")
+    examples: dict[Modality, list[Any]] = {"text": ["a dog barks at the postman"]}
+    for modality in others:
         examples[modality] = [gallery.path(i) for i in gallery.items if i.modality == modality][:6]
     examples["audio"] = [_ten_seconds(gallery)]
-    print(f"\n## Queries with `mini`, {threads} threads, {len(gallery)} items, median of 7 runs after 2\n")
-    print("| query | end to end, ms | of which |")
-    print("|---|---|---|")
+    _say(f"\n## Queries with `mini`, {threads} threads, {len(gallery)} items, median of 7 runs after 2\n")
+    _say("| query | end to end, ms | of which |", "|---|---|---|")
     for modality, files in examples.items():
         stages: list[dict[str, float]] = []
 
-        def query(modality: str = modality, files: list[object] = files, stages: list = stages) -> None:  # type: ignore[type-arg]
-            item = files[len(stages) % len(files)]
-            bound = model.embed(modality, [item])
+        def query(modality: Modality, files: Sequence[Any], stages: list[dict[str, float]]) -> None:
+            bound = model.embed(modality, [files[len(stages) % len(files)]])
             before = time.perf_counter()
             gallery.search([Term(bound.vectors[0], 1.0, modality)], 8)
             stages.append({**bound.timings, "search": time.perf_counter() - before})
 
-        seconds = timed(query)
+        seconds = timed(partial(query, modality, files, stages))
         medians = {name: median(row[name] for row in stages[2:]) for name in stages[0]}
         parts = ", ".join(f"{name} {1e3 * taken:.0f}" for name, taken in medians.items())
-        print(f"| {modality} | {1e3 * seconds:.0f} | {parts} |")
+        _say(f"| {modality} | {1e3 * seconds:.0f} | {parts} |")
     step = max(1, len(gallery) // 60)
     sample = [item for item in gallery.items[::step] if item.file]
     begin = time.perf_counter()
@@ -161,12 +199,12 @@ def queries() -> None:
     per_item = (time.perf_counter() - begin) / len(sample)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"\nModels and gallery ready after {ready:.1f} s. Gallery build: {1e3 * per_item:.0f} ms per item.")
-    print(f"Peak memory {peak:.2f} GB, largest decoding process {children:.2f} GB.")
+    _say(f"\nModels and gallery ready after {ready:.1f} s. Gallery build: {1e3 * per_item:.0f} ms per item.")
+    _say(f"Peak memory {peak:.2f} GB, largest decoding process {children:.2f} GB.")
 
 
-def _ten_seconds(gallery):  # type: ignore[no-untyped-def]
-    """Repeat a real sound to 10 s."""
+def _ten_seconds(gallery: Gallery) -> tuple[int, FloatArray]:
+    """Repeat a real sound to 10 s: its rate in Hz, and mono samples."""
     import numpy as np
     import soundfile
 
@@ -176,16 +214,23 @@ def _ten_seconds(gallery):  # type: ignore[no-untyped-def]
 
 
 def start(runs: int = 5) -> None:
+    """Time the application's start, to the first page and to the first answer.
+
+    Raises
+    ------
+    TimeoutError
+        No page showed within a minute.
+    """
     pages, readies = [], []
     for _ in range(runs):
         page, ready = _start_once()
         pages.append(page)
         readies.append(ready)
-    print(f"\n## Start of the application, median of {runs} warm starts\n")
-    print(
-        f"First page after {median(pages):.1f} s (worst {max(pages):.1f}); models ready after {median(readies):.1f} s"
+    _say(
+        f"\n## Start of the application, median of {runs} warm starts\n",
+        f"First page after {median(pages):.1f} s (worst {max(pages):.1f}); models ready after {median(readies):.1f} s",
+        f"(worst {max(readies):.1f}).",
     )
-    print(f"(worst {max(readies):.1f}).")
 
 
 def _start_once() -> tuple[float, float]:
@@ -220,14 +265,28 @@ def _wait(done: Callable[[], bool], limit: float = 60.0) -> float:
     raise TimeoutError("the page did not show")
 
 
-def main() -> None:
-    parts = {"start": start, "queries": queries, "heads": heads}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; default: all")
-    chosen = parser.parse_args().parts or list(parts)
-    print(f"# Measured on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+PARTS: Mapping[str, Callable[[], None]] = {"start": start, "queries": queries, "heads": heads}
+"""What can be measured, in order."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.bench", description="Measure on this machine: medians of several runs, as Markdown."
+    )
+    found.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)} (default: all)")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    command = parser()
+    chosen = command.parse_args(arguments).parts or list(PARTS)
+    if unknown := [name for name in chosen if name not in PARTS]:
+        command.error(f"part {', '.join(unknown)}: choose some of {', '.join(PARTS)}")
+    _say(f"# Measured on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     for name in chosen:
-        parts[name]()
+        PARTS[name]()
 
 
 if __name__ == "__main__":

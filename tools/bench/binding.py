@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from omnibind_core.binding.forms import new_head
 from omnibind_core.binding.projectors import Projectors
@@ -99,9 +100,11 @@ class Marked:
         return len(self._rows)
 
     def chunk(self, start: int, stop: int) -> FloatArray:
+        """Read rows in order: shape (stop - start, width), float32."""
         return self._rows.chunk(start, stop)
 
-    def take(self, rows: np.ndarray) -> FloatArray:
+    def take(self, rows: NDArray[np.int64]) -> FloatArray:
+        """Read a batch: shape (n, width), float32; notes the time."""
         self._clock.marks.append(self._clock.now())
         return self._rows.take(rows)
 
@@ -114,6 +117,7 @@ class Clock:
     marks: list[float] = field(default_factory=list)
 
     def now(self) -> float:
+        """Give the seconds so far."""
         return time.perf_counter() if self.device.startswith("cuda") else time.process_time()
 
     def step(self, reads: int) -> float:
@@ -125,7 +129,7 @@ def made_up(folder: Path, rows: int, width: int) -> Shards:
     """Write random unit rows, by way of the extraction that towers' vectors take."""
     block = np.random.default_rng(width).standard_normal((BLOCK, width), np.float32)
 
-    def embed(items: range) -> FloatArray:
+    def embed(items: Sequence[int]) -> FloatArray:
         # The same random block again and again, turned by its number: only speed and memory are looked at.
         return np.roll(block, items[0] // BLOCK, axis=1)[: len(items)]
 
@@ -177,9 +181,9 @@ def projectors(preset: Preset, pools: Mapping[int, Shards], sizes: Sizes, device
     pairs = made_up_pairs(sizes.rows)
     recipe = Recipe(steps=sizes.steps + 2, batch=sizes.batch, hidden=sizes.hidden, noise=0.1, checkpoint=10**9)
     forms: dict[tuple[int, tuple[Modality, ...]], list[str]] = {}
-    for name, space in preset.spaces.items():
-        if next(iter(space.heads.values())).kind == "mlp":
-            forms.setdefault((space.width, tuple(sorted(space.towers))), []).append(name)
+    for name, spec in preset.spaces.items():
+        if next(iter(spec.heads.values())).kind == "mlp":
+            forms.setdefault((spec.width, tuple(sorted(spec.towers))), []).append(name)
     target: dict[Modality, Rows] = dict.fromkeys(("image", "text"), pools[preset.width])
     lines = [
         f"| spaces | widths | modalities | seconds a step | steps a second | memory, GB | {HEADS} heads each, "
@@ -274,16 +278,36 @@ def page(sizes: Sizes, device: str, folder: Path) -> str:
     ])  # fmt: skip
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.bench.binding",
+        description="Measure training at the published sizes, on vectors that are random numbers.",
+    )
+    found.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    found.add_argument("--folder", type=Path, help="where 8 GB of shards may lie meanwhile; a temporary one")
+    found.add_argument("--threads", type=int, default=1, help="of the CPU")
+    meanings = {
+        "preset": "whose spaces and heads",
+        "rows": "items of each pool",
+        "queries": "rows that look for their nearest",
+        "search_width": "numbers in a vector that is looked for",
+        "batch": "tuples a step, for projectors",
+        "router_batch": "tuples a step, for routers",
+        "steps": "that are timed, after two that are not",
+        "hidden": "width of the heads' hidden layer",
+    }
+    for name, value in vars(Sizes()).items():
+        found.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=meanings[name])
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--folder", type=Path, help="where 8 GB of shards may lie meanwhile; a temporary one")
-    parser.add_argument("--threads", type=int, default=1)
-    for name, value in vars(Sizes()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    options = vars(parser.parse_args(arguments))
+    options = vars(parser().parse_args(arguments))
     device, base, threads = (options.pop(name) for name in ("device", "folder", "threads"))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(threads)
     folder = Path(tempfile.mkdtemp(prefix="bench-binding-", dir=base))
     try:

@@ -5,7 +5,18 @@ Prints Markdown. docs/presets.md is its output, and a test compares the two.
 
 from __future__ import annotations
 
-NAMES = {"text": "sentence", "image": "picture", "audio": "sound of 10 s", "point": "shape"}
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from omnibind_core.types import Modality
+
+if TYPE_CHECKING:
+    from omnibind_core.presets.preset import Preset
+
+__all__ = ["main", "page", "plan_rows", "rows", "second_rows"]
+
+NAMES: Mapping[Modality, str] = {"text": "sentence", "image": "picture", "audio": "sound of 10 s", "point": "shape"}
 HEAD = """\
 # What the published presets cost
 
@@ -26,21 +37,27 @@ only one EVA02-E run and no SigLIP to save. Sounds and shapes were never compute
 """
 
 
+def _published() -> list[Preset]:
+    """Give the authors' presets, the smallest first."""
+    from omnibind_core.presets.preset import ranked
+
+    return [preset for preset in reversed(ranked()) if preset.published]
+
+
 def rows() -> list[str]:
-    """Lines of the table of costs."""
+    """Give the table of costs, line by line."""
     from omnibind_core.machine.cost import table
-    from omnibind_core.presets.preset import load_preset
 
     lines = [
         "| preset | input | published GFLOP | our GFLOP | share | published GB read | our GB read | share |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for preset in ("base", "large", "full"):
-        costs = table(load_preset(preset))
+    for preset in _published():
+        costs = table(preset)
         for modality, name in NAMES.items():
             theirs, own = costs[modality]
             lines.append(
-                f"| {preset} | {name} | {theirs.operations / 1e9:,.1f} | {own.operations / 1e9:,.1f} "
+                f"| {preset.name} | {name} | {theirs.operations / 1e9:,.1f} | {own.operations / 1e9:,.1f} "
                 f"| {own.operations / theirs.operations:.2f} | {2 * theirs.weights / 1e9:.2f} "
                 f"| {2 * own.weights / 1e9:.2f} | {own.weights / theirs.weights:.2f} |"
             )
@@ -67,19 +84,18 @@ CARDS = (("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
 
 
 def plan_rows() -> list[str]:
-    """Lines of the table of memory plans."""
+    """Give the table of memory plans, line by line."""
     from omnibind_core.machine.plans import needs
-    from omnibind_core.presets.preset import load_preset
 
     lines = ["| preset | plan | card GB | machine GB |", "|---|---|---:|---:|"]
-    for name in ("base", "large", "full"):
-        found = needs(load_preset(name), card=23_500_000_000)
-        lines += [f"| {name} | {one.plan} | {one.card / 1e9:.1f} | {one.machine / 1e9:.1f} |" for one in found]
+    for preset in _published():
+        found = needs(preset, card=23_500_000_000)
+        lines += [f"| {preset.name} | {one.plan} | {one.card / 1e9:.1f} | {one.machine / 1e9:.1f} |" for one in found]
     return lines
 
 
 def second_rows() -> list[str]:
-    """Lines of the table of estimated seconds."""
+    """Give the table of estimated seconds, line by line."""
     from omnibind_core.machine.cost import ours, work
     from omnibind_core.machine.plans import choose_plan, needs, shares_on_card
     from omnibind_core.presets.preset import load_preset
@@ -92,7 +108,8 @@ def second_rows() -> list[str]:
         preset, card = load_preset(name), int(size * 1e9 - 0.5e9)
         plan, _ = choose_plan(needs(preset, card=card), card, 1 << 62)
         there = shares_on_card(preset, card)
-        cells, travels = [], {}
+        cells: list[str] = []
+        travels: dict[Modality, float] = {}
         for modality in NAMES:
             cost = ours(preset, modality)
             towers = preset.towers_of(modality)
@@ -122,7 +139,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    print(page(), end="")
+    sys.stdout.write(page())
 
 
 if __name__ == "__main__":

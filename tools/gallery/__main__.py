@@ -12,15 +12,20 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import shutil
+import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
+from omnibind_core.errors import OmniBindError
 from omnibind_core.media.raster import render
-from omnibind_core.types import PointCloud, Surface
+from omnibind_core.types import Modality, PointCloud, Surface
 from tools.gallery import media, sources
 from tools.gallery.images import IMAGES
 from tools.gallery.sentences import SENTENCES
@@ -29,28 +34,69 @@ from tools.gallery.shapes_convert import Part, load_parts, to_glb
 from tools.gallery.sounds import SOUNDS
 from tools.mini.pools.debian import package_folder
 
+__all__ = ["STEPS", "Shelf", "main", "parser", "write_credits"]
+
+log = logging.getLogger(__name__)
+
+Row: TypeAlias = dict[str, Any]
+"""One item of the catalogue: the fields of :class:`omnibind_core.store.catalogue.Item`."""
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 GALLERY = ASSETS / "gallery"
 OURS = "OmniBind Explorer contributors"
-FOLDERS = {"image": "images", "audio": "sounds", "point": "shapes"}
+FOLDERS: Mapping[Modality, str] = {"image": "images", "audio": "sounds", "point": "shapes"}
 
 
 class Shelf:
-    """Numbers items by concept and writes their catalogue rows."""
+    """Numbers items by concept and writes their catalogue rows.
+
+    Attributes
+    ----------
+    rows : list of dict
+        What the catalogue says of each item, in the order of :meth:`add`.
+    """
 
     def __init__(self) -> None:
-        self.rows: list[dict] = []
+        self.rows: list[Row] = []
         self._seen: Counter[str] = Counter()
 
-    def paths(self, modality: str, concept: str, suffix: str) -> tuple[str, Path, Path]:
-        """(id, file, thumbnail) of the next item."""
+    def paths(self, modality: Modality, concept: str, suffix: str) -> tuple[str, Path, Path]:
+        """Name the next item of a concept.
+
+        Parameters
+        ----------
+        modality : Modality
+            What it is.
+        concept : str
+            What it shows, e.g. ``"teddy bear"``.
+        suffix : str
+            Of its file, with the dot; "" for sentences, which have none.
+
+        Returns
+        -------
+        tuple of str, Path and Path
+            Its id, its file and its thumbnail; for sentences the paths mean nothing.
+        """
         slug = concept.replace(" ", "-")
         self._seen[f"{modality}/{slug}"] += 1
         name = f"{slug}-{self._seen[f'{modality}/{slug}']}"
         file = GALLERY / FOLDERS[modality] / f"{name}{suffix}" if modality != "text" else GALLERY
         return f"{modality}/{name}", file, GALLERY / "thumbnails" / f"{modality}-{name}.webp"
 
-    def add(self, item: str, concept: str, caption: str, files: tuple[Path, Path] | None, credit: tuple) -> None:
+    def add(
+        self, item: str, concept: str, caption: str, files: tuple[Path, Path] | None, credit: tuple[str, str, str]
+    ) -> None:
+        """Write one row.
+
+        Parameters
+        ----------
+        item, concept, caption : str
+            Its id, what it shows, and that in a sentence.
+        files : tuple of Path and Path, optional
+            File and thumbnail, both written; None for sentences.
+        credit : tuple of str, str and str
+            Creator, SPDX licence, and where it comes from.
+        """
         creator, licence, source = credit
         self.rows.append(
             {
@@ -69,6 +115,7 @@ class Shelf:
 
 
 def add_images(shelf: Shelf) -> None:
+    """Write the pictures of :data:`tools.gallery.images.IMAGES`; raises MediaError where one cannot be fetched."""
     for concept, source, caption in IMAGES:
         item, file, thumbnail = shelf.paths("image", concept, ".jpg")
         image = media.picture(sources.read(source))
@@ -78,16 +125,18 @@ def add_images(shelf: Shelf) -> None:
 
 
 def add_sounds(shelf: Shelf) -> None:
+    """Write the sounds of :data:`tools.gallery.sounds.SOUNDS`; raises MediaError where one cannot be fetched."""
     for concept, source, caption, options in SOUNDS:
         item, file, thumbnail = shelf.paths("audio", concept, ".ogg")
-        samples, rate, credit = _sound(source)
-        samples, rate = media.sound(samples, rate, options)
+        heard, heard_rate, credit = _sound(source)
+        samples, rate = media.sound(heard, heard_rate, options)
         media.save_sound(samples, rate, file)
-        media.sound_thumbnail(samples, rate, thumbnail)
+        media.sound_thumbnail(samples, thumbnail)
         shelf.add(item, concept, caption, (file, thumbnail), credit)
 
 
-def _sound(source: str) -> tuple[np.ndarray, int, tuple[str, str, str]]:
+def _sound(source: str) -> tuple[media.Samples, int, tuple[str, str, str]]:
+    """Play, read aloud or decode a source: mono samples, rate in Hz, and its credit."""
     kind, rest = source.split(":", 1)
     if kind == "fluid":
         program, keys = rest.split(":")
@@ -104,6 +153,7 @@ def _sound(source: str) -> tuple[np.ndarray, int, tuple[str, str, str]]:
 
 
 def add_shapes(shelf: Shelf) -> None:
+    """Write the meshes of :data:`tools.gallery.shapes.SHAPES`; raises MediaError where one cannot be fetched."""
     package = "sweethome3d-furniture"
     for concept, source, caption, azimuth in SHAPES:
         item, file, thumbnail = shelf.paths("point", concept, ".glb")
@@ -121,13 +171,13 @@ def add_shapes(shelf: Shelf) -> None:
 
 
 def _cloud(parts: list[Part]) -> PointCloud:
-    """What the renderer draws; it knows no glass, so plain clear parts are left out where others remain."""
+    """Gather what the renderer draws; it knows no glass: plain clear parts are left out where others remain."""
     solid = [p for p in parts if p.colour[3] > 0.5 or p.texture is not None] or parts
     surfaces = tuple(
         Surface(
             part.xyz.astype(np.float32),
             part.faces.astype(np.int32),
-            np.tile(np.float32(part.colour[:3]), (len(part.xyz), 1)),
+            np.tile(np.asarray(part.colour[:3], np.float32), (len(part.xyz), 1)),
             None if part.uv is None else part.uv.astype(np.float32),
             None if part.texture is None else np.asarray(_on_its_own_colour(part.texture)),
         )
@@ -138,7 +188,7 @@ def _cloud(parts: list[Part]) -> PointCloud:
 
 
 def _on_its_own_colour(texture: Image.Image) -> Image.Image:
-    """A texture without its transparency: holes take its mean colour."""
+    """Fill the holes of a texture with its mean colour."""
     if texture.mode != "RGBA":
         return texture.convert("RGB")
     texels = np.asarray(texture)
@@ -150,17 +200,32 @@ def _on_its_own_colour(texture: Image.Image) -> Image.Image:
 
 
 def add_sentences(shelf: Shelf) -> None:
+    """Write the rows of :data:`tools.gallery.sentences.SENTENCES`."""
     for concept, sentence in SENTENCES:
         item, _, _ = shelf.paths("text", concept, "")
         shelf.add(item, concept, sentence, None, (OURS, "Apache-2.0", "written for this gallery"))
 
 
-STEPS = {"image": add_images, "audio": add_sounds, "point": add_shapes, "text": add_sentences}
+STEPS: Mapping[Modality, Callable[[Shelf], None]] = {
+    "image": add_images,
+    "audio": add_sounds,
+    "point": add_shapes,
+    "text": add_sentences,
+}
+"""What makes each modality's items, in the catalogue's order."""
 MARK = "<!-- The table below is written by tools/gallery/__main__.py -->"
 
 
-def write_credits(rows: list[dict]) -> None:
-    """Replace the table at the end of LICENSES.md."""
+def write_credits(rows: Sequence[Row], path: Path) -> None:
+    """Replace the table at the end of assets/LICENSES.md.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        The whole catalogue.
+    path : Path
+        The page; what stands above its mark is kept.
+    """
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for row in rows:
         if row["file"]:
@@ -169,18 +234,43 @@ def write_credits(rows: list[dict]) -> None:
     lines = ["| Package | Licence | Creator | Items |", "|---|---|---|---|"]
     for (package, licence, creator), items in sorted(groups.items()):
         lines.append(f"| {package} | {licence} | {creator} | {', '.join(items)} |")
-    path = ASSETS / "LICENSES.md"
     text = path.read_text(encoding="utf-8").split(MARK)[0]
     path.write_text(f"{text}{MARK}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=STEPS, help="rebuild one modality and keep the others")
-    only = parser.parse_args().only
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.gallery",
+        description="Build assets/gallery: media, thumbnails, catalogue.json, and the credits in assets/LICENSES.md.",
+    )
+    found.add_argument("--only", choices=tuple(STEPS), help="rebuild one modality and keep the others")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build the gallery.
+
+    Returns
+    -------
+    int
+        0, or 2 where a person has to correct something: said on standard error.
+    """
+    only = parser().parse_args(arguments).only
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("trimesh").setLevel(logging.WARNING)
+    try:
+        _build(only)
+    except OmniBindError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+def _build(only: Modality | None) -> None:
     catalogue = GALLERY / "catalogue.json"
     old = json.loads(catalogue.read_text(encoding="utf-8"))["items"] if only and catalogue.exists() else []
-    rows: list[dict] = []
+    rows: list[Row] = []
     for modality, step in STEPS.items():
         if only and modality != only:
             rows += [row for row in old if row["modality"] == modality]
@@ -192,18 +282,21 @@ def main() -> None:
         shelf = Shelf()
         step(shelf)
         rows += shelf.rows
-        print(f"{modality}: {len(shelf.rows)}")
+        log.info("%s: %d", modality, len(shelf.rows))
     catalogue.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"version": 1, "items": rows}, ensure_ascii=False, indent=1)
     catalogue.write_text(text + "\n", encoding="utf-8")
-    write_credits(rows)
+    write_credits(rows, ASSETS / "LICENSES.md")
     size = sum(f.stat().st_size for f in GALLERY.rglob("*") if f.is_file())
     concepts = defaultdict(set)
     for row in rows:
         concepts[row["concept"]].add(row["modality"])
     shared = Counter(len(m) for m in concepts.values())
-    print(f"{len(rows)} items, {size / 1e6:.1f} MB; concepts in four modalities: {shared[4]}, in three: {shared[3]}")
+    log.info(
+        "%d items, %.1f MB; concepts in four modalities: %d, in three: %d",
+        len(rows), size / 1e6, shared[4], shared[3],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,13 +6,33 @@ import io
 import struct
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+
+from omnibind_core.types import FloatArray
+
+__all__ = [
+    "decode_sound",
+    "espeak",
+    "fluidsynth",
+    "picture",
+    "picture_thumbnail",
+    "save_picture",
+    "save_sound",
+    "shape_thumbnail",
+    "sound",
+    "sound_thumbnail",
+]
+
+Samples: TypeAlias = NDArray[np.float64]
+"""Mono, shape (n,), full scale is -1 to 1."""
 
 PICTURE_SIDE = 640  # pixels
 SMALLEST = 256  # pixels; the larger side of the smallest cut-outs
@@ -25,9 +45,21 @@ PALE = (0xB9, 0xB3, 0xFF)
 
 
 def picture(data: bytes) -> Image.Image:
-    """RGB, cut-outs cropped and set on white with a margin; at most 640 pixels, small ones doubled, tiny ones 256."""
-    image = Image.open(io.BytesIO(data))
-    image.seek(0)
+    """Decode a picture for the gallery.
+
+    Parameters
+    ----------
+    data : bytes
+        A picture file; of an animation, the first frame.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB. Cut-outs are cropped and set on white with a margin; at most 640 pixels, small ones doubled, tiny ones 256.
+    """
+    opened = Image.open(io.BytesIO(data))
+    opened.seek(0)
+    image: Image.Image = opened
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         box = image.getchannel("A").point(lambda a: 255 if a > 8 else 0).getbbox()
@@ -39,19 +71,28 @@ def picture(data: bytes) -> Image.Image:
     image = image.convert("RGB")
     scale = min(PICTURE_SIDE / max(image.size), max(2.0, SMALLEST / max(image.size)))
     if scale != 1.0:
-        image = image.resize([max(1, round(s * scale)) for s in image.size], Image.LANCZOS)
+        wide, high = (max(1, round(s * scale)) for s in image.size)
+        image = image.resize((wide, high), Image.Resampling.LANCZOS)
     return image
 
 
 def save_picture(image: Image.Image, path: Path) -> None:
+    """Write a JPEG and the folders it needs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, "JPEG", quality=88, optimize=True, progressive=True)
 
 
 def picture_thumbnail(image: Image.Image, path: Path) -> None:
-    """Square: photographs cropped, cut-outs (white corners) padded with white."""
-    corners = [image.getpixel((x, y)) for x in (0, image.width - 1) for y in (0, image.height - 1)]
-    if all(min(c) > 245 for c in corners):
+    """Write a square WebP of 256 pixels: photographs cropped, cut-outs (white corners) padded with white.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB.
+    path : Path
+        Where to; its folder is made.
+    """
+    if np.asarray(image)[[0, 0, -1, -1], [0, -1, 0, -1]].min() > 245:
         side = max(image.size)
         sheet = Image.new("RGB", (side, side), "white")
         sheet.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
@@ -81,15 +122,26 @@ def _sharpest(image: Image.Image, side: int) -> int:
 
 def _save_thumbnail(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.LANCZOS)
+    image = image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     for quality, clear in ((82, 90), (70, 60), (55, 40), (40, 20), (25, 10), (12, 5)):
         image.save(path, "WEBP", quality=quality, alpha_quality=clear, method=4)
         if path.stat().st_size < 14_000:
             return
 
 
-def decode_sound(data: bytes) -> tuple[np.ndarray, int]:
-    """Mono samples and rate."""
+def decode_sound(data: bytes) -> tuple[Samples, int]:
+    """Decode a sound file, with ffmpeg where libsndfile does not know the format.
+
+    Returns
+    -------
+    tuple of ndarray and int
+        The mean of its channels, shape (n,), float64, and the rate in Hz.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        ffmpeg cannot read it either.
+    """
     try:
         samples, rate = soundfile.read(io.BytesIO(data), always_2d=True, dtype="float64")
     except soundfile.LibsndfileError:
@@ -99,8 +151,23 @@ def decode_sound(data: bytes) -> tuple[np.ndarray, int]:
     return samples.mean(1), rate
 
 
-def sound(samples: np.ndarray, rate: int, options: dict[str, Any]) -> tuple[np.ndarray, int]:
-    """Trimmed, cut, perhaps repeated, faded where cut, and normalised."""
+def sound(samples: Samples, rate: int, options: Mapping[str, Any]) -> tuple[FloatArray, int]:
+    """Trim, cut, perhaps repeat, fade where cut, and normalise.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n,), float64
+        Mono, not silent.
+    rate : int
+        In Hz.
+    options : mapping
+        ``start``, ``length`` and ``gap`` in seconds, ``repeat`` a number of times; see :mod:`tools.gallery.sounds`.
+
+    Returns
+    -------
+    tuple of ndarray and int
+        Samples, shape (m,), float32, with their peak at -1 dBFS, and the rate: 22,050 to 44,100 Hz.
+    """
     if rate > RATE:
         samples, rate = soxr.resample(samples, rate, RATE), RATE
     if rate < RATE // 2:
@@ -124,23 +191,31 @@ def sound(samples: np.ndarray, rate: int, options: dict[str, Any]) -> tuple[np.n
     return (samples * (PEAK / np.abs(samples).max())).astype(np.float32), rate
 
 
-def _trim(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Without silence (below -48 dB of the peak) at either end, save 50 ms."""
+def _trim(samples: Samples, rate: int) -> Samples:
+    """Cut silence (below -48 dB of the peak) off either end, save 50 ms."""
     loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (-48 / 20))
     margin = int(0.05 * rate)
     return samples[max(0, loud[0] - margin) : loud[-1] + margin]
 
 
-def save_sound(samples: np.ndarray, rate: int, path: Path) -> None:
-    """OGG Vorbis, written in pieces: libsndfile's encoder fails on very long single writes."""
+def save_sound(samples: FloatArray, rate: int, path: Path) -> None:
+    """Write OGG Vorbis, in pieces: libsndfile's encoder fails on very long single writes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with soundfile.SoundFile(path, "w", samplerate=rate, channels=1, format="OGG", subtype="VORBIS") as out:
         for at in range(0, len(samples), 32_768):
             out.write(samples[at : at + 32_768])
 
 
-def sound_thumbnail(samples: np.ndarray, rate: int, path: Path) -> None:
-    """Waveform bars in the accent colour, brighter where the sound is; transparent around."""
+def sound_thumbnail(samples: FloatArray, path: Path) -> None:
+    """Draw waveform bars in the accent colour, brighter where the sound is; transparent around.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n,), float32
+        Mono, not silent.
+    path : Path
+        Where the WebP goes; its folder is made.
+    """
     bars, gap, scale = 40, 2, 3
     side = THUMBNAIL_SIDE * scale
     pieces = np.array_split(samples, bars)
@@ -160,8 +235,16 @@ def sound_thumbnail(samples: np.ndarray, rate: int, path: Path) -> None:
     _save_thumbnail(image, path)
 
 
-def shape_thumbnail(drawing: np.ndarray, path: Path) -> None:
-    """A rendered shape (RGBA, 2 x size) over a soft shadow, transparent around."""
+def shape_thumbnail(drawing: NDArray[np.uint8], path: Path) -> None:
+    """Set a rendered shape over a soft shadow, transparent around.
+
+    Parameters
+    ----------
+    drawing : ndarray, shape (h, w, 4), uint8
+        RGBA, twice as large as the thumbnail.
+    path : Path
+        Where the WebP goes; its folder is made.
+    """
     image = Image.fromarray(drawing)
     shadow = image.getchannel("A").point(lambda a: a * 70 // 255).filter(ImageFilter.GaussianBlur(image.width / 40))
     sheet = Image.new("RGBA", image.size, (40, 36, 80, 0))
@@ -172,8 +255,8 @@ def shape_thumbnail(drawing: np.ndarray, path: Path) -> None:
     _save_thumbnail(below, path)
 
 
-def _midi(program: int, keys: list[int], beat: float = 0.42) -> bytes:
-    """One track: each key for one beat; the last one longer."""
+def _midi(program: int, keys: Sequence[int], beat: float = 0.42) -> bytes:
+    """Write a MIDI file of one track: each key for one beat (in seconds); the last one longer."""
     ticks = round(beat * 960)  # 480 ticks a quarter, 120 quarters a minute
 
     def delta(value: int) -> bytes:
@@ -190,8 +273,28 @@ def _midi(program: int, keys: list[int], beat: float = 0.42) -> bytes:
     return struct.pack(">4sIHHH4sI", b"MThd", 6, 0, 1, 480, b"MTrk", len(body)) + body
 
 
-def fluidsynth(font: Path, program: int, keys: list[int]) -> tuple[np.ndarray, int]:
-    """A phrase in General MIDI."""
+def fluidsynth(font: Path, program: int, keys: Sequence[int]) -> tuple[Samples, int]:
+    """Play a phrase in General MIDI.
+
+    Parameters
+    ----------
+    font : Path
+        A SoundFont 2 file.
+    program : int
+        Instrument, counted from 0.
+    keys : sequence of int
+        MIDI keys; 60 is the middle C.
+
+    Returns
+    -------
+    tuple of ndarray and int
+        As :func:`decode_sound`.
+
+    Raises
+    ------
+    OSError, subprocess.CalledProcessError
+        fluidsynth is not installed, or failed.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         score, out = Path(scratch) / "score.mid", Path(scratch) / "out.wav"
         score.write_bytes(_midi(program, keys))
@@ -200,7 +303,25 @@ def fluidsynth(font: Path, program: int, keys: list[int]) -> tuple[np.ndarray, i
         return decode_sound(out.read_bytes())
 
 
-def espeak(voice: str, sentence: str) -> tuple[np.ndarray, int]:
-    """A sentence read by a synthetic voice."""
+def espeak(voice: str, sentence: str) -> tuple[Samples, int]:
+    """Let a synthetic voice read a sentence.
+
+    Parameters
+    ----------
+    voice : str
+        A name that espeak-ng knows, e.g. ``"en-gb"``.
+    sentence : str
+        What to say.
+
+    Returns
+    -------
+    tuple of ndarray and int
+        As :func:`decode_sound`.
+
+    Raises
+    ------
+    OSError, subprocess.CalledProcessError
+        espeak-ng is not installed, or failed.
+    """
     command = ["espeak-ng", "-v", voice, "-s", "150", "--stdout", sentence]
     return decode_sound(subprocess.run(command, check=True, capture_output=True).stdout)

@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from omnibind_core.errors import MediaError
 from tools.gallery.credits import GCOMPRIS_CREDITS
 from tools.mini.pools.debian import package_folder
+
+__all__ = ["FURNITURE", "POOLS", "VERSIONS", "Pool", "credit", "furniture", "read", "read_opensfx", "read_rcc"]
 
 VERSIONS = {
     "tuxpaint-stamps-default": "2022.06.04-1",
@@ -40,7 +43,17 @@ VERSIONS = {
 
 @dataclass(frozen=True)
 class Pool:
-    """A folder, or an archive, inside a Debian package."""
+    """A folder, or an archive, inside a Debian package.
+
+    Attributes
+    ----------
+    package : str
+        Key of :data:`VERSIONS`.
+    root : str
+        Folder inside the package; ``archive.rcc:folder`` for one inside a Qt resource archive.
+    creator, licence : str
+        Of all its files; "" where each file has its own.
+    """
 
     package: str
     root: str
@@ -145,15 +158,20 @@ _OTHER_CREDITS = {
 
 @cache
 def read_rcc(path: Path) -> dict[str, bytes]:
-    """All files of a compiled Qt resource archive: {path: contents}.
+    """Read all files of a compiled Qt resource archive: {path: contents}.
 
     The header holds a format version and three offsets: of the tree, of the data and of the names. A tree node is
     name offset (4 bytes), flags (2), then either number of children and first child, or locale and data offset.
+
+    Raises
+    ------
+    MediaError
+        The file is no such archive.
     """
     blob = path.read_bytes()
     magic, form, tree, data, names = struct.unpack(">4s4I", blob[:20])
     if magic != b"qres":
-        raise ValueError(f"{path} is not a Qt resource archive")
+        raise MediaError(f"{path.name}", "a compiled Qt resource archive", f"delete {path} and fetch its package again")
     node_size = 14 if form < 2 else 22
     files: dict[str, bytes] = {}
 
@@ -182,7 +200,7 @@ def read_rcc(path: Path) -> dict[str, bytes]:
 
 @cache
 def read_opensfx() -> list[tuple[str, bytes]]:
-    """Sounds of OpenSFX's .cat file: (label, WAV). Each label names the recording, its author and its licence."""
+    """Read the sounds of OpenSFX's .cat file: (label, WAV). Each label names recording, author and licence."""
     blob = (package_folder("openttd-opensfx") / "usr/share/games/openttd/baseset/opensfx/opensfx.cat").read_bytes()
     # The two high bits of the first word mark the newer format; entries are (offset, size) pairs.
     count = (struct.unpack("<I", blob[:4])[0] & 0x7FFFFFFF) // 8
@@ -199,7 +217,18 @@ def read_opensfx() -> list[tuple[str, bytes]]:
 
 @cache
 def furniture(archive: str) -> tuple[zipfile.ZipFile, dict[str, str]]:
-    """A Sweet Home 3D furniture library and its properties (latin-1 with \\u escapes)."""
+    r"""Open a Sweet Home 3D furniture library.
+
+    Parameters
+    ----------
+    archive : str
+        Name of its file, one of :data:`FURNITURE`.
+
+    Returns
+    -------
+    tuple of zipfile.ZipFile and dict
+        The library and its properties (latin-1 with \u escapes): ``model#7``, ``creator#7`` ...
+    """
     library = zipfile.ZipFile(package_folder("sweethome3d-furniture") / "usr/share/sweethome3d/furniture" / archive)
     text = library.read("PluginFurnitureCatalog.properties").decode("latin-1")
     found = dict(re.findall(r"^\s*([\w#]+)\s*=\s*(.*?)\s*$", text, flags=re.M))
@@ -207,7 +236,15 @@ def furniture(archive: str) -> tuple[zipfile.ZipFile, dict[str, str]]:
 
 
 def read(source: str) -> bytes:
-    """Bytes of a source such as ``"tux:animals/birds/crow.png"`` or ``"opensfx:14"``."""
+    """Read a source such as ``"tux:animals/birds/crow.png"`` or ``"opensfx:14"``; fetches its package at first.
+
+    Raises
+    ------
+    MediaError
+        The package cannot be fetched.
+    OSError, KeyError, IndexError
+        The package has no such file.
+    """
     pool_name, path = source.split(":", 1)
     if pool_name == "opensfx":
         return read_opensfx()[int(path)][1]
@@ -220,7 +257,18 @@ def read(source: str) -> bytes:
 
 
 def credit(source: str) -> tuple[str, str, str]:
-    """(creator, licence, source line) of a source."""
+    """Tell who made a source.
+
+    Returns
+    -------
+    tuple of str, str and str
+        Creator, SPDX licence, and the line that says where it comes from.
+
+    Raises
+    ------
+    MediaError
+        Nobody is known to have made it.
+    """
     pool_name, path = source.split(":", 1)
     if pool_name == "opensfx":
         return _opensfx_credit(int(path))
@@ -235,7 +283,11 @@ def credit(source: str) -> tuple[str, str, str]:
     elif pool_name == "sonicpi":
         creator, licence = _sonic_pi_credit(path)
     if not (creator and licence):
-        raise ValueError(f"no credit is known for {source}")
+        raise MediaError(
+            f"'{source}', whose creator or licence is not known",
+            "a source with both",
+            "read the package's copyright file and add them to tools/gallery/sources.py",
+        )
     inside = f"{pool.root}/{path}".replace("usr/share/", "")
     line = f"{pool.package} {VERSIONS[pool.package]}, {inside}"
     return creator, licence, f"{line} ({page})" if page else line
@@ -244,7 +296,10 @@ def credit(source: str) -> tuple[str, str, str]:
 def _opensfx_credit(index: int) -> tuple[str, str, str]:
     """Creator, licence and source line from a label such as ``"Cow". Original "x.wav" by "Someone". License: ...``."""
     label, _ = read_opensfx()[index]
-    title = re.match(r'"([^"]+)"', label)[1]
+    quoted = re.match(r'"([^"]+)"', label)
+    if not quoted:
+        raise MediaError(f"OpenSFX's label {label!r}", "one that starts with a quoted title", "choose another sound")
+    title = quoted[1]
     facts, licence_name = label[len(title) + 2 :].rsplit("License:", 1)
     people = re.findall(r'\bby "?([^"]+?)"?(?:,| and|$)', "\n".join(re.split(r"\.\s", facts)), flags=re.I | re.M)
     people = list(dict.fromkeys(p.strip().rstrip(".") for p in people))

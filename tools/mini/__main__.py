@@ -22,7 +22,7 @@ import torch
 
 from omnibind_core.errors import OmniBindError
 
-__all__ = ["STAGES", "main"]
+__all__ = ["STAGES", "main", "parser"]
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,13 @@ STAGES: Mapping[str, Callable[[], None]] = {
 """In order; each only reads what those before it wrote."""
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(prog="python -m tools.mini", description="Train the preset mini.")
+    found.add_argument("stages", nargs="*", metavar="STAGE", help=f"some of {', '.join(STAGES)} (default: all)")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stages and say how long each took.
 
@@ -80,15 +87,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0, or 2 where a person has to correct something: said on standard error.
     """
-    parser = argparse.ArgumentParser(description="Train the preset mini.")
-    parser.add_argument("stages", nargs="*", help=f"some of {', '.join(STAGES)} (default: all)")
-    options = parser.parse_args(arguments)
+    command = parser()
+    options = command.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("trimesh").setLevel(logging.WARNING)
     torch.set_num_threads(1)  # sums in one order: the same weights on every run
     unknown = [name for name in options.stages if name not in STAGES]
     if unknown:
-        parser.error(f"stage {', '.join(unknown)}: choose some of {', '.join(STAGES)}")
+        command.error(f"stage {', '.join(unknown)}: choose some of {', '.join(STAGES)}")
     try:
         for name in options.stages or STAGES:
             start = time.monotonic()

@@ -24,7 +24,7 @@ from omnibind_core.evaluation.report import Report, write_report
 from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.page import binding_sections
 
-__all__ = ["RESULTS", "main", "measured"]
+__all__ = ["RESULTS", "main", "measured", "parser"]
 
 RESULTS = "results.json"
 """Name of the page's data in :func:`omnibind_core.store.paths.assets_directory`."""
@@ -44,12 +44,20 @@ def measured() -> Report:
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.mini.measure",
+        description="Measure what mini finds, what binding and routing give, and which way of mixing is best.",
+    )
+    found.add_argument("--out", type=Path, help="also write the page to this Markdown file")
+    found.add_argument("--data", type=Path, default=assets_directory() / RESULTS, help="where the page's data goes")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the page and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="also write the page to this Markdown file")
-    parser.add_argument("--data", type=Path, default=assets_directory() / RESULTS, help="where the page's data goes")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("trimesh").setLevel(logging.WARNING)
     torch.set_num_threads(1)  # sums in one order, and no slower for towers of this size

@@ -290,16 +290,23 @@ def development(eyes: Path, recipe: EarRecipe, ways: Mapping[str, Sequence[str]]
     return rows
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.mini.measure.sounds", description="Measure how mini names and finds sounds."
+    )
+    mini = assets_directory() / "mini"
+    found.add_argument("--heads", type=Path, default=mini / "eval", help="folder of the sounds' heads")
+    found.add_argument("--eyes", type=Path, default=mini, help="folder of the sentences' and pictures' heads")
+    found.add_argument("--members", nargs="+", default=list(FLAT), choices=list(MEMBERS), help="what sounds enter by")
+    found.add_argument("--development", action="store_true", help="hold development packages out in turn instead")
+    found.add_argument("--seeds", type=int, default=1, help="words heads of each tower that are trained for that")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate the held-out heads, or hold development packages out in turn, and log the table."""
-    parser = argparse.ArgumentParser(description="Measure how mini names and finds sounds.")
-    mini = assets_directory() / "mini"
-    parser.add_argument("--heads", type=Path, default=mini / "eval", help="folder of the sounds' heads")
-    parser.add_argument("--eyes", type=Path, default=mini, help="folder of the sentences' and pictures' heads")
-    parser.add_argument("--members", nargs="+", default=list(FLAT), choices=list(MEMBERS), help="what sounds enter by")
-    parser.add_argument("--development", action="store_true", help="hold development packages out in turn instead")
-    parser.add_argument("--seeds", type=int, default=1, help="words heads of each tower that are trained for that")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     if options.development:

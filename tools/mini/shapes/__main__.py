@@ -21,21 +21,29 @@ from tools.mini.measure.shapes import FIGURES, measured, write_rows
 from tools.mini.shapes.final import write_final
 from tools.mini.shapes.kept import write_kept
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 log = logging.getLogger(__name__)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.mini.shapes",
+        description="Train mini's point encoder and all its heads for shapes, five-fold first.",
+    )
+    found.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
+    found.add_argument(
         "--work", type=Path, default=cache_directory() / "training" / "points", help="states of trainings"
     )
-    parser.add_argument("--folds", action="store_true", help="only the five-fold figures")
-    parser.add_argument("--final", action="store_true", help="only the weights that are used")
-    options = parser.parse_args(arguments)
+    found.add_argument("--folds", action="store_true", help="only the five-fold figures")
+    found.add_argument("--final", action="store_true", help="only the weights that are used")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, measure and write."""
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("trimesh").setLevel(logging.WARNING)
     torch.set_num_threads(1)

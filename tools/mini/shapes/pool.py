@@ -23,11 +23,9 @@ from torch import Tensor
 from omnibind_core.media import limits
 from omnibind_core.media import raster as _raster
 from omnibind_core.media.shapes import Part, cloud_of_parts
-from omnibind_core.specialists import point_encoder, registry
-from omnibind_core.specialists.efficientnet_lite import EfficientNetLite
+from omnibind_core.specialists import load, point_encoder
 from omnibind_core.specialists.shape_views import VIEWS
 from omnibind_core.store.paths import cache_directory
-from omnibind_core.store.weights import local_files
 from omnibind_core.types import FloatArray, Image, PointCloud
 from tools.mini.pools.meshes import load_mesh
 from tools.mini.pools.parametric import build as procedural
@@ -194,13 +192,6 @@ def queried(pool: Pool, count: int) -> Tensor:
 
 
 @cache
-def _eyes(tower: str) -> EfficientNetLite:
-    spec, _ = registry.find(tower)
-    # bfloat16 for what is only learned from: half the time, and the same features but for a thousandth.
-    return EfficientNetLite(spec, local_files(spec.weights), torch.device("cpu"), torch.bfloat16)
-
-
-@cache
 def seen(pool: Pool, style: Style, tower: str = "efficientnet_lite2") -> Tensor:
     """Features of the drawn views of all shapes.
 
@@ -221,9 +212,11 @@ def seen(pool: Pool, style: Style, tower: str = "efficientnet_lite2") -> Tensor:
     keys, _, make = clouds(pool)
 
     def features(i: int) -> FloatArray:
+        # bfloat16 for what is only learned from: half the time, and the same features but for a thousandth.
+        eyes: Any = load.tower(tower, torch.bfloat16)
         scene = _raster.prepare(_styled(make(i), style, i))
         drawn = [Image(_raster.render_scene(scene, azimuth, up, _SIDE)) for azimuth, up in pool.views[style]]
-        rows: FloatArray = _eyes(tower).features(drawn).numpy()
+        rows: FloatArray = eyes.features(drawn).numpy()
         return rows
 
     def probe(cloud: PointCloud) -> NDArray[Any]:

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from omnibind_core.media.audio import resample
-from omnibind_core.specialists import aisfx, registry, whisper_tiny
+from omnibind_core.specialists import aisfx, whisper_tiny
 from omnibind_core.specialists.base import unit
+from omnibind_core.specialists.load import tower
 from omnibind_core.store.paths import cache_directory
-from omnibind_core.store.weights import local_files
 from omnibind_core.types import Audio
 from tools.mini.pools import rendered as pools_rendered
 from tools.mini.pools import sounds as pools_sounds
@@ -83,7 +83,7 @@ class Tower:
 
 
 def _aisfx() -> Tower:
-    ears = _built("aisfx", aisfx.build)
+    ears = _built("aisfx")
     return Tower(
         aisfx.RATE / 1024,
         lambda audio: aisfx.mel_power(resample(audio, aisfx.RATE)),
@@ -92,14 +92,13 @@ def _aisfx() -> Tower:
 
 
 def _whisper() -> Tower:
-    ears = _built("whisper_tiny", whisper_tiny.build)
+    ears = _built("whisper_tiny")
     return Tower(100.0, ears.power, ears.features)
 
 
-def _built(name: str, build: Callable[..., Any]) -> Any:
-    spec, _ = registry.find(name)
+def _built(name: str) -> Any:
     # bfloat16: a quarter to a half of the time, and cosines to float32's vectors above 0.9999.
-    return build(spec, local_files(spec.weights), {}, torch.device("cpu"), torch.bfloat16)
+    return tower(name, torch.bfloat16)
 
 
 TOWERS: dict[str, Callable[[], Tower]] = {"aisfx": _aisfx, "whisper_tiny": _whisper}
@@ -176,10 +175,10 @@ def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) ->
     from tqdm import tqdm
 
     folder.mkdir(parents=True, exist_ok=True)
-    tower = TOWERS[name]()
+    ears = TOWERS[name]()
 
     def powers(audio: Audio) -> Tensor:
-        return tower.power(Audio(audio.samples[: round(_SECONDS * audio.rate)], audio.rate))
+        return ears.power(Audio(audio.samples[: round(_SECONDS * audio.rate)], audio.rate))
 
     def path(clip: Clip) -> Path:
         return folder / f"{hashlib.sha256(clip.key.encode()).hexdigest()[:24]}.safetensors"
@@ -195,8 +194,8 @@ def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) ->
                 continue
             power = powers(audio)
             rng = np.random.default_rng((_SEED, *hashlib.sha256(clip.key.encode()).digest()[:8]))
-            changed = [augmenting.augment(power, behind, rng, tower.frames) for _ in range(count)]
-            rows = unit(torch.stack([tower.features(one) for one in (power, *changed)]))
+            changed = [augmenting.augment(power, behind, rng, ears.frames) for _ in range(count)]
+            rows = unit(torch.stack([ears.features(one) for one in (power, *changed)]))
             part = path(clip).with_suffix(".part")
             save_file({"clean": rows[0].clone(), "copies": rows[1:].half()}, part)
             part.replace(path(clip))

@@ -29,16 +29,11 @@ element.addEventListener('click', (event) => {
 element.addEventListener('input', (event) => { if (event.target.dataset.weight) weigh(event.target); });
 
 element.addEventListener('change', (event) => {
-  const { share, of } = event.target.dataset;
-  if (share) {
-    event.target.setAttribute('value', event.target.value);
-    const shares = {};
-    element.querySelectorAll('[data-share]').forEach((one) => { shares[one.dataset.share] = Number(one.value); });
-    trigger('input', { id: of, shares });
-  }
-  if (!event.target.dataset.weight) return;
-  weigh(event.target);
-  trigger('input', { id: event.target.dataset.weight, weight: Number(event.target.value) });
+  const { share, weight } = event.target.dataset;
+  if (!share && !weight) return;
+  event.target.setAttribute('value', event.target.value);
+  if (weight) weigh(event.target);
+  trigger('input');
 });
 
 // The detail panel takes the focus when it opens.

@@ -11,12 +11,12 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from demo import results_view
-from demo.examples import Examples
+from demo.html import charts
+from demo.shell.examples import Examples
 from demo.tabs import results
 from omnibind_core.evaluation.report import Chart, Report, Section, write_report
 
-from .test_render import EVIL, Checker
+from ..html.test_cards import EVIL, Checker
 
 CHART = Chart("task", "R@1", "from", "to", "chance")
 COLUMNS = ["task", "R@1", "from", "to", "chance", "R@5"]
@@ -34,7 +34,7 @@ def shares(html: str, tag: str) -> list[str]:
 
 
 def test_bars_whiskers_and_chance_are_drawn_to_scale() -> None:
-    html = results_view.chart(BARS)
+    html = charts.chart(BARS)
     Checker(html)
     assert shares(html, "b") == ["width:50.00%"]
     assert shares(html, "s") == ["left:40.00%;width:25.00%"]
@@ -42,7 +42,7 @@ def test_bars_whiskers_and_chance_are_drawn_to_scale() -> None:
 
 
 def test_what_is_drawn_is_told_in_words_too() -> None:
-    text = re.sub("<[^>]+>", " ", results_view.chart(BARS))
+    text = re.sub("<[^>]+>", " ", charts.chart(BARS))
     assert "sounds → label" in text
     assert "50.0" in text
     assert "(40.0–65.0), chance 5.0" in text
@@ -50,32 +50,32 @@ def test_what_is_drawn_is_told_in_words_too() -> None:
 
 
 def test_a_bar_has_the_colour_of_what_is_asked_with() -> None:
-    html = results_view.chart(BARS)
+    html = charts.chart(BARS)
     assert 'class="ob-bar-row ob-audio"' in html
     rows = [["sum", 1, 0, 2, 0, "-"], ["names -> picture", 1, 0, 2, 0, "-"]]
-    html = results_view.chart(Section("t", "", COLUMNS, rows, CHART))
+    html = charts.chart(Section("t", "", COLUMNS, rows, CHART))
     assert 'class="ob-bar-row"' in html
     assert 'class="ob-bar-row ob-text"' in html
 
 
 @pytest.mark.parametrize(("most", "end"), [(35, 100), (100, 100), (12, 20), (0.3, 0.4), (340, 400), (0, 1e-9)])
 def test_scales_end_at_round_numbers_and_percentages_compare(most: float, end: float) -> None:
-    assert results_view._scale(most) == pytest.approx(end)
+    assert charts._scale(most) == pytest.approx(end)
 
 
 def test_a_chart_without_intervals_or_chance_has_bars_alone() -> None:
-    html = results_view.chart(Section("t", "", ["a", "b"], [["x", 3]], Chart("a", "b")))
+    html = charts.chart(Section("t", "", ["a", "b"], [["x", 3]], Chart("a", "b")))
     assert shares(html, "b") and not shares(html, "s") and not shares(html, "u")
-    assert results_view.chart(Section("t", "", ["a", "b"], [["x", 3]])) == ""
+    assert charts.chart(Section("t", "", ["a", "b"], [["x", 3]])) == ""
 
 
 def test_tables_scroll_in_their_own_box_and_line_numbers_up() -> None:
-    html = results_view.table(BARS)
+    html = charts.table(BARS)
     Checker(html)
     assert '<div class="ob-scroll" role="region" tabindex="0"' in html
     assert html.startswith("<details"), "beside a chart it is folded away"
     assert '<th scope="row">sounds → label</th><td class="ob-num">50.0 (40.0-65.0)</td>' in html
-    words = results_view.table(Section("t", "", ["a", "b", "c"], [["x", "some words", 3]]))
+    words = charts.table(Section("t", "", ["a", "b", "c"], [["x", "some words", 3]]))
     assert words.startswith('<div class="ob-scroll"')
     assert '<td>some words</td><td class="ob-num">3</td>' in words
 
@@ -84,11 +84,11 @@ def test_nothing_that_a_report_says_becomes_a_tag() -> None:
     evil = Section(EVIL, EVIL, [EVIL, "v"], [[EVIL, 1.0]], Chart(EVIL, "v"))
     report = Report(EVIL, EVIL, EVIL, [evil])
     pages = [
-        results_view.introduction(report, EVIL + "2"),
-        results_view.missing(EVIL, EVIL),
-        results_view.heading(evil),
-        results_view.chart(evil),
-        results_view.table(evil),
+        charts.introduction(report, EVIL + "2"),
+        charts.missing(EVIL, EVIL),
+        charts.heading(evil),
+        charts.chart(evil),
+        charts.table(evil),
     ]
     for page in pages:
         assert "<img" not in page
@@ -97,8 +97,8 @@ def test_nothing_that_a_report_says_becomes_a_tag() -> None:
 
 def test_figures_of_another_preset_say_so() -> None:
     report = Report("mini", "2026-11-24", "make eval", [])
-    assert "do not describe" not in results_view.introduction(report, "mini")
-    assert "<b>base</b>, which they do not describe" in results_view.introduction(report, "base")
+    assert "do not describe" not in charts.introduction(report, "mini")
+    assert "<b>base</b>, which they do not describe" in charts.introduction(report, "base")
 
 
 def built(folder: Path) -> list[Any]:

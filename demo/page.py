@@ -7,17 +7,19 @@ from typing import Any
 
 import gradio as gr
 
-from demo import api, panels
-from demo.examples import Examples
+from demo import api
 from demo.guard import NoFetching
+from demo.html import panels
 from demo.service import Service
 from demo.settings import CACHE_SECONDS, CLAIM, MAX_UPLOAD, QUEUE, SESSIONS, TITLE
+from demo.shell.examples import Examples
+from demo.shell.tab import Tab
+from demo.shell.theme import HEAD, theme
 from demo.tabs import about, classify, explore, results
-from demo.theme import HEAD, theme
 
 __all__ = ["build_demo", "launch"]
 
-TABS: Sequence[Any] = (explore, classify, results, about)
+TABS: Sequence[Tab] = (explore, classify, results, about)
 
 
 def build_demo(service: Service) -> gr.Blocks:
@@ -49,6 +51,11 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
     -------
     str
         Where the page is.
+
+    Raises
+    ------
+    SystemExit
+        The port is taken; with what to do.
     """
     settings = service.settings
     options: dict[str, Any] = {
@@ -68,5 +75,9 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
         "ssr_mode": False,
         "app_kwargs": {"middleware": NoFetching.middleware()},
     }
-    _, local, _ = demo.launch(**{**options, **changes})
+    try:
+        _, local, _ = demo.launch(**{**options, **changes})
+    except OSError as error:
+        port = settings.port or "7860 and those after it"
+        raise SystemExit(f"Port {port} is taken: choose another one with --port.") from error
     return local

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from demo.examples import Examples
-from demo.icons import NAMES, icon
-from demo.pictures import file_address
-from demo.service import Status
+from demo.html.icons import NAMES, icon
+from demo.html.pictures import file_address
 from demo.settings import MAX_TERMS
-from demo.state import Ingredient, Visit
+from demo.state import Ingredient, Status, Visit
 from omnibind_core.errors import OmniBindError
+from omnibind_core.search.answers import LabelScore
+from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Modality
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ready_mixes",
     "scores",
     "status",
+    "told",
 ]
 
 _KEPT = "That did not work. Your earlier answers are still here."
@@ -49,11 +50,11 @@ def input_heading(modality: Modality) -> str:
     return f"<h3>{icon(modality)}<span>{NAMES[modality]}</span><small>{escape(_HINTS[modality])}</small></h3>"
 
 
-def example_chips(examples: Examples, modality: Modality) -> str:
-    """Draw what can be tried with one click, under an input."""
+def example_chips(modality: Modality, examples: Sequence[tuple[Item, str]]) -> str:
+    """Draw what can be tried with one click, under an input: items of the gallery, each with its picture's path."""
     chips = []
-    for item in examples.of(modality):
-        picture, caption = examples.picture(item), escape(item.caption)
+    for item, picture in examples:
+        caption = escape(item.caption)
         face = f'<img src="{escape(file_address(picture))}" alt="" loading="lazy">' if picture else f"<q>{caption}</q>"
         if modality == "audio":  # all waveforms look alike
             face += f"<span>{escape(item.concept)}</span>"
@@ -64,10 +65,10 @@ def example_chips(examples: Examples, modality: Modality) -> str:
     return f'<div class="ob-try ob-{modality}">{"".join(chips)}</div>' if chips else ""
 
 
-def ready_mixes(examples: Examples) -> str:
+def ready_mixes(titles: Sequence[str]) -> str:
     """Draw the ready-made mixes, and the way back to an empty query."""
     buttons = "".join(
-        f'<button data-act="mix" data-id="{i}">{escape(one.title)}</button>' for i, one in enumerate(examples.mixes)
+        f'<button data-act="mix" data-id="{i}">{escape(title)}</button>' for i, title in enumerate(titles)
     )
     lead = f"<span>Try a mix</span><div>{buttons}</div>" if buttons else ""
     clear = f'<button class="ob-clear" data-act="clear">{icon("clear")}Start over</button>'
@@ -152,9 +153,14 @@ def inside(one: Ingredient | None, search_seconds: float = 0.0) -> str:
     return (
         f'<div class="ob-inside ob-{one.modality}"><h3>Inside</h3><p class="ob-subject">{icon(one.modality)}'
         f'{escape(one.label)}</p><h4>Specialists</h4><ul class="ob-shares">{shares}</ul>'
-        f'<p class="ob-note">{note}</p>{_by_hand(one)}<h4>Time <em>{_ms(total)}</em></h4>'
+        f'<p class="ob-note">{note}</p>{_read_notes(one)}{_by_hand(one)}<h4>Time <em>{_ms(total)}</em></h4>'
         f'<div class="ob-times" aria-hidden="true">{track}</div><ul class="ob-stages">{times}</ul></div>'
     )
+
+
+def _read_notes(one: Ingredient) -> str:
+    rows = "".join(f"<li>{escape(_sentence(text))}</li>" for text in one.notices)
+    return f'<h4>As it was read</h4><ul class="ob-read">{rows}</ul>' if rows else ""
 
 
 def _by_hand(one: Ingredient) -> str:
@@ -163,7 +169,7 @@ def _by_hand(one: Ingredient) -> str:
         return ""
     sliders = "".join(
         f'<label>{escape(one.titles.get(name, name))}<input type="range" min="0" max="100" value="{100 * share:.0f}" '
-        f'data-share="{escape(name)}" data-of="{escape(one.key)}"></label>'
+        f'data-share="{escape(name)}"></label>'
         for name, share in one.shares.items()
     )
     whose = "the router's" if one.routed else "flat weights"
@@ -198,18 +204,29 @@ def notice(error: Exception | str | None, title: str = _KEPT) -> str:
     )
 
 
+def told(notices: Sequence[str]) -> str:
+    """Draw what was dropped, assumed or missing when a file was read; empty where nothing was."""
+    if not notices:
+        return ""
+    rows = "".join(f"<li>{escape(_sentence(text))}</li>" for text in notices)
+    return (
+        f'<div class="ob-notice ob-told" role="status"><strong>Read, but not all of it</strong><ul>{rows}</ul>'
+        f'<button data-act="dismiss" aria-label="Dismiss">{icon("close")}</button></div>'
+    )
+
+
 def _sentence(clause: str) -> str:
     return clause[:1].upper() + clause[1:] + "."
 
 
-def scores(rows: Sequence[tuple[str, float, float]], subject: Ingredient) -> str:
-    """Draw labels with their probabilities: (label, probability, cosine), best first."""
-    peak = max((p for _, p, _ in rows), default=1.0) or 1.0
+def scores(rows: Sequence[LabelScore], subject: Ingredient) -> str:
+    """Draw labels with their probabilities, best first."""
+    peak = max((one.probability for one in rows), default=1.0) or 1.0
     items = "".join(
-        f'<li class="{"on" if i == 0 else ""}"><span>{escape(label)}</span>'
-        f'<span class="ob-meter"><b style="width:{100 * p / peak:.0f}%"></b></span><em>{p:.0%}</em>'
-        f"<small>{cosine:+.2f}</small></li>"
-        for i, (label, p, cosine) in enumerate(rows)
+        f'<li class="{"on" if i == 0 else ""}"><span>{escape(one.label)}</span><span class="ob-meter">'
+        f'<b style="width:{100 * one.probability / peak:.0f}%"></b></span><em>{one.probability:.0%}</em>'
+        f"<small>{one.cosine:+.2f}</small></li>"
+        for i, one in enumerate(rows)
     )
     face = f'<img src="{escape(subject.thumbnail)}" alt="">' if subject.thumbnail else icon(subject.modality)
     return (

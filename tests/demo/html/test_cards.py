@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from demo import panels, render
-from demo.icons import ICONS, ORDER
-from demo.service import Answers, Status
-from demo.state import Ingredient, Visit
+from demo.html import cards, panels
+from demo.html.icons import ICONS, ORDER
+from demo.state import Ingredient, Status, Visit
 from omnibind_core.errors import MediaError
+from omnibind_core.search.answers import Found, LabelScore
 from omnibind_core.types import MODALITIES, Hit
 
 EVIL = "<img src=x onerror=alert(1)>\"'`${alert(1)}{{value}}"
@@ -51,14 +51,14 @@ def pages() -> dict[str, str]:
     hits = {m: [hit(m, terms=(0.5, -0.5)), hit(m, terms=(0.1, 0.2), thumbnail=None)] for m in MODALITIES}
     visit = Visit.of(terms)
     return {
-        "answers": render.answers(Answers(hits), terms),  # type: ignore[arg-type]
+        "answers": cards.answers(Found(hits), terms),  # type: ignore[arg-type]
         "mix": panels.mix(visit),
         "inside": panels.inside(visit.shown(), 0.001),
         "notice": panels.notice(MediaError(EVIL, EVIL, EVIL)),
         "unexpected": panels.notice(EVIL),
         "status": panels.status(Status("loading", EVIL, 0.4)),
-        "scores": panels.scores([(EVIL, 0.9, 0.2)], terms[0]),
-        **{f"detail {m}": render.detail_head(hit(m)) + render.detail_tail(hit(m)) for m in MODALITIES},
+        "scores": panels.scores([LabelScore(EVIL, 0.9, 0.2)], terms[0]),
+        **{f"detail {m}": cards.detail_head(hit(m)) + cards.detail_tail(hit(m)) for m in MODALITIES},
     }
 
 
@@ -80,27 +80,28 @@ def test_pictures_have_alt_texts_and_buttons_have_names() -> None:
 
 
 def test_dots_follow_z() -> None:
-    assert [render.strength(z) for z in (-3, 0, 1.2, 2, 3, 3.5, 9)] == [0, 0, 1, 2, 3, 4, 5]
+    assert [cards.strength(z) for z in (-3, 0, 1.2, 2, 3, 3.5, 9)] == [0, 0, 1, 2, 3, 4, 5]
 
 
 def test_bars_only_for_a_mix() -> None:
-    one = render.answers(Answers({"image": [hit("image", terms=(0.5,))]}), [ingredient("a")])
-    two = render.answers(
-        Answers({"image": [hit("image", terms=(0.5, -0.5))]}), [ingredient("a"), ingredient("b", -0.5)]
-    )
+    one = cards.answers(Found({"image": [hit("image", terms=(0.5,))]}), [ingredient("a")])
+    two = cards.answers(Found({"image": [hit("image", terms=(0.5, -0.5))]}), [ingredient("a"), ingredient("b", -0.5)])
     assert "ob-bars" not in one
     assert two.count("ob-bar ob-audio") == 2
     assert "unwanted" in two
 
 
-def test_a_term_without_weight_has_no_bar() -> None:
-    terms = [ingredient("a"), ingredient("b", 0.0), ingredient("c")]
-    html = render.answers(Answers({"image": [hit("image", terms=(0.5, 0.1))]}), terms)
-    assert html.count("ob-bar ob-audio") == 2
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_term_whose_slider_stands_at_0_keeps_its_bar_as_the_search_keeps_its_cosine(others: int) -> None:
+    terms = [ingredient("a"), ingredient("b", 0.0), ingredient("c")][: 1 + others]
+    html = cards.answers(Found({"image": [hit("image", terms=(0.5, 0.1, 0.3)[: 1 + others])]}), terms)
+    assert html.count("ob-bar ob-audio") == len(terms)
+    assert html.count("ob-bar ob-audio ob-off") == 1
+    assert "b (not counted): cosine +0.10" in html
 
 
 def test_sounds_play_in_place() -> None:
-    html = render.answers(Answers({"audio": [hit("audio")]}), [ingredient("a")])
+    html = cards.answers(Found({"audio": [hit("audio")]}), [ingredient("a")])
     assert 'preload="none"' in html
     assert "data-play" in html
 
@@ -111,5 +112,5 @@ def test_flat_weights_are_admitted() -> None:
 
 def test_every_modality_has_a_column_and_an_icon() -> None:
     assert set(ORDER) == set(MODALITIES) <= set(ICONS)
-    for html in (render.skeleton(), render.answers(Answers({}), [])):
+    for html in (cards.skeleton(), cards.answers(Found({}), [])):
         assert html.count("ob-column") == 4

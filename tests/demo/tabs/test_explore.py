@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from demo import callbacks
-from demo.callbacks import View
-from demo.examples import Examples
 from demo.service import Service
-from demo.settings import Options, Settings
+from demo.settings import Settings
+from demo.shell.view import View
 from demo.state import Visit
-from omnibind_core.store.catalogue import Item
+from demo.tabs.explore import callbacks
+from omnibind_core.search.compose import Options
 from omnibind_core.types import MODALITIES, Modality
 
-from .conftest import GALLERY
+from ..conftest import EXAMPLES, GALLERY, Put, example
 
-Put = Callable[..., dict[str, str]]
 OPTIONS = Options()
-EXAMPLES = Examples.read(GALLERY.parent)
-
-
-def example(modality: Modality) -> Item:
-    return EXAMPLES.of(modality)[0]
 
 
 def cards(view: View) -> list[str]:
@@ -75,7 +67,7 @@ def test_mixing_goes_through_every_step(service: Service, upload: Put) -> None:
     assert example("audio").id not in cards(view)
 
     before, key = cards(view), view.visit.ingredients[1].key
-    moved = callbacks.reweigh(service, view.visit, key, -1, OPTIONS)
+    moved = callbacks.reweigh(service, view.visit, {key: -1}, OPTIONS)
     complete(moved)
     assert moved.mix is None, "the sliders keep the focus"
     assert cards(moved) != before
@@ -153,10 +145,13 @@ def test_errors_become_notices_and_nothing_is_lost(service: Service, upload: Put
         "no such item": callbacks.act(service, visit, "add", "image/nothing", OPTIONS),
         "no such term": callbacks.act(service, visit, "drop", "t77", OPTIONS),
         "no such action": callbacks.act(service, visit, "explode", "", OPTIONS),
-        "wrong weight": callbacks.reweigh(service, visit, visit.ingredients[0].key, 7, OPTIONS),
+        "wrong weight": callbacks.reweigh(service, visit, {visit.ingredients[0].key: 7}, OPTIONS),
+        "no weights": callbacks.reweigh(service, visit, None, OPTIONS),
+        "not a weight": callbacks.reweigh(service, visit, {visit.ingredients[0].key: "x"}, OPTIONS),
+        "weight of no term": callbacks.reweigh(service, visit, {"t77": 0.5}, OPTIONS),
         "too many": callbacks.refresh(service, visit, replace(OPTIONS, k=10_000)),
         "slerp": callbacks.refresh(
-            service, callbacks.give_text(service, visit, "cat", "subtract", OPTIONS).visit, Options("slerp")
+            service, callbacks.give_text(service, visit, "cat", "subtract", OPTIONS).visit, Options(operator="slerp")
         ),
     }
     for name, view in views.items():
@@ -172,14 +167,10 @@ def test_the_unexpected_is_logged_and_shown_kindly(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(service, "search", broken)
-    monkeypatch.setattr(service, "classify", broken)
+    monkeypatch.setattr(service.wait(), "search", broken)
     view = callbacks.give_text(service, Visit(), "a dog", "new", OPTIONS)
-    verdict, notice = callbacks.classify(service, None, "a dog", "a, b")
-    for shown in (view.notice, notice):
-        assert "unexpected" in shown
-        assert "secret detail" not in shown
-    assert verdict == ""
+    assert "unexpected" in view.notice
+    assert "secret detail" not in view.notice
     assert "secret detail" in caplog.text
 
 
@@ -215,7 +206,7 @@ def test_the_specialists_can_be_weighed_by_hand(service: Service) -> None:
     visit = callbacks.give_example(service, Visit(), example("image").id, "new", OPTIONS).visit
     term = visit.ingredients[0]
     only = next(iter(term.shares))
-    moved = callbacks.rebalance(service, visit, term.key, {name: 70 * (name == only) for name in term.shares}, OPTIONS)
+    moved = callbacks.rebalance(service, visit, {name: 70 * (name == only) for name in term.shares}, OPTIONS)
     complete(moved)
     after = moved.visit.ingredients[0]
     assert after.by_hand
@@ -225,14 +216,4 @@ def test_the_specialists_can_be_weighed_by_hand(service: Service) -> None:
     back = callbacks.act(service, moved.visit, "route", term.key, OPTIONS).visit.ingredients[0]
     assert float(back.vector @ term.vector) > 0.999
     for wrong in (None, {only: "x"}, {"nobody": 1.0}, dict.fromkeys(term.shares, 0)):
-        assert "Given" in callbacks.rebalance(service, visit, term.key, wrong, OPTIONS).notice
-
-
-def test_naming(service: Service, upload: Put) -> None:
-    picture = GALLERY / str(example("image").file)
-    verdict, notice = callbacks.classify(service, upload(picture), "", "dog, cat\nviolin")
-    assert notice == ""
-    assert all(f"<span>{label}</span>" in verdict for label in ("dog", "cat", "violin"))
-    assert callbacks.classify_item(service, example("audio").id, "dog, piano")[1] == ""
-    assert "labels" in callbacks.classify(service, None, "a dog", " , ")[1]
-    assert "Given" in callbacks.classify(service, None, "", "dog")[1]
+        assert "Given" in callbacks.rebalance(service, visit, wrong, OPTIONS).notice

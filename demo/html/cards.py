@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from demo.icons import NAMES, ORDER, PLURALS, icon
-from demo.pictures import file_address
-from demo.service import Answers
+from demo.html.icons import NAMES, ORDER, PLURALS, icon
+from demo.html.pictures import file_address
 from demo.state import Ingredient
+from omnibind_core.search.answers import Found
 from omnibind_core.types import Hit, Modality
 
 __all__ = ["answers", "detail_head", "detail_tail", "skeleton", "strength"]
@@ -23,7 +23,7 @@ def strength(z: float) -> int:
     return sum(z >= step for step in _STEPS)
 
 
-def answers(found: Answers, terms: Sequence[Ingredient]) -> str:
+def answers(found: Found, terms: Sequence[Ingredient]) -> str:
     """Draw the answers: a column for each modality, best first, the best one large."""
     columns = "".join(_column(modality, found.hits.get(modality, []), terms) for modality in ORDER)
     return f'<div class="ob-answers">{columns}</div>'
@@ -95,21 +95,31 @@ def _score(hit: Hit) -> str:
 
 
 def _bars(hit: Hit, terms: Sequence[Ingredient]) -> str:
-    """Draw how near the item is to each term of a mix: bars to the right are near, to the left far."""
-    used = [term for term in terms if abs(term.weight) > 1e-6]
-    if len(used) < 2 or len(hit.terms) != len(used):
+    """Draw how near the item is to each term of a mix: bars to the right are near, to the left far.
+
+    A term whose slider stands at 0 keeps its bar, faint, so that bars neither vanish nor change places on the way
+    from more to less of it.
+    """
+    if len(terms) < 2 or len(hit.terms) != len(terms):
         return ""
     rows = []
-    for term, cosine in zip(used, hit.terms, strict=True):
+    for term, cosine in zip(terms, hit.terms, strict=True):
         width = min(abs(cosine) / 0.8, 1.0) * 50
         side = "left:50%" if cosine >= 0 else "right:50%"
-        sign = "wanted" if term.weight > 0 else "unwanted"
+        sign, mark = _sign(term.weight)
         title = escape(f"{term.label} ({sign}): cosine {cosine:+.2f}")
         rows.append(
-            f'<span class="ob-bar ob-{term.modality}{"" if term.weight > 0 else " ob-minus"}" title="{title}">'
+            f'<span class="ob-bar ob-{term.modality}{mark}" title="{title}">'
             f'<b style="{side};width:{width:.0f}%"></b></span>'
         )
-    return f'<div class="ob-bars" role="img" aria-label="{_spoken(used, hit)}">{"".join(rows)}</div>'
+    return f'<div class="ob-bars" role="img" aria-label="{_spoken(terms, hit)}">{"".join(rows)}</div>'
+
+
+def _sign(weight: float) -> tuple[str, str]:
+    """Say what a weight means, and which class draws it."""
+    if abs(weight) < 1e-6:
+        return "not counted", " ob-off"
+    return ("wanted", "") if weight > 0 else ("unwanted", " ob-minus")
 
 
 def _spoken(terms: Sequence[Ingredient], hit: Hit) -> str:

@@ -80,9 +80,9 @@ class Examples:
         """Examples of one modality."""
         return [item for item in self.items if item.modality == modality][: _EACH.get(modality, _MOST)]
 
-    def picture(self, item: Item) -> str:
-        """Path of an item's thumbnail; empty where it has none."""
-        return str((self.folder / item.thumbnail).resolve()) if item.thumbnail else ""
+    def faces(self, modality: str) -> list[tuple[Item, str]]:
+        """Examples of one modality, each with the path of its thumbnail, which is empty where it has none."""
+        return [(i, str((self.folder / i.thumbnail).resolve()) if i.thumbnail else "") for i in self.of(modality)]
 
     def shown(self, item_id: str) -> dict[Modality, str]:
         """Say what to put into an input when its example is clicked: a file, or the sentence."""

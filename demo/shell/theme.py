@@ -34,8 +34,8 @@ _NEUTRAL = gr.themes.Color(
 def html(value: str = "", classes: str = "", js: str | None = _PAGE_JS) -> gr.HTML:
     """Make an HTML component without gradio's own styles, whose buttons and sliders reach Python.
 
-    A click on ``data-act`` triggers ``select`` with {"act", "id"}; a slider with ``data-weight`` that is let go
-    triggers ``input`` with {"id", "weight"}.
+    A click on ``data-act`` triggers ``select`` with {"act", "id"}; a slider with ``data-weight`` or ``data-share``
+    that is let go triggers ``input``, whose listener reads from the page where the sliders stand.
     """
     return gr.HTML(value, apply_default_css=False, js_on_load=js, elem_classes=["ob-plain", *classes.split()])
 

@@ -1,0 +1,200 @@
+"""What happens on the main tab: plain functions, so that tests call them directly; see :mod:`demo.shell.view`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from demo.html import cards, panels
+from demo.service import Service
+from demo.shell.examples import Examples
+from demo.shell.uploads import embed_upload
+from demo.shell.view import View, guarded
+from demo.state import Mode, Status, Visit
+from omnibind_core.errors import QueryError
+from omnibind_core.search.compose import Options
+from omnibind_core.types import Modality
+
+__all__ = [
+    "act",
+    "arrive",
+    "give_example",
+    "give_file",
+    "give_item",
+    "give_mix",
+    "give_text",
+    "rebalance",
+    "refresh",
+    "reweigh",
+    "turn",
+]
+
+
+def _respond(service: Service, visit: Visit, options: Options, *, redraw_mix: bool = True) -> View:
+    """Search with a visit's ingredients and draw everything that follows from it."""
+    mix = panels.mix(visit) if redraw_mix else None
+    if not visit.ingredients:
+        return View(visit, mix, cards.skeleton(idle=True), panels.inside(None), closed=True)
+    found = service.wait().search([one.term() for one in visit.ingredients], options, exclude=visit.item_ids())
+    return View(
+        visit,
+        mix,
+        cards.answers(found, visit.ingredients),
+        panels.inside(visit.shown(), found.seconds),
+        closed=True,
+    )
+
+
+def arrive(service: Service, visit: Visit, options: Options, first: str) -> tuple[Status, View | None]:
+    """Look how far loading is; once ready, show the first example's answers to a visitor who has asked nothing yet.
+
+    Parameters
+    ----------
+    first : str
+        Identifier of the gallery item that the page opens with; empty for none.
+    """
+    now = service.status()
+    if now.phase == "failed":
+        return now, View(visit, notice=panels.notice(service.error, "The models did not load."))
+    if now.phase != "ready" or visit.ingredients or not first:
+        return now, None
+    return now, give_item(service, visit, first, "new", options)
+
+
+@guarded
+def give_file(
+    service: Service,
+    visit: Visit,
+    upload: Mapping[str, Any] | None,
+    modality: Modality,
+    up: str,
+    mode: Mode,
+    options: Options,
+) -> View:
+    """Take an uploaded file into the query.
+
+    Parameters
+    ----------
+    upload : mapping or None
+        ``{"path": ..., "orig_name": ...}`` as gradio gives it; None where the visitor emptied the input.
+    up : str
+        The axis that points up in a shape's file.
+    """
+    if not upload:
+        return View(visit)
+    made = embed_upload(service, upload, modality, up)
+    return replace(_respond(service, visit.take(made, mode), options), notice=panels.told(made.notices))
+
+
+@guarded
+def turn(service: Service, visit: Visit, upload: Mapping[str, Any] | None, up: str, options: Options) -> View:
+    """Read the shape that was brought last again, with another axis up."""
+    if not upload:
+        return View(visit)
+    made = embed_upload(service, upload, "point", up)
+    return replace(_respond(service, visit.exchange("point", made), options), notice=panels.told(made.notices))
+
+
+@guarded
+def give_text(service: Service, visit: Visit, text: str | None, mode: Mode, options: Options) -> View:
+    """Take a sentence into the query."""
+    made = service.embed(text or "", "text")
+    return replace(_respond(service, visit.take(made, mode), options), notice=panels.told(made.notices))
+
+
+@guarded
+def give_item(service: Service, visit: Visit, item_id: str, mode: Mode, options: Options) -> View:
+    """Take a gallery item into the query."""
+    return _respond(service, visit.take(service.item(item_id), mode), options)
+
+
+@guarded
+def give_example(service: Service, visit: Visit, item_id: str, mode: Mode, options: Options) -> View:
+    """Take a gallery item into the query as if it came from its input, which shows it."""
+    made = service.item(item_id)
+    return _respond(service, visit.take(replace(made, upload=made.modality), mode), options)
+
+
+@guarded
+def give_mix(service: Service, visit: Visit, examples: Examples, number: str, options: Options) -> View:
+    """Replace the query by a ready-made mix, given by its number."""
+    del visit  # a mix starts afresh
+    made = [
+        replace(service.item(part.item) if part.item else service.embed(part.text, "text"), weight=part.weight)
+        for part in examples.mix(number).parts
+    ]
+    return _respond(service, Visit.of(made), options)
+
+
+@guarded
+def reweigh(service: Service, visit: Visit, weights: object, options: Options) -> View:
+    """Give terms other weights. The sliders are left alone, so that they keep the focus.
+
+    Parameters
+    ----------
+    weights : mapping of str to number
+        -1 to 1, by the terms' keys.
+    """
+    for key, weight in _numbers(weights).items():
+        visit = visit.reweigh(key, weight)
+    return _respond(service, visit, options, redraw_mix=False)
+
+
+@guarded
+def rebalance(service: Service, visit: Visit, shares: object, options: Options) -> View:
+    """Weigh the specialists of the term that is looked into by hand.
+
+    Parameters
+    ----------
+    shares : mapping of str to number
+        At least 0 each; scaled to sum to 1.
+    """
+    new = service.reweigh(visit.find(visit.inspected), _numbers(shares))
+    return _respond(service, visit.remake(new), options, redraw_mix=False)
+
+
+def _numbers(sliders: object) -> dict[str, float]:
+    """Hold what the page says about its sliders to its form."""
+    if not isinstance(sliders, Mapping) or not all(
+        isinstance(x, (int, float)) and not isinstance(x, bool) for x in sliders.values()
+    ):
+        raise QueryError("weights of another form", "a number for each slider", "use the sliders")
+    return {str(name): float(x) for name, x in sliders.items()}
+
+
+@guarded
+def refresh(service: Service, visit: Visit, options: Options) -> View:
+    """Search again, with other options."""
+    return _respond(service, visit, options, redraw_mix=False)
+
+
+@guarded
+def act(service: Service, visit: Visit, action: str, target: str, options: Options) -> View:
+    """Do what a button on a card, a chip or the detail panel says.
+
+    Parameters
+    ----------
+    action : str
+        "open", "search", "add" or "subtract" (a gallery item), "drop", "inspect" or "route" (a term), "clear",
+        "close", "dismiss".
+    target : str
+        The item's identifier or the term's key.
+    """
+    modes: dict[str, Mode] = {"search": "new", "add": "add", "subtract": "subtract"}
+    if action in modes:
+        return _respond(service, visit.take(service.item(target), modes[action]), options)
+    if action == "open":
+        return View(visit, detail=service.wait().hit(target))
+    if action == "drop":
+        return _respond(service, visit.drop(target), options)
+    if action == "inspect":
+        seen = visit.inspect(target)
+        return View(seen, panels.mix(seen), inside=panels.inside(seen.shown()))
+    if action == "route":
+        return _respond(service, visit.remake(service.reweigh(visit.find(target), None)), options)
+    if action == "clear":
+        return _respond(service, Visit(serial=visit.serial), options)
+    if action in {"close", "dismiss"}:
+        return View(visit, closed=action == "close")
+    raise QueryError(f"the action '{action[:40]}'", "a button of this page", "reload the page")

@@ -1,0 +1,138 @@
+"""The main tab's components: four inputs, one mix, answers in all four modalities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from demo.html import cards, panels
+from demo.html.icons import NAMES, ORDER
+from demo.service import Service
+from demo.settings import PULSE_SECONDS
+from demo.shell.drawer import Drawer
+from demo.shell.examples import Examples
+from demo.shell.notice import notice_box
+from demo.shell.theme import html
+from demo.state import Visit
+from omnibind_core.media import formats
+from omnibind_core.search.compose import MATCHES, OPERATORS, Options
+from omnibind_core.types import Modality
+
+__all__ = ["Parts", "build"]
+
+_MODES = [("New search", "new"), ("+ Add", "add"), ("− Subtract", "subtract")]
+_UPS = [("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
+_MATCHES = {"media+caption": "the thing and its caption", "media": "the thing alone"}
+_VIEWED = (".obj", ".glb", ".gltf", ".stl", ".ply")  # shapes that gradio's viewer shows, and takes as uploads
+
+
+@dataclass
+class Parts:
+    """Components that the wiring needs."""
+
+    examples: Examples
+    visit: gr.State
+    status: gr.HTML
+    pulse: gr.Timer
+    mode: gr.Radio
+    inputs: dict[Modality, Any]
+    chips: list[gr.HTML]
+    up: gr.Radio
+    file: gr.UploadButton
+    send: gr.Button
+    choices: dict[str, Any]
+    mix: gr.HTML
+    answers: gr.HTML
+    inside: gr.HTML
+    sliders: gr.JSON
+    notice: gr.HTML
+    drawer: Drawer
+
+    def page(self) -> list[Any]:
+        """Give the outputs of every event, in the order of the wiring's updates."""
+        shown = [self.visit, self.mix, self.answers, self.inside, self.notice]
+        return [*shown, *self.drawer.outputs(), *self.inputs.values()]
+
+
+def build(service: Service, examples: Examples) -> Parts:
+    """Lay the tab out."""
+    visit = gr.State(Visit(), time_to_live=3600)
+    pulse = gr.Timer(PULSE_SECONDS)
+    with gr.Row(elem_classes="ob-top"):
+        mode = gr.Radio(_MODES, value="new", label="Next input", elem_classes="ob-segment")
+        status = html(panels.status(service.status()), "ob-status-box")
+    with gr.Row(elem_classes="ob-page"):
+        with gr.Column(scale=4, min_width=320, elem_classes="ob-main"):
+            inputs, chips, up, file, send = _inputs(examples)
+            with gr.Column(elem_classes="ob-mix"):
+                mix = html(panels.mix(Visit()))
+                chips.append(html(panels.ready_mixes([one.title for one in examples.mixes])))
+            answers = html(cards.skeleton(), "ob-results")
+        with gr.Column(scale=1, min_width=250, elem_classes="ob-rail"):
+            with gr.Accordion("Options", open=False, elem_classes="ob-options"):
+                choices = _options()
+            inside = html(panels.inside(None))
+    sliders = gr.JSON(visible=False)  # never shown: where they stand, read from the page when an event is sent
+    notice, drawer = notice_box(), Drawer.build()
+    return Parts(
+        examples, visit, status, pulse, mode, inputs, chips, up, file, send, choices,
+        mix, answers, inside, sliders, notice, drawer,
+    )  # fmt: skip
+
+
+def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.Radio, gr.UploadButton, gr.Button]:
+    inputs: dict[Modality, Any] = {}
+    chips: list[gr.HTML] = []
+    with gr.Row(elem_classes="ob-inputs"):
+        for modality in ORDER:
+            with gr.Column(min_width=210, elem_classes=f"ob-input ob-{modality}"):
+                with gr.Row(elem_classes="ob-extra"):
+                    html(panels.input_heading(modality), js=None)
+                    if modality == "point":
+                        up = gr.Radio(_UPS, value="y", label="Axis that points up", elem_classes="ob-segment ob-small")
+                inputs[modality] = _input(modality)
+                if modality == "point":
+                    file = gr.UploadButton(_others(), file_types=_shapes(), size="sm", elem_classes="ob-other")
+                if modality == "text":
+                    send = gr.Button("Find neighbours", variant="primary", size="sm", elem_classes="ob-send")
+                chips.append(html(panels.example_chips(modality, examples.faces(modality))))
+    return inputs, chips, up, file, send
+
+
+def _input(modality: Modality) -> Any:
+    shared: dict[str, Any] = {"label": f"Your {NAMES[modality].lower()}", "show_label": False, "interactive": True}
+    if modality == "point":
+        return gr.Model3D(height=150, **shared)
+    if modality == "audio":
+        return gr.Audio(type="filepath", sources=["upload", "microphone"], buttons=[], **shared)
+    if modality == "image":
+        return gr.Image(type="filepath", height=150, sources=["upload", "webcam", "clipboard"], buttons=[], **shared)
+    return gr.Textbox(
+        lines=1, max_lines=3, max_length=2000, placeholder="a dog barks at the postman", container=False, **shared
+    )
+
+
+def _shapes() -> list[str]:
+    """Give the endings of the files that hold shapes."""
+    return [f".{name}" for name in formats()["point"]]
+
+
+def _others() -> str:
+    """Name the first of the shapes that gradio's viewer does not take."""
+    others = [name for name in _shapes() if name not in _VIEWED]
+    return ", ".join(name.removeprefix(".").upper() for name in others[:3]) + (" …" if others[3:] else "")
+
+
+def _options() -> dict[str, Any]:
+    """Lay out what a visitor chooses about the search, by the field of :class:`Options` that it is."""
+    default = Options()
+    info = " ".join(f"{one.title}: {one.summary}" for one in OPERATORS.values())
+    operators = [(one.title, name) for name, one in OPERATORS.items()]
+    matches = [(_MATCHES.get(name, name), name) for name in sorted(MATCHES, key=lambda one: one != default.match)]
+    return {
+        "operator": gr.Radio(operators, value=default.operator, label="How terms are mixed", info=info),
+        "match": gr.Radio(matches, value=default.match, label="Compare with"),
+        "k": gr.Slider(1, 24, value=default.k, step=1, label="Answers of each kind"),
+    }

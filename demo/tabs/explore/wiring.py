@@ -1,0 +1,123 @@
+"""What happens on the main tab when something is dropped, clicked or moved: events -> callbacks -> components."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from demo.html import panels
+from demo.html.icons import ORDER
+from demo.service import Service
+from demo.settings import MODEL_EVENTS
+from demo.shell.drawer import Drawer
+from demo.shell.view import View
+from demo.state import Visit
+from demo.tabs.explore import callbacks
+from demo.tabs.explore.layout import Parts
+from omnibind_core.search.compose import Options
+from omnibind_core.types import Modality
+
+__all__ = ["wire"]
+
+# Where sliders stand is read when an event is sent, not when it happens: of those that wait for an earlier one to be
+# answered, gradio's "always_last" sends one, with the data of the first.
+_WEIGHTS = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
+  [...document.querySelectorAll('.ob-chips [data-weight]')].map((one) => [one.dataset.weight, Number(one.value)])
+), ...rest]"""
+_SHARES = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
+  [...document.querySelectorAll('.ob-inside [data-share]')].map((one) => [one.dataset.share, Number(one.value)])
+), ...rest]"""
+
+
+def _updates(view: View, shown: dict[Modality, str] | None = None) -> list[Any]:
+    """Give a view as values for :meth:`Parts.page`; `shown` puts examples into the inputs they belong to."""
+    keep = gr.skip()
+    parts = [keep if part is None else part for part in (view.mix, view.answers, view.inside)]
+    return [view.visit, *parts, view.notice, *Drawer.updates(view), *((shown or {}).get(m, keep) for m in ORDER)]
+
+
+def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
+    """Say what happens when something is dropped, clicked or moved."""
+    del tab
+    p, outputs = parts, parts.page()
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    heavy: dict[str, Any] = {
+        "api_visibility": "private", "preprocess": False, "show_progress": "minimal", "show_progress_on": p.answers,
+        "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
+    }  # fmt: skip
+
+    choices = list(p.choices.values())
+
+    def options(*chosen: Any) -> Options:
+        return Options(**dict(zip(p.choices, chosen, strict=True)))
+
+    def arrive(visit: Visit, *chosen: Any) -> list[Any]:
+        now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first)
+        settled = now.phase in {"ready", "failed"}
+        return [panels.status(now), gr.Timer(active=not settled), *_updates(view or View(visit))]
+
+    for moment in (demo.load, p.pulse.tick):
+        moment(arrive, [p.visit, *choices], [p.status, p.pulse, *outputs], concurrency_limit=8, **quiet)
+
+    def file_given(modality: Modality) -> Callable[..., list[Any]]:
+        def given(visit: Visit, upload: Any, up: str, mode: Any, *chosen: Any) -> list[Any]:
+            return _updates(callbacks.give_file(service, visit, upload, modality, up, mode, options(*chosen)))
+
+        return given
+
+    senses: list[tuple[Modality, Any, Any]] = [
+        ("point", p.inputs["point"], p.inputs["point"].upload), ("point", p.file, p.file.upload),
+        ("audio", p.inputs["audio"], p.inputs["audio"].input), ("image", p.inputs["image"], p.inputs["image"].input),
+    ]  # fmt: skip
+    for modality, source, event in senses:
+        event(file_given(modality), [p.visit, source, p.up, p.mode, *choices], outputs, **heavy)
+
+    def turned(visit: Visit, upload: Any, up: str, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.turn(service, visit, upload, up, options(*chosen)))
+
+    p.up.input(turned, [p.visit, p.inputs["point"], p.up, *choices], outputs, **heavy)
+
+    def said(visit: Visit, text: str, mode: Any, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.give_text(service, visit, text, mode, options(*chosen)))
+
+    said_by = [p.inputs["text"].submit, p.send.click]
+    gr.on(said_by, said, [p.visit, p.inputs["text"], p.mode, *choices], outputs, **heavy)
+
+    # `event` stands first: gradio hands it over by its annotation, and the options are as many as there are.
+    def clicked(event: gr.EventData, visit: Visit, mode: Any, *chosen: Any) -> list[Any]:
+        action, target, how = str(event._data.get("act")), str(event._data.get("id")), options(*chosen)
+        if action == "mix":
+            return _updates(callbacks.give_mix(service, visit, p.examples, target, how))
+        if action != "example":
+            return _updates(callbacks.act(service, visit, action, target, how))
+        view = callbacks.give_example(service, visit, target, mode, how)
+        return _updates(view, p.examples.shown(target))
+
+    for part in (*p.chips, p.mix, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
+        part.select(clicked, [p.visit, p.mode, *choices], outputs, **heavy)
+
+    def weighed(visit: Visit, weights: object, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.reweigh(service, visit, weights, options(*chosen)))
+
+    moved = [p.visit, p.sliders, *choices]
+    last: dict[str, Any] = {"trigger_mode": "always_last", **heavy}
+    p.mix.input(weighed, moved, outputs, js=_WEIGHTS, **{**last, "show_progress": "hidden"})
+
+    def balanced(visit: Visit, shares: object, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.rebalance(service, visit, shares, options(*chosen)))
+
+    p.inside.input(balanced, moved, outputs, js=_SHARES, **last)
+
+    def refreshed(visit: Visit, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.refresh(service, visit, options(*chosen)))
+
+    changes = [one.release if isinstance(one, gr.Slider) else one.input for one in choices]
+    gr.on(changes, refreshed, [p.visit, *choices], outputs, trigger_mode="always_last", **heavy)
+
+    def retried() -> gr.Timer:
+        service.start()
+        return gr.Timer(active=True)  # look at the progress of loading again
+
+    p.status.select(retried, None, p.pulse, **quiet)

@@ -1,0 +1,270 @@
+"""Wavefront OBJ as programs really write it: any white space and line ends, indices from either end, colours anywhere.
+
+Materials and their textures lie in other files, which are asked for by name (:meth:`.source.Blob.beside`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from omnibind_core.media import limits
+from omnibind_core.media.notices import note
+from omnibind_core.media.polygons import triangles
+from omnibind_core.media.shapes import Doubles, Part, Points, check_counts
+from omnibind_core.media.source import Blob, shown, undecodable
+from omnibind_core.media.textures import companion_texture
+from omnibind_core.types import FloatArray, Wrap
+
+__all__ = ["decoded_text", "read_obj"]
+
+_MOST_FILES = 64
+"""Material files and materials that one OBJ may name."""
+
+
+@dataclass
+class _Faces:
+    """Corners of the faces of one material, as numbers of v and vt; -1 where there is no vt."""
+
+    counts: list[int] = field(default_factory=list)
+    corners: list[int] = field(default_factory=list)
+    coordinates: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What colours a surface: Kd in 0..1, and the name of its picture."""
+
+    rgb: tuple[float, float, float] | None = None
+    texture: str = ""
+    clamp: bool = False
+    opacity: float = 1.0
+
+
+def decoded_text(blob: Blob) -> str:
+    """Text of a file in whichever of the usual encodings it is, with plain line ends; raises MediaError for none."""
+    data = blob.data
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif data.startswith(b"\xef\xbb\xbf"):
+        encoding = "utf-8-sig"
+    else:
+        encoding = "utf-8"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding == "utf-16":
+            raise undecodable(blob.name, blob.extension, "text in UTF-16 that ends in the middle") from None
+        text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_obj(blob: Blob) -> Sequence[Part] | Points:
+    """Read a mesh where there are faces, else the points that it lists."""
+    text = decoded_text(blob)
+    if "\\\n" in text:
+        text = text.replace("\\\n", " ")
+    vertices: list[str] = []
+    coordinates: list[str] = []
+    painted: list[str] = []
+    libraries: list[str] = []
+    faces: dict[str, _Faces] = {"": _Faces()}
+    current = faces[""]
+    count = 0
+    for line in text.split("\n"):
+        words = line.split(None, 1)
+        if len(words) < 2:
+            continue
+        key, rest = words
+        if key == "v":
+            vertices.append(rest)
+        elif key == "f":
+            count += 1
+            if count > limits.MAX_FACES:
+                check_counts(blob.name, count)
+            _face(blob, current, rest, len(vertices), len(coordinates))
+        elif key == "vt":
+            coordinates.append(rest)
+        elif key == "usemtl":
+            current = faces.setdefault(rest.strip(), _Faces())
+        elif key == "mtllib":
+            libraries.append(rest.strip())
+        elif key == "#MRGB":
+            painted.append(rest.strip())
+    check_counts(blob.name, count, len(vertices) if count else 0, 0 if count else len(vertices))
+    table = _rows(blob, vertices, 3)
+    xyz, rgb = table[:, :3], _vertex_colours(table, painted)
+    if not count:
+        return Points(xyz, rgb)
+    uv = _rows(blob, coordinates, 1) if coordinates else np.zeros((0, 2))
+    if uv.shape[1] == 1:
+        uv = np.column_stack([uv, np.zeros(len(uv))])
+    used = [name for name, found in faces.items() if found.counts]
+    materials = _materials(blob, libraries) if any(used) else {}
+    return [
+        part
+        for name in used
+        if (part := _part(blob, faces[name], xyz, rgb, uv, materials.get(name, _Material()))) is not None
+    ]
+
+
+def _face(blob: Blob, into: _Faces, rest: str, vertices: int, coordinates: int) -> None:
+    """Take one face; negative indices count back from where they stand."""
+    corners = rest.partition("#")[0].split()
+    try:
+        for corner in corners:
+            if "/" in corner:
+                first, second = corner.split("/", 2)[:2]
+                vt = int(second) if second else 0
+            else:
+                first, vt = corner, 0
+            v = int(first)
+            into.corners.append(v - 1 if v > 0 else vertices + v if v < 0 else -1)
+            into.coordinates.append(vt - 1 if vt > 0 else coordinates + vt if vt < 0 else -1)
+    except ValueError:
+        raise undecodable(blob.name, "obj", f"a face '{rest.strip()[:40]}'") from None
+    into.counts.append(len(corners))
+
+
+def _rows(blob: Blob, lines: Sequence[str], least: int) -> Doubles:
+    """Numbers of lines as a table as wide as the usual line; shorter rows are filled up with nan, longer ones cut."""
+    try:
+        words = [line.partition("#")[0].split() for line in lines]
+        widths = np.fromiter(map(len, words), np.int64, len(words))
+        if len(words) and widths.min() < least:
+            raise undecodable(blob.name, "obj", "a vertex of too few numbers")
+        width = int(np.bincount(widths).argmax()) if len(words) else least
+        if len(words) and (widths != width).any():
+            words = [(row + ["nan"] * width)[:width] for row in words]
+        flat = [word for row in words for word in row]
+        return np.array(flat, np.float64).reshape(len(words), width)
+    except ValueError:
+        raise undecodable(blob.name, "obj", "a coordinate that is not a number") from None
+
+
+def _vertex_colours(table: Doubles, painted: Sequence[str]) -> FloatArray | None:
+    """Colours behind the coordinates (x y z r g b), or in ZBrush's comments (#MRGB mmrrggbb...)."""
+    if table.shape[1] >= 6:
+        columns = table[:, 3:6]
+        if np.isfinite(columns).all() and len(columns) and columns.min() >= 0 and columns.max() <= 255:
+            return (columns / (255.0 if columns.max() > 1.0 else 1.0)).astype(np.float32)
+    digits = "".join(painted)
+    if len(digits) >= 8 * len(table) > 0 and re.fullmatch(r"[0-9A-Fa-f]+", digits):
+        values = np.frombuffer(bytes.fromhex(digits[: 8 * len(table)]), np.uint8).reshape(-1, 4)
+        return (values[:, 1:] / 255.0).astype(np.float32)
+    return None
+
+
+def _part(
+    blob: Blob, faces: _Faces, xyz: Doubles, rgb: FloatArray | None, uv: Doubles, material: _Material
+) -> Part | None:
+    if material.opacity < _INVISIBLE:
+        note("a surface that is fully transparent was left out")
+        return None
+    counts, corners = np.array(faces.counts, np.int64), np.array(faces.corners, np.int64)
+    places = triangles(counts, corners, xyz, blob.name)
+    texture = companion_texture(blob, material.texture) if material.texture else None
+    factor = None if material.rgb is None or rgb is not None else np.array(material.rgb, np.float32)
+    if texture is None:
+        if factor is not None:
+            rgb = np.tile(factor, (len(xyz), 1))
+        return Part(xyz, corners[places], rgb)
+    where = np.array(faces.coordinates, np.int64)
+    if not ((where >= 0) & (where < len(uv))).all():
+        note("texture coordinates are missing in parts: these are grey")
+        return Part(xyz, corners[places], rgb)
+    # A vertex has another place on the picture in each face: every pair of both becomes a vertex.
+    pairs, number = np.unique(np.column_stack([corners, where]), axis=0, return_inverse=True)
+    if len(pairs) and (pairs[:, 0].min() < 0 or pairs[:, 0].max() >= len(xyz)):
+        raise undecodable(blob.name, "obj", f"faces that name vertices beyond its {len(xyz):,}")
+    wrap: Wrap = "clamp" if material.clamp else "repeat"
+    return Part(
+        xyz[pairs[:, 0]],
+        number.reshape(-1)[places],
+        # A texture replaces Kd in practice: many files leave that black beside it.
+        None if rgb is None else rgb[pairs[:, 0]],
+        np.nan_to_num(uv[pairs[:, 1], :2], posinf=0.0, neginf=0.0).astype(np.float32),
+        texture,
+        (wrap, wrap),
+    )
+
+
+_INVISIBLE = 0.02  # opacity
+
+
+def _materials(blob: Blob, libraries: Sequence[str]) -> Mapping[str, _Material]:
+    """Read the material files that are there."""
+    found: dict[str, _Material] = {}
+    for name in dict.fromkeys(libraries[:_MOST_FILES]):
+        # The line may hold several names, or one with blanks in it.
+        names = [name] if blob.beside(name) is not None else name.split()[:_MOST_FILES]
+        parts = [part for one in names if (part := blob.beside(one)) is not None]
+        if not parts:
+            note(f"materials {shown(name)} are not here: grey instead")
+        for part in parts:
+            found.update(_read_materials(part))
+    return found
+
+
+def _read_materials(data: bytes) -> dict[str, _Material]:
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    found: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = {}
+    for line in text.split("\n"):
+        words = line.split(None, 1)
+        if len(words) == 2:
+            if words[0].lower() == "newmtl":
+                current = found.setdefault(words[1].strip(), {})
+            else:
+                current[words[0].lower()] = words[1].strip()
+    return {name: _material(lines) for name, lines in found.items()}
+
+
+def _material(lines: Mapping[str, str]) -> _Material:
+    texture, clamp = _picture_name(lines.get("map_kd", ""))
+    rgb = _numbers(lines.get("kd", ""), 3)
+    opacity = _numbers(lines.get("d", "").replace("-halo", ""), 1)
+    clear = _numbers(lines.get("tr", ""), 1)
+    seen = opacity[0] if opacity else 1.0 - clear[0] if clear else 1.0
+    red, green, blue = (min(max(one, 0.0), 1.0) for one in rgb or (0.0, 0.0, 0.0))
+    return _Material(None if rgb is None else (red, green, blue), texture, clamp, seen)
+
+
+def _numbers(text: str, count: int) -> list[float] | None:
+    try:
+        values = [float(word) for word in text.split()[:count]]
+    except ValueError:
+        return None
+    return values if len(values) == count and np.isfinite(values).all() else None
+
+
+_OPTIONS = {
+    "-blendu": 1,
+    "-blendv": 1,
+    "-bm": 1,
+    "-boost": 1,
+    "-cc": 1,
+    "-clamp": 1,
+    "-imfchan": 1,
+    "-mm": 2,
+    "-texres": 1,
+}
+"""Options before a picture's name, and how many words each takes; -o, -s and -t take one to three numbers."""
+
+
+def _picture_name(text: str) -> tuple[str, bool]:
+    """Name behind the options of a map_Kd line, blanks in it included, and whether the picture ends at its edges."""
+    words, clamp = text.split(" "), False
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if option in _OPTIONS:
+            clamp = clamp or (option == "-clamp" and words[:1] == ["on"])
+            del words[: _OPTIONS[option]]
+        elif option in ("-o", "-s", "-t"):
+            for _ in range(3):
+                if words and re.fullmatch(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", words[0]):
+                    words.pop(0)
+    return " ".join(words).strip(), clamp

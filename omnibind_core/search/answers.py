@@ -1,0 +1,181 @@
+"""What the explorer answers, and the one JSON form of it that page, command line and programs get.
+
+A function here makes one kind of answer; whoever needs another key adds it here, so that all get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from omnibind_core.errors import OmniBindError
+from omnibind_core.search.compose import Term
+from omnibind_core.store.catalogue import Item
+from omnibind_core.types import Bound, FloatArray, Hit, Media, Modality
+
+__all__ = [
+    "Embedded",
+    "Found",
+    "LabelScore",
+    "embedded_form",
+    "error_form",
+    "found_form",
+    "hit_form",
+    "item_form",
+    "scores_form",
+    "similarity_form",
+]
+
+Address = Callable[[str], str]
+"""Path of a file of the gallery -> what the reader of the JSON opens it by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """One input in the shared space, and how it got there.
+
+    Attributes
+    ----------
+    bound : Bound
+        Of this one input, with what was weighed.
+    titles : dict of str to str
+        What people call each specialist.
+    routed : bool
+        False where all inputs of this modality get the same weights.
+    media : Media, optional
+        The decoded input; None where it is not kept.
+    """
+
+    bound: Bound
+    titles: Mapping[str, str] = field(default_factory=dict)
+    routed: bool = False
+    media: Media | None = None
+
+    @property
+    def modality(self) -> Modality:
+        """What it is."""
+        return self.bound.modality
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was dropped, assumed or missing when it was read."""
+        return self.bound.notices[0] if self.bound.notices else ()
+
+    @property
+    def vector(self) -> FloatArray:
+        """Unit vector in the shared space, shape (D,), float32."""
+        vector: FloatArray = self.bound.vectors[0]
+        return vector
+
+    def term(self, weight: float = 1.0, label: str = "") -> Term:
+        """Make it a term of a query."""
+        return Term(self.vector, weight, self.modality, label)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    hits : dict of Modality to list of Hit
+        Best first.
+    seconds : float
+        What the search took, without embedding.
+    """
+
+    hits: Mapping[Modality, list[Hit]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """One label's share.
+
+    Attributes
+    ----------
+    label : str
+        As given.
+    probability : float
+        0..1; all labels' sum to 1.
+    cosine : float
+        -1..1.
+    """
+
+    label: str
+    probability: float
+    cosine: float
+
+
+def hit_form(hit: Hit, address: Address = str) -> dict[str, Any]:
+    """Give {"id", "modality", "caption", "score", "z", "terms", "file"}.
+
+    "z" says by how many standard deviations the score stands out; "terms" is the item's cosine with each term of the
+    query, in their order; "file" is null for a sentence.
+    """
+    return {
+        "id": hit.id,
+        "modality": hit.modality,
+        "caption": hit.caption,
+        "score": round(hit.score, 6),
+        "z": round(hit.z, 3),
+        "terms": [round(cosine, 6) for cosine in hit.terms],
+        "file": address(hit.file) if hit.file else None,
+    }
+
+
+def found_form(
+    preset: str, hits: Mapping[Modality, Sequence[Hit]], address: Address = str, notices: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Give {"preset", "hits": {modality: [hit]}, "notices"}, best first; see :func:`hit_form`.
+
+    "notices" says what was dropped, assumed or missing when the query's files were read, in words for people.
+    """
+    found = {m: [hit_form(hit, address) for hit in answers] for m, answers in hits.items()}
+    return {"preset": preset, "hits": found, "notices": list(notices)}
+
+
+def embedded_form(one: Embedded) -> dict[str, Any]:
+    """Give {"modality", "vector", "weights", "routed", "timings", "notices"}.
+
+    "vector" is a unit vector as numbers that give the very same float32 again; "weights" is {specialist: the
+    router's weight}, "routed" whether a trained router weighed this input, "timings" {stage: seconds}, "notices" what
+    was dropped, assumed or missing when it was read.
+    """
+    return {
+        "modality": one.modality,
+        "vector": _numbers(one.vector),
+        "weights": one.bound.weights_by_name(),
+        "routed": one.routed,
+        "timings": one.bound.timings,
+        "notices": list(one.notices),
+    }
+
+
+def similarity_form(matrix: FloatArray) -> list[list[float]]:
+    """Give a matrix of cosines as its rows."""
+    return [_numbers(row) for row in matrix]
+
+
+def scores_form(preset: str, scores: Sequence[LabelScore], notices: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "scores": [{"label", "probability", "cosine"}], "notices"}, best first."""
+    rows = [{"label": one.label, "probability": one.probability, "cosine": one.cosine} for one in scores]
+    return {"preset": preset, "scores": rows, "notices": list(notices)}
+
+
+def item_form(item: Item) -> dict[str, Any]:
+    """Give {"id", "modality", "caption", "licence"} of an item of the gallery."""
+    return {"id": item.id, "modality": item.modality, "caption": item.caption, "licence": item.licence}
+
+
+def error_form(error: OmniBindError) -> dict[str, Any]:
+    """Give {"error": {"given", "allowed", "action"}}."""
+    return {"error": {"given": error.given, "allowed": error.allowed, "action": error.action}}
+
+
+def _numbers(row: FloatArray) -> list[float]:
+    """Give the shortest numbers that are the same float32 values: (n,) -> n."""
+    return [float(str(x)) for x in np.asarray(row, np.float32)]

@@ -1,0 +1,207 @@
+"""The one face above the core: page, command line and programs ask it, and it asks model and gallery."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from omnibind_core import media
+from omnibind_core.binder import OmniBind
+from omnibind_core.errors import GalleryError
+from omnibind_core.search.answers import Embedded, Found, LabelScore
+from omnibind_core.search.classify import classify
+from omnibind_core.search.compose import Options, Term
+from omnibind_core.search.gallery import Gallery
+from omnibind_core.specialists.base import SpecialistSpec
+from omnibind_core.specialists.registry import find, required
+from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
+
+__all__ = ["Explorer"]
+
+_DEFAULT = Options()
+
+
+class Explorer:
+    """A model with its gallery, and what a process keeps of both. Threads may share one.
+
+    Parameters
+    ----------
+    model : OmniBind
+        That embeds.
+    folder : Path, optional
+        The gallery's; None takes the committed one. It is read when it is first needed.
+
+    Examples
+    --------
+    >>> explorer = Explorer(OmniBind.from_pretrained("mini"))  # doctest: +SKIP
+    >>> dog = explorer.embed("a dog barks", "text")  # doctest: +SKIP
+    >>> explorer.search([dog.term()]).hits["audio"][0].caption  # doctest: +SKIP
+    'A big dog barking outdoors'
+    """
+
+    def __init__(self, model: OmniBind, folder: Path | None = None) -> None:
+        self.model = model
+        self._folder = folder
+        self._gallery: Gallery | None = None
+        self._items: dict[str, Embedded] = {}
+        self._computing = threading.Lock()  # two inputs at once would only slow one another down
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset."""
+        return self.model.preset.name
+
+    @property
+    def gallery(self) -> Gallery:
+        """What is searched; raises GalleryError where it has no vectors of this preset."""
+        if self._gallery is None:
+            self._gallery = Gallery.load(self.model, self._folder)
+        return self._gallery
+
+    def make_gallery(self, progress: Callable[[int, int], None] | None = None) -> Gallery:
+        """Give the gallery; where it has no vectors of this preset yet, they are made and kept in the cache.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with (items done, items) where they are made.
+        """
+        try:
+            return self.gallery
+        except GalleryError:
+            with self._computing:
+                self._gallery = Gallery.make(self.model, self._folder, progress)
+            return self._gallery
+
+    def embed(
+        self,
+        source: object,
+        modality: Modality | None = None,
+        *,
+        up: str = "y",
+        weights: Mapping[str, float] | None = None,
+        beside: Mapping[str, Path | bytes] | None = None,
+    ) -> Embedded:
+        """Embed one input.
+
+        Parameters
+        ----------
+        source : str, Path, or what :func:`omnibind_core.media.load` takes
+            A file, or for "text" the sentence.
+        modality : Modality, optional
+            What it is; None tells a file by its content. A sentence must be called one.
+        up : {"x", "y", "z"}
+            The axis that points up in a shape's file.
+        weights : mapping of str to float, optional
+            Weights by specialist that replace the router's.
+        beside : mapping of str to Path or bytes, optional
+            Files that belong to a shape, by name; None looks into its folder.
+
+        Returns
+        -------
+        Embedded
+            With the decoded input.
+
+        Raises
+        ------
+        OmniBindError
+            With what was given, what is allowed and what to do.
+        """
+        kind = media.modality_of(str(source)) if modality is None else modality
+        start = time.perf_counter()
+        decoded = media.load(source, kind, **({"up": up, "beside": beside} if kind == "point" else {}))
+        seconds = time.perf_counter() - start
+        with self._computing:
+            bound = self.model.embed(kind, [decoded], weights=weights, keep=True)
+        spaces = self.model.preset.spaces
+        titles = {name: spaces[name].title if name in spaces else name for name in bound.members}
+        timed = replace(bound, timings={**bound.timings, "decode": seconds})
+        return Embedded(timed, titles, self.model.is_routed(kind), decoded)
+
+    def reweigh(self, one: Embedded, weights: Mapping[str, float]) -> Embedded:
+        """Weigh the specialists of an embedded input by hand; none of them runs again.
+
+        Raises
+        ------
+        QueryError
+            Weights that are not usable; see :meth:`omnibind_core.binder.OmniBind.embed`.
+        """
+        with self._computing:
+            return replace(one, bound=self.model.rebind(one.bound, weights))
+
+    def item(self, item_id: str) -> Embedded:
+        """Embed an item of the gallery from its file, live; the second time from memory. Its media is not kept.
+
+        Raises
+        ------
+        QueryError
+            There is no such item.
+        """
+        if item_id not in self._items:
+            item = self.gallery.item(item_id)
+            made = self.embed(self.gallery.path(item) or item.caption, item.modality)
+            self._items[item_id] = replace(made, media=None)
+        return self._items[item_id]
+
+    def hit(self, item_id: str) -> Hit:
+        """Give an item of the gallery with its files and its credits, without a score; raises QueryError."""
+        return self.gallery.hit(item_id)
+
+    def search(
+        self,
+        terms: Sequence[Term],
+        options: Options = _DEFAULT,
+        *,
+        modalities: Sequence[Modality] = MODALITIES,
+        exclude: Collection[str] = (),
+    ) -> Found:
+        """Find what answers signed terms, in each modality on its own.
+
+        Parameters
+        ----------
+        terms : sequence of Term
+            At least one with a weight other than 0.
+        options : Options
+            How.
+        modalities : sequence of Modality
+            Where to look.
+        exclude : collection of str
+            Identifiers of items that must not come back.
+
+        Raises
+        ------
+        QueryError
+            Terms or options that make no sense.
+        """
+        gallery = self.gallery
+        start = time.perf_counter()
+        hits = gallery.search(
+            terms,
+            options.k,
+            modalities=modalities,
+            operator=options.operator,
+            match=options.match,
+            centred=options.centred,
+            exclude=exclude,
+        )
+        return Found(hits, time.perf_counter() - start)
+
+    def classify(self, vector: FloatArray, labels: Sequence[str]) -> list[LabelScore]:
+        """Say which of the labels fit a unit vector (D,) best, best first; raises QueryError as `classify` does."""
+        with self._computing:
+            return classify(self.model, vector, labels)
+
+    def similarity(self, many: Sequence[Embedded]) -> FloatArray:
+        """Cosine of every input with every other: n inputs -> (n, n)."""
+        vectors = np.stack([one.vector for one in many])
+        matrix: FloatArray = vectors @ vectors.T
+        return matrix
+
+    def specialists(self) -> list[SpecialistSpec]:
+        """Give the records of the preset's specialists."""
+        return [find(name)[0] for name in required(self.model.preset.specialists())]

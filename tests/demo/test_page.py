@@ -1,0 +1,76 @@
+"""What every tab promises, found by walking `TABS`: a new one is tested without a new test."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import Counter
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from demo.page import TABS, build_demo
+from demo.service import Service
+from demo.settings import Settings
+from demo.shell.tab import Tab
+from omnibind_core.media import formats
+from omnibind_core.search.compose import MATCHES, OPERATORS, Options
+
+from .conftest import EXAMPLES
+
+
+def laid_out(tab: Tab) -> gr.Blocks:
+    """Build and wire one tab alone, around a service that is asleep."""
+    service = Service(Settings(device="cpu"))
+
+    async def make() -> gr.Blocks:  # where no loop runs, gradio makes a few and never closes them
+        with gr.Blocks() as page, gr.Tabs(), gr.Tab(tab.TITLE) as own:
+            parts = tab.build(service, EXAMPLES)
+            tab.wire(page, own, service, parts)
+        return page
+
+    page = asyncio.run(make())
+    assert service.status().phase == "asleep", "laying out waits for nothing"
+    return page
+
+
+@pytest.fixture(scope="module", params=TABS, ids=lambda tab: tab.TITLE)
+def tab(request: pytest.FixtureRequest) -> Tab:
+    return request.param
+
+
+def test_a_tab_has_a_title_and_the_two_functions(tab: Tab) -> None:
+    assert tab.TITLE and tab.TITLE.strip() == tab.TITLE
+    assert Counter(one.TITLE for one in TABS)[tab.TITLE] == 1
+    assert list(inspect.signature(tab.build).parameters) == ["service", "examples"]
+    assert list(inspect.signature(tab.wire).parameters) == ["demo", "tab", "service", "parts"]
+    assert tab.build.__doc__ and tab.wire.__doc__
+
+
+def test_a_tab_stands_alone_and_all_that_it_listens_to_is_private(tab: Tab) -> None:
+    page = laid_out(tab)
+    assert len(page.blocks) > 3
+    assert [one.api_name for one in page.fns.values() if one.api_visibility != "private"] == []
+
+
+def choices(page: gr.Blocks, label: str) -> Any:
+    return next(one for one in page.blocks.values() if getattr(one, "label", None) == label)
+
+
+def test_the_page_offers_what_the_registries_hold() -> None:
+    page = laid_out(TABS[0])
+    operators, matches = choices(page, "How terms are mixed"), choices(page, "Compare with")
+    assert [value for _, value in operators.choices] == list(OPERATORS)
+    assert {value for _, value in matches.choices} == set(MATCHES)
+    assert (operators.value, matches.value) == (Options().operator, Options().match)
+    button = next(one for one in page.blocks.values() if isinstance(one, gr.UploadButton))
+    assert set(button.file_types) == {f".{name}" for name in formats()["point"]}
+
+
+def test_the_whole_page_builds_around_a_service_that_is_asleep() -> None:
+    async def make() -> gr.Blocks:
+        return build_demo(Service(Settings(device="cpu")))
+
+    titles = [one.label for one in asyncio.run(make()).blocks.values() if isinstance(one, gr.Tab)]
+    assert titles == [tab.TITLE for tab in TABS]

@@ -1,0 +1,112 @@
+"""The one face above the core, with the real model and gallery; and the one JSON form of what it answers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from omnibind_core import cli
+from omnibind_core.errors import MediaError, QueryError
+from omnibind_core.search.answers import (
+    LabelScore,
+    embedded_form,
+    error_form,
+    found_form,
+    hit_form,
+    item_form,
+    scores_form,
+)
+from omnibind_core.search.compose import Options
+from omnibind_core.search.explorer import Explorer
+from omnibind_core.types import MODALITIES, Hit
+
+HIT = Hit("image/dog-1", "image", "A dog", 0.12345678, 1.23456, (0.5, -0.25), "/gallery/dog.jpg", "/gallery/dog.webp")
+
+
+@pytest.fixture(scope="module")
+def explorer(mini):
+    return Explorer(mini)
+
+
+def an_item(explorer, modality):
+    return next(item for item in explorer.gallery.items if item.modality == modality)
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "point"])
+def test_a_file_is_told_by_its_content_and_finds_its_like(explorer, modality):
+    path = explorer.gallery.path(an_item(explorer, modality))
+    one = explorer.embed(path)
+    assert one.modality == modality
+    assert one.media is not None
+    assert {"decode", "project", "route", "bind"} < set(one.bound.timings)
+    found = explorer.search([one.term()], Options(k=3), modalities=["text", modality])
+    assert list(found.hits) == ["text", modality]
+    assert found.seconds > 0
+    assert an_item(explorer, modality).id not in {hit.id for hit in found.hits[modality]}
+
+
+def test_a_sentence_must_be_called_one(explorer):
+    assert explorer.embed("a dog", "text").term(-0.5, "dog").weight == -0.5
+    with pytest.raises(MediaError):
+        explorer.embed("a dog")
+
+
+def test_an_item_is_embedded_once(explorer):
+    item = an_item(explorer, "image")
+    first = explorer.item(item.id)
+    assert explorer.item(item.id) is first
+    assert first.media is None
+    assert float(first.vector @ explorer.gallery.term(item.id).vector) > 0.999
+    with pytest.raises(QueryError, match="image/unicorn"):
+        explorer.item("image/unicorn")
+
+
+def test_similarity_and_names(explorer):
+    dog, piano = explorer.embed("a dog", "text"), explorer.embed("a grand piano", "text")
+    matrix = explorer.similarity([dog, piano])
+    np.testing.assert_allclose(np.diag(matrix), 1, atol=1e-5)
+    scores = explorer.classify(dog.vector, ["piano", "dog"])
+    assert [one.label for one in scores] == ["dog", "piano"]
+    assert {spec.name for spec in explorer.specialists()} >= {"minilm_l6", "aisfx"}
+
+
+def test_a_hit_has_one_form(explorer):
+    assert hit_form(HIT, lambda path: f"at:{path}") == {
+        "id": "image/dog-1",
+        "modality": "image",
+        "caption": "A dog",
+        "score": 0.123457,
+        "z": 1.235,
+        "terms": [0.5, -0.25],
+        "file": "at:/gallery/dog.jpg",
+    }
+    found = explorer.search([explorer.embed("a dog", "text").term()], Options(k=1))
+    told = found_form("mini", found.hits)
+    assert list(told) == ["preset", "hits"]
+    assert list(told["hits"]) == list(MODALITIES)
+    assert told["hits"]["text"][0]["file"] is None
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_a_vector_survives_its_form(explorer):
+    one = explorer.embed("a dog", "text")
+    told = json.loads(json.dumps(embedded_form(one)))
+    np.testing.assert_array_equal(np.array(told["vector"], np.float32), one.vector)
+    assert set(told) == {"modality", "vector", "weights", "routed", "timings"}
+
+
+def test_the_other_forms(explorer):
+    assert scores_form("mini", [LabelScore("dog", 0.75, 0.5)]) == {
+        "preset": "mini",
+        "scores": [{"label": "dog", "probability": 0.75, "cosine": 0.5}],
+    }
+    assert set(item_form(an_item(explorer, "image"))) == {"id", "modality", "caption", "licence"}
+    told = error_form(QueryError("this", "that", "do so"))
+    assert told == {"error": {"given": "this", "allowed": "that", "action": "do so"}}
+
+
+def test_the_command_line_tells_it_in_the_same_form(explorer, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_model", lambda *_, **__: explorer.model)
+    assert cli.main(["search", "text:a dog", "-k", "2", "--json"]) == 0
+    found = explorer.search([explorer.embed("a dog", "text").term()], Options(k=2))
+    assert json.loads(capsys.readouterr().out) == found_form("mini", found.hits)
