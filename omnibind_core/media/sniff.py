@@ -91,7 +91,7 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     if triangles > 0 and size == 84 + 50 * triangles:
         return "binary STL", ("stl",)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not mpeg.find(head):  # both are headers of MPEG audio, too
-        return "UTF-16 text", ()
+        return _sniff_wide(head[:HEAD_BYTES])
     if head.startswith(b"ID3"):  # in front of other formats than MP3, too
         found = junk.find(head[mpeg.tag_bytes(head) :])
         return found[:2] if found else ("MP3", ("mp3",))
@@ -111,6 +111,12 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     if b"\0" in head[:HEAD_BYTES]:
         return UNKNOWN, ("stl",)  # possibly one whose length is wrong
     return _sniff_text(head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip())
+
+
+def _sniff_wide(head: bytes) -> tuple[str, Collection[str]]:
+    """Tell text of two bytes a character, behind its mark."""
+    text = head.decode("utf-16", "replace")
+    return "UTF-16 text", ("obj",) if re.search(r"^\s*v\s+[-+.\d]", text, re.MULTILINE) else ()
 
 
 def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from omnibind_core.errors import MediaError
 from omnibind_core.media import load_audio, mpeg, windows
 from omnibind_core.media.sniff import sniff
 from omnibind_core.types import Audio
@@ -265,5 +266,9 @@ def test_a_wrong_name_does_no_harm(real: str, named: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_text_of_two_bytes_is_no_mp3(encoding: str) -> None:
-    data = "\ufeffv 0 0 0\nv 1 0 0\n".encode(encoding)
+    data = "\ufeffa dog barks\n".encode(encoding)
     assert sniff(data, len(data)) == ("UTF-16 text", ())
+    with pytest.raises(MediaError, match=r"content is UTF-16 text data and not \.mp3"):
+        load_audio(data, extension="mp3")
+    shape = "\ufeff# OBJ\nv 0 0 0\nv 1 0 0\n".encode(encoding)
+    assert sniff(shape, len(shape)) == ("UTF-16 text", ("obj",))
