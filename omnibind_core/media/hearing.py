@@ -15,14 +15,15 @@ __all__ = ["level", "tidy"]
 
 # Measured over the 213 sounds of the gallery, none of which these rules touch: offset over deviation at most 0.021;
 # the highest sample over those around it at most 2.1; silence at both ends 0.9 s, inside 1 s.
-_OFFSET = 0.1
+_OFFSET, _LEAN = 0.1, 0.025  # of the deviation
 _WILD = 6.0
 _WILD_COUNT = 8  # more of them are clicks that are meant
 _WILD_WIDTH = 3  # samples to either side that go with a wild one
 _AROUND = 0.03  # seconds on either side that a sample is compared with
-_FRAME = 0.02  # seconds
+_FRAME = 0.01  # seconds
 _QUIET = 10 ** (-45 / 20)  # of the loudest frame: below it, nothing is heard beside that one
-_MARGIN = 0.1  # seconds left at the ends
+_FLOOR = 10 ** (-30 / 20)  # and what is always there counts as silence only below this
+_EVEN = 2.0  # times the power of the faintest frames
 _PAUSE = 2.0  # seconds: longer ones inside a sound are shortened
 _REST = 0.25  # seconds left on both sides of such a pause
 _LEAST = 1.0  # seconds of silence worth leaving out
@@ -49,8 +50,11 @@ def tidy(samples: FloatArray, rate: int, faithful: bool = False) -> FloatArray:
     if faithful or not len(samples):
         return samples
     _tame(samples, rate)
-    _centre(samples)
-    return _trim(samples, rate)
+    if _centre(samples, _OFFSET):
+        note("a constant offset taken out")
+    trimmed = _trim(samples, rate)
+    _centre(trimmed, _LEAN)  # which 8 bits have that were cut, not rounded; nothing to speak of
+    return trimmed
 
 
 def level(samples: FloatArray) -> float:
@@ -90,15 +94,16 @@ def _tame(samples: FloatArray, rate: int) -> None:
     note(f"{len(bridged)} wild {'sample' if len(bridged) == 1 else 'samples'}, far above the rest, left out")
 
 
-def _centre(samples: FloatArray) -> None:
-    """Take a constant offset out where there is one to speak of."""
+def _centre(samples: FloatArray, share: float) -> bool:
+    """Take a constant offset out where it is more than a share of the deviation; tell whether it was."""
     mean = float(samples.mean(dtype=np.float64))
     if abs(mean) < limits.MIN_PEAK:
-        return
+        return False
     power = sum(float(np.square(part.astype(np.float64) - mean).sum()) for part in _parts(samples))
-    if abs(mean) > _OFFSET * (power / len(samples)) ** 0.5:
-        samples -= np.float32(mean)
-        note(f"a constant offset ({mean:+.2f} of full scale) taken out")
+    if abs(mean) <= share * (power / len(samples)) ** 0.5:
+        return False
+    samples -= np.float32(mean)
+    return True
 
 
 def _parts(samples: FloatArray) -> list[FloatArray]:
@@ -115,12 +120,16 @@ def _trim(samples: FloatArray, rate: int) -> FloatArray:
     power = np.concatenate(
         [np.square(frames[start : start + 4_096] / np.float32(peak)).mean(axis=1) for start in range(0, count, 4_096)]
     )
-    heard = np.flatnonzero(power > power.max() * _QUIET**2)
+    quiet = power.max() * _QUIET**2
+    low, middle = np.percentile(power, [10, 50])
+    if middle < _EVEN * low:  # half of it sounds alike, hiss or a room: silence where the rest stands out from it
+        quiet = max(quiet, min(4.0 * float(middle), power.max() * _FLOOR**2))
+    heard = np.flatnonzero(power > quiet)
     breaks = np.flatnonzero(np.diff(heard) > round(_PAUSE / _FRAME))
-    margin, rest = round(_MARGIN * rate), round(_REST * rate)
+    rest = round(_REST * rate)
     # Stretches that stay, first and last + 1 in samples.
-    firsts = [max(heard[0] * size - margin, 0), *(heard[breaks + 1] * size - rest)]
-    lasts = [*((heard[breaks] + 1) * size + rest), (heard[-1] + 1) * size + margin]
+    firsts = [heard[0] * size, *(heard[breaks + 1] * size - rest)]
+    lasts = [*((heard[breaks] + 1) * size + rest), (heard[-1] + 1) * size]
     if heard[-1] == count - 1:
         lasts[-1] = len(samples)  # with what fills no frame
     kept = [samples[first:last] for first, last in zip(firsts, lasts, strict=True)]
@@ -128,4 +137,9 @@ def _trim(samples: FloatArray, rate: int) -> FloatArray:
     if left_out < _LEAST:
         return samples
     note(f"{left_out:.1f} of {len(samples) / rate:.1f} s are silence and left out")
-    return np.concatenate(kept)
+    trimmed: FloatArray = np.concatenate(kept)
+    least = round(limits.MIN_SECONDS * rate)
+    if len(trimmed) < least:  # one short knock, with some silence then
+        start = min(int(firsts[0]), len(samples) - least)
+        trimmed = samples[start : start + least].copy()
+    return trimmed
