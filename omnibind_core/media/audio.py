@@ -211,8 +211,9 @@ def _wav(blob: Blob) -> Attempts:
 
 def _ogg(blob: Blob) -> Attempts:
     """Read Ogg, link by link."""
-    parts = ogg.links(blob.data)
-    cut = not ogg.ends(parts[-1])
+    data = ogg.mended(blob.data)
+    parts = ogg.links(data)
+    cut = data is not blob.data or not ogg.ends(parts[-1])
 
     def by_either() -> Stream:
         streams = []
@@ -227,7 +228,7 @@ def _ogg(blob: Blob) -> Attempts:
             streams.append(stream)
         return replace(joined(blob.name, streams), cut=cut)
 
-    return [by_either, partial(by_ffmpeg, blob.name, blob.data, "ogg")]
+    return [by_either, partial(by_ffmpeg, blob.name, data, "ogg")]
 
 
 def _mpeg(blob: Blob) -> Attempts:

@@ -170,17 +170,22 @@ def _check_size(width: int, height: int, name: str, kind: str | None = None) -> 
         )
 
 
-def _from_pillow(picture: PIL.Image.Image, name: str, depth: int = 0) -> Image:
-    """Convert any mode of Pillow, the size checked first; `depth` is a PNG's bits of a sample."""
-    _check_size(*picture.size, name, picture.format)
+def _from_pillow(picture: PIL.Image.Image, name: str, depth: int | None = None) -> Image:
+    """Convert any mode of Pillow, the size checked first.
+
+    `depth` is a file's bits of a sample where it is a PNG, else 0; None for pictures that belong to the caller, which
+    stay as they are.
+    """
+    _check_size(*picture.size, name, None if depth is None else picture.format)
     picture.seek(0)
-    _reduced_jpeg(picture)
-    first = _upright(picture, depth)
+    if depth is not None:
+        _reduced_jpeg(picture)
+    first = _upright(picture, depth or 0)
     if not blank(first):
         if picture.format == "TIFF" and getattr(picture, "is_animated", False):
             note("the first of several pages is seen")
         return Image(first)
-    return Image(_telling_frame(picture, first, depth))
+    return Image(_telling_frame(picture, first, depth or 0))
 
 
 def _reduced_jpeg(picture: PIL.Image.Image) -> None:

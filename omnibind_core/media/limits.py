@@ -30,7 +30,7 @@ KEEP_PIXELS: Final = 20_000_000
 
 MAX_SVG_BYTES: Final = 4 * MB
 MAX_SVG_PARTS: Final = 20_000
-SVG_SECONDS: Final = 5.0
+SVG_SECONDS: Final = 3.0
 """Of a drawing: its size, its elements, and the wall time it takes to draw before its process is ended."""
 
 MAX_ASPECT: Final = 64

@@ -41,6 +41,8 @@ def find(data: bytes) -> tuple[str, int] | None:
     """
     start = _behind_zeros(data, tag_bytes(data))
     start += tag_bytes(data[start : start + 10])
+    if start >= len(data):  # a tag that claims more than there is
+        start = 10
     at = data.find(b"\xff", start)
     while 0 <= at <= start + NEAR:
         kind = _chain(data, at)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ends", "links"]
+import struct
+
+__all__ = ["ends", "links", "mended"]
 
 _HEADER = 27
 _FIRST, _LAST = 2, 4  # flags of a page: begins, ends a stream
@@ -28,6 +30,52 @@ def ends(data: bytes) -> bool:
     for at, flags in _pages(data):
         last = (at, flags)
     return last is not None and bool(last[1] & _LAST)
+
+
+def mended(data: bytes) -> bytes:
+    """Close the last page of a file that was cut, behind the last packet that is there whole.
+
+    A page holds up to a second or 64 kB, and decoders give up all of one that is not whole. Its position is left as it
+    is, which tells how much was promised.
+    """
+    at = data.rfind(b"OggS")
+    if at < 0 or len(data) < at + _HEADER:
+        return data
+    table = data[at + _HEADER : at + _HEADER + data[at + 26]]
+    body = at + _HEADER + len(table)
+    if len(table) < data[at + 26] or body + sum(table) <= len(data):
+        return data
+    whole, size, end = 0, 0, 0
+    for place, segment in enumerate(table, 1):
+        size += segment
+        if body + size > len(data):
+            break
+        if segment < 255:  # a packet ends here
+            whole, end = place, size
+    if not whole:
+        return data[:at]
+    page = bytearray(data[at : at + 26] + bytes([whole]) + table[:whole] + data[body : body + end])
+    page[22:26] = bytes(4)
+    page[22:26] = struct.pack("<I", _checksum(bytes(page)))
+    return data[:at] + bytes(page)
+
+
+def _checksum(page: bytes) -> int:
+    """Ogg's CRC: that of Ethernet's polynomial, unreflected, from 0 (RFC 3533, section 6)."""
+    value = 0
+    for byte in page:
+        value = (value << 8 & 0xFFFFFFFF) ^ _TABLE[value >> 24 ^ byte]
+    return value
+
+
+def _row(value: int) -> int:
+    value <<= 24
+    for _ in range(8):
+        value = (value << 1 ^ (0x04C11DB7 if value & 0x80000000 else 0)) & 0xFFFFFFFF
+    return value
+
+
+_TABLE = [_row(value) for value in range(256)]
 
 
 def _pages(data: bytes) -> list[tuple[int, int]]:

@@ -51,6 +51,7 @@ def _eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
         scale = 255.0 if 0.0 < float(values.max(initial=0.0)) <= 1.0 else 1.0
         return PIL.Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
     if isinstance(key, tuple) and max(key) > 255:  # of a 16-bit PNG, whose samples Pillow has halved by now
+        picture = picture.copy()
         picture.info["transparency"] = tuple(value >> 8 for value in key)
     return picture
 

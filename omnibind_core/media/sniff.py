@@ -93,7 +93,7 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not mpeg.find(head):  # both are headers of MPEG audio, too
         return _sniff_wide(head[:HEAD_BYTES])
     if head.startswith(b"ID3"):  # in front of other formats than MP3, too
-        found = junk.find(head[mpeg.tag_bytes(head) :])
+        found = junk.find(head[mpeg.tag_bytes(head) :] or head[10:])
         return found[:2] if found else ("MP3", ("mp3",))
     if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # the general brand: others are named behind it
         return ("AVIF", ("avif",)) if b"avif" in head[12:64] else ("HEIF", ("heif", "heic"))

@@ -113,5 +113,12 @@ def test_a_damaged_pillow_image_is_an_error(assets: Path, tmp_path: Path) -> Non
         load_image(image)
 
 
+def test_the_picture_of_a_caller_stays_as_it_is(tmp_path: Path) -> None:
+    PIL.Image.linear_gradient("L").resize((6_000, 6_000)).save(tmp_path / "large.jpg")
+    with PIL.Image.open(tmp_path / "large.jpg") as image:
+        assert load_image(image).rgb.shape == (3_000, 3_000, 3)
+        assert image.size == (6_000, 6_000)
+
+
 def test_what_comes_back_is_an_image() -> None:
     assert isinstance(load_image(picture("png")), Image)

@@ -227,8 +227,25 @@ def test_ogg_without_its_end() -> None:
     assert audio.notices == (f"the end of the file is missing: {audio.seconds:.1f} s are there",)
 
 
+@pytest.mark.parametrize("extension", ["ogg", "opus", "oga"])
+def test_an_ogg_cut_in_its_only_page(extension: str) -> None:
+    data = sound(extension, SWEEP)
+    for share in (0.75, 0.999):
+        audio = load_audio(data[: int(len(data) * share)])
+        assert (0.15 if share < 0.9 else 0.9) < audio.seconds / 2.0 <= 1.0
+        assert "missing" in audio.notices[0]
+        np.testing.assert_allclose(audio.samples[1_000:4_000], SWEEP[1_000:4_000], atol=0.1)
+
+
 @pytest.mark.parametrize(
-    "junk", [bytes(9_000), b"\r\n\r\n\xff\xfb", b"ID3\x04\0\0\0\0\x0f\x7f" + bytes(2_047), bytes(range(256)) * 20]
+    "junk",
+    [
+        bytes(9_000),
+        b"ID3\x04\0\0\x7f\x7f\x7f\x7f",
+        b"\r\n\r\n\xff\xfb",
+        b"ID3\x04\0\0\0\0\x0f\x7f" + bytes(2_047),
+        bytes(range(256)) * 20,
+    ],
 )
 def test_mpeg_frames_behind_something_else(junk: bytes) -> None:
     for extension in ("mp3", "aac"):
