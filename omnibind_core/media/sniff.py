@@ -116,7 +116,12 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
 def _sniff_wide(head: bytes) -> tuple[str, Collection[str]]:
     """Tell text of two bytes a character, behind its mark."""
     text = head.decode("utf-16", "replace")
-    return "UTF-16 text", ("obj",) if re.search(r"^\s*v\s+[-+.\d]", text, re.MULTILINE) else ()
+    if re.search(r"^\s*v\s+[-+.\d]", text, re.MULTILINE):
+        return "UTF-16 text", ("obj",)
+    if re.match(r"\s*(?:ST)?C?N?4?n?OFF\b", text, re.IGNORECASE):
+        return "UTF-16 text", ("off",)
+    numbers = re.search(r"^\s*[-+.,\d][-+.,;\s\deE]*$", text, re.MULTILINE)
+    return "UTF-16 text", ("xyz",) if numbers else ()
 
 
 def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:

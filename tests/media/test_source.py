@@ -108,7 +108,7 @@ def test_formats() -> None:
     assert tuple(formats()) == MODALITIES
     every = [extension for extensions in formats().values() for extension in extensions]
     assert len(every) == len(set(every))
-    assert not {"zip", "3mf", "dae", "pkl", "npz"} & set(every)
+    assert not {"3mf", "dae", "pkl", "npz"} & set(every)
 
 
 def test_sniff_knows_each_binary_format() -> None:
