@@ -116,7 +116,10 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
 def _sniff_wide(head: bytes) -> tuple[str, Collection[str]]:
     """Tell text of two bytes a character, behind its mark."""
     text = head.decode("utf-16", "replace")
-    return "UTF-16 text", ("obj",) if re.search(r"^\s*v\s+[-+.\d]", text, re.MULTILINE) else ()
+    if re.search(r"^\s*v\s+[-+.\d]", text, re.MULTILINE):
+        return "UTF-16 text", ("obj",)
+    points = re.search(r"^\s*[-+.\d]\S*[\s,;]+[-+.\d]\S*[\s,;]+[-+.\d]", text, re.MULTILINE)
+    return "UTF-16 text", ("xyz",) if points else ()
 
 
 def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
