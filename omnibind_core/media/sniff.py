@@ -120,8 +120,8 @@ def _sniff_wide(head: bytes) -> tuple[str, Collection[str]]:
         return "UTF-16 text", ("obj",)
     if re.match(r"\s*(?:ST)?C?N?4?n?OFF\b", text, re.IGNORECASE):
         return "UTF-16 text", ("off",)
-    numbers = re.search(r"^\s*[-+.,\d][-+.,;\s\deE]*$", text, re.MULTILINE)
-    return "UTF-16 text", ("xyz",) if numbers else ()
+    points = re.search(r"^\s*[-+.\d]\S*[\s,;]+[-+.\d]\S*[\s,;]+[-+.\d]", text, re.MULTILINE)
+    return "UTF-16 text", ("xyz",) if points else ()
 
 
 def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
