@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "DamagedError",
     "GalleryError",
     "MediaError",
     "OmniBindError",
@@ -52,6 +53,10 @@ class PresetError(OmniBindError, ValueError):
 
 class WeightsError(OmniBindError, RuntimeError):
     """Weights that are missing, cannot be fetched, or are not what they should be."""
+
+
+class DamagedError(OmniBindError, RuntimeError):
+    """A committed file that is no longer what was committed: nothing is computed with it, and nothing replaces it."""
 
 
 class QueryError(OmniBindError, ValueError):

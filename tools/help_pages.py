@@ -22,7 +22,7 @@ from omnibind_core import cli
 from omnibind_core.evaluation import composing_page
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import __main__ as training
-from tools import api_page, rooms
+from tools import api_page, rooms, sums
 from tools.bench import __main__ as bench
 from tools.bench import binding
 from tools.gallery import __main__ as gallery
@@ -72,6 +72,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.bench.__main__": bench.parser,
     "tools.bench.binding": binding.parser,
     "tools.rooms": rooms.parser,
+    "tools.sums": sums.parser,
     "tools.api_page": api_page.parser,
     "tools.help_pages": parser,
 }
