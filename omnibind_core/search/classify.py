@@ -41,6 +41,8 @@ def classify(model: OmniBind, vector: FloatArray, labels: Sequence[str]) -> list
     QueryError
         No labels or too many.
     """
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise QueryError("labels of another form", "a list of words or sentences", "give a list of labels")
     names = list(dict.fromkeys(label.strip() for label in labels if label.strip()))
     if not 1 <= len(names) <= MAX_LABELS:
         raise QueryError(

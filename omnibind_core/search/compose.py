@@ -124,9 +124,11 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
     Raises
     ------
     QueryError
-        No terms, all weights 0, or a weight that is not a number from -1 to 1.
+        No terms, all weights 0, a weight that is not a number from -1 to 1, or a vector that is not finite numbers, as
+        many as the first one has.
     """
     weights = np.array([check_weight(term.weight) for term in terms], np.float32)
+    vectors = [_check_vector(term, terms[0]) for term in terms]
     weights[abs(weights) <= _TINY] = 0
     if not weights.any():
         raise QueryError(
@@ -134,7 +136,26 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
             "at least one term with a weight from -1 to 1",
             "add a term, or move a slider away from 0",
         )
-    return np.stack([term.vector for term in terms]).astype(np.float32), weights
+    return np.stack(vectors), weights
+
+
+def _check_vector(term: Term, first: Term) -> FloatArray:
+    """Give a term's vector; raises QueryError where it is no row of numbers, or not as long as the first one."""
+    named = f" of term '{term.label}'" if term.label else " of a term"
+    try:
+        vector = np.asarray(term.vector, np.float32)
+        length = len(first.vector)
+    except (TypeError, ValueError):
+        raise QueryError(f"a vector{named} that is not numbers", "a row of numbers", "embed the term again") from None
+    if vector.shape != (length,) or not length:
+        raise QueryError(
+            f"a vector{named} of shape {vector.shape}",
+            f"as many numbers as the other terms have ({length})",
+            "embed all terms with the same preset",
+        )
+    if not np.isfinite(vector).all():
+        raise QueryError(f"a vector{named} with values that are not numbers", "finite numbers", "embed it again")
+    return vector
 
 
 def check_weight(weight: object) -> float:
@@ -257,7 +278,7 @@ class Product:
         """Each term on its own (negative ones turned round), and their sum."""
         signed: FloatArray = np.sign(weights)[:, None] * vectors
         total: FloatArray = weights @ vectors
-        return unit_rows(np.vstack([signed, total[None]]))
+        return np.vstack([unit_rows(signed), _query(total)])
 
     def scores(self, vectors: FloatArray, weights: FloatArray, candidates: FloatArray) -> FloatArray:
         """(t, D), (t,), (n, D) -> (n,) in 0..1."""
@@ -296,9 +317,9 @@ def check_request(k: int, modalities: Sequence[str], operator: str, match: str) 
     """
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
         raise QueryError(f"k = {k!r}", f"a whole number from 1 to {MAX_HITS}", "correct k")
-    if not modalities or set(modalities) - set(MODALITIES):
+    if not modalities or not all(isinstance(one, str) for one in modalities) or set(modalities) - set(MODALITIES):
         raise QueryError(f"modalities {list(modalities)}", f"some of {', '.join(MODALITIES)}", "correct the list")
-    if operator not in OPERATORS:
+    if not isinstance(operator, str) or operator not in OPERATORS:
         raise QueryError(f"operator '{operator}'", f"one of {', '.join(OPERATORS)}", "choose one of these")
     if match not in MATCHES:
         raise QueryError(f"match '{match}'", f"one of {', '.join(MATCHES)}", "choose one of these")

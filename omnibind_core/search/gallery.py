@@ -301,6 +301,13 @@ class Gallery:
         """
         check_request(k, modalities, operator, match)
         vectors, weights = check_terms(terms)
+        width = self._plain["media"].shape[1]
+        if vectors.shape[1] != width:
+            raise QueryError(
+                f"terms of {vectors.shape[1]} numbers",
+                f"vectors of {width} numbers, as this gallery has",
+                "embed the terms with the gallery's preset",
+            )
         if centred:
             vectors = np.vstack([centre(t.vector[None], self._mean(match, t.modality)) for t in terms])
         hidden = set(exclude) | self._duplicates(terms)
