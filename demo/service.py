@@ -138,7 +138,15 @@ class Service:
             except Exception:
                 log.exception("the first try of %s failed", modality)
 
-    def embed(self, source: str, modality: Modality | None = None, label: str = "", *, up: str = "y") -> Ingredient:
+    def embed(
+        self,
+        source: str,
+        modality: Modality | None = None,
+        label: str = "",
+        *,
+        up: str = "y",
+        beside: Mapping[str, Path] | None = None,
+    ) -> Ingredient:
         """Embed what a visitor brought.
 
         Parameters
@@ -151,6 +159,8 @@ class Service:
             What people read; empty takes the sentence, or a word for the modality.
         up : {"x", "y", "z"}
             The axis that points up in a shape's file.
+        beside : mapping of str to Path, optional
+            Files that were given together with a shape, by name; an upload has no other neighbours.
 
         Returns
         -------
@@ -162,7 +172,7 @@ class Service:
         OmniBindError
             With what was given, what is allowed and what to do.
         """
-        made = self.wait().embed(source, modality, up=up, beside={})  # an upload has no neighbours
+        made = self.wait().embed(source, modality, up=up, beside=beside or {})
         name = label or getattr(made.media, "text", "") or _NAMELESS[made.modality]
         picture = thumbnail(made.media) if made.media else ""
         return _ingredient(replace(made, media=None), name, picture)

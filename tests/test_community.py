@@ -48,7 +48,6 @@ def test_links_lead_somewhere(name):
         assert "://" in link or ((ROOT / name).parent / link).exists(), link
 
 
-@pytest.mark.skipif(not (ROOT / "omnibind_core" / "store").is_dir(), reason="the rooms that they name are being built")
 @pytest.mark.parametrize("name", PAPERS)
 def test_rooms_and_modules_that_they_name_exist(name):
     for path in re.findall(r"`(\w+(?:/\w+)*(?:/|/\w+\.py))`", words(name)):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.binding.forms import info_nce, new_head
+from omnibind_core.binding.forms import apply_heads, info_nce, new_head
 from omnibind_core.errors import OmniBindError
 from omnibind_core.specialists.base import unit
 
@@ -132,7 +132,7 @@ class Bridge:
     @torch.inference_mode()
     def __call__(self, rows: Tensor) -> Tensor:
         """Carry centred rows over: (n, d) -> (n, D) unit rows."""
-        return unit(torch.stack([unit(head(rows)) for head in self.heads]).mean(0))
+        return unit(apply_heads(self.heads, rows))
 
     def tensors(self, prefix: str, centre: Centre) -> dict[str, Tensor]:
         """Give the heads as :mod:`.projectors` reads the kind "mlp", for rows that are not yet centred.
@@ -217,6 +217,7 @@ def _train(
     seed: int,
     progress: Callable[[float], None] | None,
 ) -> nn.Sequential:
+    # A loop of its own: the general one lies above this room, and seconds of training need no checkpoints.
     rng = torch.Generator().manual_seed(seed)
     head = new_head(source.shape[1], recipe.hidden, target.shape[1], seed)
     optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -15,13 +14,16 @@ from torch import Tensor, nn
 from omnibind_core.binding.projectors import fold
 from omnibind_core.errors import WeightsError
 from omnibind_core.specialists.base import unit
+from omnibind_core.store import kept
 
 __all__ = [
     "Head",
     "Temperature",
-    "export_heads",
+    "apply_heads",
     "head_tensors",
     "info_nce",
+    "kinds_of",
+    "layers",
     "new_head",
     "read_about",
     "read_head",
@@ -95,120 +97,9 @@ Head: TypeAlias = Callable[[Tensor], Tensor]
 """A specialist's unit rows (n, d) -> unit rows (n, width of the block) float32; a mean of several is shorter."""
 
 
-_VERSION = "2"
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """Read what a file of heads says about itself."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as stored:
-        about: dict[str, Any] = json.loads(stored.metadata()["heads"])
-    return about
-
-
-def read_head(path: Path, columns: tuple[int, int], prefix: str) -> Head:
-    """Read a head as it is applied in its own block, without a preset.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.safetensors`` file with a description in its metadata.
-    columns : tuple of (int, int)
-        First column and the one after the last that it fills in the shared space; a head that is stored wider is cut
-        to them.
-    prefix : str
-        Of its tensors, before the first dot: ``"text"``, ``"audio"``, ``"aisfx"``.
-
-    Raises
-    ------
-    WeightsError
-        The file has no such head, or it is of another width.
-    """
-    from safetensors.torch import load_file
-
-    about = read_about(path)
-    start = f"{prefix}."
-    tensors = {name[len(start) :]: t.float() for name, t in load_file(path).items() if name.startswith(start)}
-    kind = about["kinds"].get(prefix)
-    if kind not in ("linear", "anchors", "mlp"):
-        raise WeightsError(f"{path.name} without a head '{prefix}'", f"one of {sorted(about['kinds'])}", "correct it")
-    top = int(about.get("top_k", {}).get(prefix, 0))
-    layers = _layers(tensors) if kind == "mlp" else []
-
-    def head(x: Tensor) -> Tensor:
-        if kind == "linear":
-            y = x @ tensors["W"].T + tensors["b"]
-        elif kind == "anchors":
-            y = _shares(x @ tensors["A"].T + tensors["a"], top) @ tensors["B"] - tensors["m"]
-        else:
-            y = torch.stack([unit(torch.relu(x.double() @ w.T + b) @ v.T + c) for w, b, v, c in layers]).mean(0)
-        if y.shape[-1] > columns[1] - columns[0]:
-            y = y[..., slice(*columns)]
-        return y.float() if kind == "mlp" else unit(y)
-
-    return head
-
-
-def _shares(logits: Tensor, top: int) -> Tensor:
-    if not 0 < top < logits.shape[-1]:
-        return logits.softmax(-1)
-    kept = logits.topk(top, dim=-1)
-    return torch.zeros_like(logits).scatter(-1, kept.indices, kept.values.softmax(-1))
-
-
-def _layers(tensors: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Fold the batch norms of heads named ``"{number}.0.weight"`` and so on."""
-    layers = []
-    for number in range(1 + max(int(name.split(".")[0]) for name in tensors)):
-        hidden, d = tensors[f"{number}.0.weight"].shape
-        width = len(tensors[f"{number}.3.weight"])
-        first = fold(tensors, f"{number}.0.", f"{number}.1.", (hidden, d))
-        layers.append((*first, *fold(tensors, f"{number}.3.", f"{number}.4.", (width, hidden))))
-    return layers
-
-
-def head_tensors(heads: Sequence[nn.Sequential], prefix: str = "audio") -> dict[str, Tensor]:
-    """Name the tensors of heads of the published form as :class:`.projectors.Projectors` reads the kind "mlp"."""
-    return {
-        f"{prefix}.{number}.{name}": value
-        for number, head in enumerate(heads)
-        for name, value in head.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-
-
-def write_heads(
-    path: Path,
-    columns: tuple[int, int],
-    tensors: Mapping[str, Tensor],
-    kinds: Mapping[str, str],
-    about: Mapping[str, object],
-) -> None:
-    """Write heads as float16, as wide as their block.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.safetensors`` file, replaced atomically.
-    columns : tuple of (int, int)
-        Where in the shared space they lead: first column, and the one after the last.
-    tensors : mapping of str to Tensor
-        ``"<prefix>.<name>"`` as :mod:`omnibind_core.binding.projectors` reads them.
-    kinds : mapping of str to str
-        Kind of the head of each prefix.
-    about : mapping of str to object
-        What else the file shall say about itself, as JSON.
-    """
-    from safetensors.torch import save_file
-
-    # One key: safetensors writes several in no fixed order.
-    described = {"block": list(columns), "kinds": dict(kinds), "version": _VERSION, **about}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    stored = {name: value.detach().to(torch.float16).contiguous() for name, value in sorted(tensors.items())}
-    save_file(stored, part, {"heads": json.dumps(described, sort_keys=True)})
-    part.replace(path)
+def layers(d: int, hidden: int, width: int, norm: Callable[[int], nn.Module] = nn.BatchNorm1d) -> nn.Sequential:
+    """Lay out a head of the published form: Linear, BatchNorm, ReLU, Linear, BatchNorm; see :func:`new_head`."""
+    return nn.Sequential(nn.Linear(d, hidden), norm(hidden), nn.ReLU(), nn.Linear(hidden, width), norm(width))
 
 
 def new_head(
@@ -225,38 +116,126 @@ def new_head(
     norm : callable
         Width -> the batch norm after each layer: another one where several processes share a batch.
     """
-
-    def make() -> nn.Sequential:
-        return nn.Sequential(nn.Linear(d, hidden), norm(hidden), nn.ReLU(), nn.Linear(hidden, width), norm(width))
-
-    return seeded(make, seed)
+    return seeded(lambda: layers(d, hidden, width, norm), seed)
 
 
-def export_heads(path: Path, heads: Mapping[str, Sequence[nn.Sequential]], about: Mapping[str, Any]) -> None:
-    """Write the heads of all spaces as float32 safetensors, as :class:`.projectors.Projectors` reads the kind "mlp".
+def apply_heads(heads: Sequence[Head], x: Tensor) -> Tensor:
+    """Mean of the unit rows that several heads give, not scaled again: (n, d) -> (n, width)."""
+    return torch.stack([unit(head(x)) for head in heads]).mean(0)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Read what a file of heads says about itself."""
+    about: dict[str, Any] = kept.read_about(path, "heads")
+    return about
+
+
+def read_head(path: Path, prefix: str) -> Head:
+    """Read a head as it is applied in its own block, without a preset.
 
     Parameters
     ----------
     path : Path
-        The file; its tensors are ``"<space>.<head>.0.weight"`` and so on, for the prefix ``"<space>.{}."``.
-    heads : mapping of str to sequence of Sequential
-        By space.
-    about : mapping of str to JSON values
-        Goes into the metadata.
-    """
-    from safetensors.torch import save_file
+        A ``.safetensors`` file with a description in its metadata.
+    prefix : str
+        Of its tensors, before the first dot: ``"text"``, ``"audio"``, ``"aisfx"``.
 
-    tensors = {
-        f"{space}.{number}.{name}": value.detach().cpu().contiguous()
-        for space, several in heads.items()
-        for number, head in enumerate(several)
-        for name, value in head.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file(dict(sorted(tensors.items())), part, {"about": json.dumps(about, sort_keys=True)})
-    part.replace(path)
+    Raises
+    ------
+    WeightsError
+        The file has no such head.
+    """
+    from safetensors.torch import load_file
+
+    about = read_about(path)
+    start = f"{prefix}."
+    tensors = {name[len(start) :]: t.float() for name, t in load_file(path).items() if name.startswith(start)}
+    kind = about.get("kinds", {}).get(prefix)
+    if kind == "linear":
+        return lambda x: unit(x @ tensors["W"].T + tensors["b"])
+    if kind == "anchors":
+        top = int(about.get("top_k", {}).get(prefix, 0))
+        return lambda x: unit(_shares(x @ tensors["A"].T + tensors["a"], top) @ tensors["B"] - tensors["m"])
+    if kind == "mlp":
+        heads = _folded(tensors)
+        return lambda x: apply_heads(heads, x.double()).float()
+    raise WeightsError(
+        f"{path.name} without a head '{prefix}'", f"one of {sorted(about.get('kinds', {}))}", "correct it"
+    )
+
+
+def _shares(logits: Tensor, top: int) -> Tensor:
+    if not 0 < top < logits.shape[-1]:
+        return logits.softmax(-1)
+    best = logits.topk(top, dim=-1)
+    return torch.zeros_like(logits).scatter(-1, best.indices, best.values.softmax(-1))
+
+
+def _folded(tensors: Mapping[str, Tensor]) -> list[Head]:
+    """Fold the batch norms of heads whose tensors are called ``"{number}.0.weight"`` and so on."""
+
+    def one(number: int) -> Head:
+        hidden, d = tensors[f"{number}.0.weight"].shape
+        width = len(tensors[f"{number}.3.weight"])
+        w, b = fold(tensors, f"{number}.0.", f"{number}.1.", (hidden, d))
+        v, c = fold(tensors, f"{number}.3.", f"{number}.4.", (width, hidden))
+        return lambda x: torch.relu(x @ w.T + b) @ v.T + c
+
+    return [one(number) for number in range(1 + max(int(name.split(".")[0]) for name in tensors))]
+
+
+def head_tensors(heads: Mapping[Any, nn.Module | Sequence[nn.Module]]) -> dict[str, Tensor]:
+    """Name the tensors of heads as :mod:`.projectors` and :mod:`.routers` read the kind "mlp".
+
+    Parameters
+    ----------
+    heads : mapping of str to Module, or sequence of Module
+        By prefix: ``"<prefix>.0.weight"`` for one, ``"<prefix>.<number>.0.weight"`` for several.
+    """
+    each: dict[str, nn.Module] = {}
+    for prefix, several in heads.items():
+        if isinstance(several, nn.Module):
+            each[prefix] = several
+        else:
+            each |= {f"{prefix}.{number}": head for number, head in enumerate(several)}
+    return {f"{prefix}.{name}": value for prefix, head in each.items() for name, value in head.state_dict().items()}
+
+
+def kinds_of(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Tell the kind of head of each prefix by the names of its tensors."""
+    kinds = {".W": "linear", ".A": "anchors", ".0.0.weight": "mlp"}
+    return {n.removesuffix(end): kind for n in tensors for end, kind in kinds.items() if n.endswith(end)}
+
+
+def write_heads(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    about: Mapping[str, object],
+    *,
+    entry: str = "heads",
+    dtype: torch.dtype | None = torch.float16,
+    sort: bool = True,
+) -> None:
+    """Write heads or routers: the same bytes for the same tensors.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.safetensors`` file, replaced atomically.
+    tensors : mapping of str to Tensor
+        As :func:`head_tensors` names them; a BatchNorm's counters, which have no effect, are left out.
+    about : mapping of str to JSON values
+        What the file shall say about itself. :func:`read_head` looks for ``"kinds"`` (see :func:`kinds_of`) and
+        ``"top_k"`` there.
+    entry : str
+        Of the metadata that holds it.
+    dtype : torch.dtype, optional
+        As stored; None leaves each tensor its own.
+    sort : bool
+        See :func:`omnibind_core.store.kept.write_tensors`.
+    """
+    stored = {n: t.to(dtype or t.dtype) for n, t in tensors.items() if not n.endswith("num_batches_tracked")}
+    kept.write_tensors(path, stored, {entry: about}, sort=sort)
 
 
 def seeded(make: Callable[[], Network], seed: int) -> Network:

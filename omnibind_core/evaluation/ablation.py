@@ -19,11 +19,11 @@ from omnibind_core.evaluation.retrieval import Figure, bootstrap, hits_of
 from omnibind_core.presets.preset import HeadSpec, Preset
 from omnibind_core.types import FloatArray
 
-__all__ = ["Outcome", "compare", "difference", "one_head", "recalls"]
+__all__ = ["VariantResult", "compare", "difference", "one_head", "recalls"]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class VariantResult:
     """What one variant reached.
 
     Attributes
@@ -76,12 +76,12 @@ def recalls(bench: Bench, tasks: Sequence[Task], variant: Preset, k: int = 5) ->
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def compare(bench: Bench, tasks: Sequence[Task], variants: Mapping[str, Preset]) -> list[Outcome]:
+def compare(bench: Bench, tasks: Sequence[Task], variants: Mapping[str, Preset]) -> list[VariantResult]:
     """Measure all variants, in order."""
-    return [Outcome(name, recalls(bench, tasks, variant)) for name, variant in variants.items()]
+    return [VariantResult(name, recalls(bench, tasks, variant)) for name, variant in variants.items()]
 
 
-def difference(one: Outcome, other: Outcome, tasks: Sequence[str]) -> Figure:
+def difference(one: VariantResult, other: VariantResult, tasks: Sequence[str]) -> Figure:
     """How much further `one` is than `other` on the mean of tasks, with the interval of the paired difference.
 
     Both are resampled with the same queries, so that what is hard for both does not widen the interval.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import GalleryError
-from omnibind_core.evaluation.compositions import GROUPS, Composition, Ingredient, read_compositions
+from omnibind_core.evaluation.compositions import GROUPS, Composition, QueryTerm, read_compositions
 from omnibind_core.evaluation.retrieval import Figure, figure
 from omnibind_core.search.compose import DEFAULT_OPERATOR, MATCHES, MAX_HITS, OPERATORS, Match, Term
 from omnibind_core.search.gallery import Gallery
@@ -20,8 +20,8 @@ from omnibind_core.types import FloatArray
 __all__ = [
     "Decision",
     "Measured",
-    "Outcome",
     "Setting",
+    "SettingResult",
     "decide",
     "evaluate_compositions",
     "measure_compositions",
@@ -51,7 +51,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SettingResult:
     """What one setting gave for one group of queries.
 
     Attributes
@@ -88,7 +88,7 @@ class Measured:
     queries: tuple[Composition, ...]
     scores: Mapping[Setting, NDArray[np.float64]]
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[SettingResult]:
         """Average over each group, in the order of settings and `GROUPS`."""
         found = []
         for setting, scores in self.scores.items():
@@ -97,7 +97,7 @@ class Measured:
                 if chosen.any():
                     rows = scores[chosen]
                     figures = figure(rows[:, 0]), figure(rows[:, 1]), figure(rows.mean(1))
-                    found.append(Outcome(setting, group, len(rows), *figures))
+                    found.append(SettingResult(setting, group, len(rows), *figures))
         return found
 
 
@@ -137,7 +137,7 @@ def measure_compositions(
     words = sorted({t.text for q in asked for t in q.terms if t.text})
     vectors = dict(zip(words, embed_texts(words), strict=True)) if words else {}
 
-    def term(one: Ingredient) -> Term:
+    def term(one: QueryTerm) -> Term:
         return replace(gallery.term(one.item), weight=one.weight) if one.item else Term(vectors[one.text], one.weight)
 
     made = [[term(one) for one in query.terms] for query in asked]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import OmniBindError
-from omnibind_core.evaluation.composing import Measured, Outcome, Setting, decide, evaluate_compositions, winner
+from omnibind_core.evaluation.composing import Measured, Setting, SettingResult, decide, evaluate_compositions, winner
 from omnibind_core.evaluation.report import Cell, Chart, Section, table
 from omnibind_core.evaluation.retrieval import Figure
 from omnibind_core.machine.runtime import tune_threads
@@ -105,7 +105,7 @@ def _numbers(one: Figure) -> list[float]:
     return [round(x, 1) for x in (one.value, one.low, one.high)]
 
 
-def _short(one: Outcome | None, all_of_them: int) -> str:
+def _short(one: SettingResult | None, all_of_them: int) -> str:
     if one is None:
         return "-"
     said = f"{one.mrr.value:.1f} / {one.hit.value:.1f}"

@@ -11,14 +11,14 @@ from typing import Final
 from omnibind_core.errors import QueryError
 from omnibind_core.types import MODALITIES, Modality
 
-__all__ = ["GROUPS", "Composition", "Ingredient", "read_compositions"]
+__all__ = ["GROUPS", "Composition", "QueryTerm", "read_compositions"]
 
 QUERIES = Path(__file__).parent / "data" / "compositions.json"
 _WORDS: Final = "words"
 
 
 @dataclass(frozen=True)
-class Ingredient:
+class QueryTerm:
     """One term of a query: a gallery item by its media, or words.
 
     Attributes
@@ -47,7 +47,7 @@ class Composition:
     ----------
     id : str
         A name for people.
-    terms : tuple of Ingredient
+    terms : tuple of QueryTerm
         Two or three.
     gold : tuple of str
         Every item that a person accepts; their modalities are where to look.
@@ -56,7 +56,7 @@ class Composition:
     """
 
     id: str
-    terms: tuple[Ingredient, ...]
+    terms: tuple[QueryTerm, ...]
     gold: tuple[str, ...]
     alone: str
 
@@ -88,7 +88,7 @@ def read_compositions(path: Path = QUERIES) -> list[Composition]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["queries"]
         read = [
-            Composition(row["id"], tuple(Ingredient(**t) for t in row["terms"]), tuple(row["gold"]), row["alone"])
+            Composition(row["id"], tuple(QueryTerm(**t) for t in row["terms"]), tuple(row["gold"]), row["alone"])
             for row in rows
         ]
     except (OSError, KeyError, TypeError, ValueError) as error:

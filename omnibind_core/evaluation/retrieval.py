@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omnibind_core.evaluation import report
 from omnibind_core.evaluation.report import Cell, Chart, Section
 from omnibind_core.types import FloatArray
 
@@ -135,18 +136,11 @@ def figure(values: NDArray[np.float64] | NDArray[np.bool_]) -> Figure:
 
 def table(rows: Sequence[Row]) -> str:
     """Lay rows out as a Markdown table."""
-    columns: tuple[tuple[str, Callable[[Row], object]], ...] = (
-        ("task", lambda r: r.task),
-        ("n", lambda r: r.n),
-        ("candidates", lambda r: r.candidates),
-        ("chance", lambda r: f"{r.chance:.1f}"),
-        ("R@1", lambda r: r.r1),
-        ("R@5", lambda r: r.r5),
-        ("mAP", lambda r: r.mean_average_precision),
-    )
-    lines = [f"| {' | '.join(name for name, _ in columns)} |", f"|{' --- |' * len(columns)}"]
-    lines += [f"| {' | '.join(str(value(row)) for _, value in columns)} |" for row in rows]
-    return "\n".join(lines)
+    columns = ["task", "n", "candidates", "chance", "R@1", "R@5", "mAP"]
+    cells: list[list[Cell]] = [
+        [r.task, r.n, r.candidates, r.chance, str(r.r1), str(r.r5), str(r.mean_average_precision)] for r in rows
+    ]
+    return report.table(columns, cells)
 
 
 def section(title: str, text: str, rows: Sequence[Row]) -> Section:

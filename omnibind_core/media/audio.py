@@ -1,15 +1,14 @@
 """Sounds: from a file, bytes or samples to mono float32.
 
-Lengths and rates are read from the header and checked before samples are decoded; what a header hides
-(some formats do not say how long they are) is caught while decoding, which goes block by block.
+Rates and channels are read from the header and checked before samples are decoded. Lengths are counted while decoding,
+which goes block by block: some formats do not say how long they are, and some headers lie.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,23 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
+from omnibind_core.media import junk, mpeg, ogg, wav
 from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
-from omnibind_core.media.samples import check_header, collect, from_samples
+from omnibind_core.media.samples import Stream, check_header, collect, from_samples, shrink
 from omnibind_core.media.source import Blob, open_blob, undecodable
+from omnibind_core.media.streams import by_ffmpeg, by_libsndfile, joined
 from omnibind_core.types import Audio, FloatArray
 
 __all__ = ["FORMATS", "AudioSource", "decode", "load_audio", "preload", "resample", "windows"]
 
 AudioSource: TypeAlias = str | Path | bytes | tuple[int, NDArray[Any]] | Audio
 
-_BLOCK = 1 << 18  # frames per read: 8 channels take 8 MB
+Attempts: TypeAlias = list[Callable[[], Stream]]
 
-Blocks: TypeAlias = Iterator[FloatArray]
+_FAINT = 10 ** (-30 / 20)  # of the loudest window
 
 
 @noticing
-def load_audio(source: AudioSource, extension: str | None = None) -> Audio:
+def load_audio(source: AudioSource, extension: str | None = None, faithful: bool = False) -> Audio:
     """Decode a sound.
 
     Parameters
@@ -43,11 +44,15 @@ def load_audio(source: AudioSource, extension: str | None = None) -> Audio:
         scale 1, or any integer type with its own full scale. An Audio is checked and mixed like samples.
     extension : str, optional
         For bytes: the extension they came under; the content decides without it.
+    faithful : bool
+        Whether to leave the sound as it is. Otherwise channels in opposite phase are turned round before they are
+        mixed, and a constant offset, single wild samples and long silence are taken out (`hearing.tidy`).
 
     Returns
     -------
     Audio
-        The mean of the channels, at the sound's own rate up to `limits.KEEP_RATE`; scaled down where it exceeds 1.
+        The mean of the channels, at the sound's own rate up to `limits.KEEP_RATE`; scaled down where it exceeds 1. Of a
+        file whose end is missing, what is there. Notices say what was done.
 
     Raises
     ------
@@ -55,12 +60,13 @@ def load_audio(source: AudioSource, extension: str | None = None) -> Audio:
         Unreadable, damaged, of another format, silent, not finite, too long or too short, or of an odd rate.
     """
     if isinstance(source, Audio):
-        return from_samples(source.rate, source.samples)
+        again = from_samples(source.rate, source.samples, faithful)
+        return replace(again, notices=source.notices)
     if isinstance(source, tuple):
         if len(source) != 2:
             raise MediaError(f"a tuple of {len(source)}", "(rate, samples)", "pass the rate and the samples")
-        return from_samples(*source)
-    sound = decode_apart(open_blob(source, "audio", FORMATS, extension), "audio")
+        return from_samples(*source, faithful=faithful)
+    sound = decode_apart(open_blob(source, "audio", FORMATS, extension), "audio", faithful=faithful)
     if not isinstance(sound, Audio):
         raise TypeError(f"decoded a sound into {type(sound).__name__}")
     return sound
@@ -81,12 +87,7 @@ def resample(audio: Audio, rate: int) -> FloatArray:
     ndarray, shape (n * rate / audio.rate, rounded), float32
         Resampled by soxr at its high quality; the samples themselves where the rate is the same.
     """
-    if audio.rate == rate:
-        return audio.samples
-    import soxr
-
-    out: FloatArray = soxr.resample(audio.samples, audio.rate, rate, quality="HQ").astype(np.float32, copy=False)
-    return out
+    return shrink(audio.samples, audio.rate, rate)
 
 
 def windows(audio: Audio, seconds: float = 10.0) -> list[Audio]:
@@ -102,20 +103,43 @@ def windows(audio: Audio, seconds: float = 10.0) -> list[Audio]:
     Returns
     -------
     list of Audio
-        The sound itself where it is not longer; else consecutive pieces, the last one ending where the sound ends.
+        The sound itself where it is not longer; else consecutive pieces, the last one ending where the sound ends,
+        without those that are fainter by 30 dB than the loudest: they would count as much as it does.
     """
     size = round(seconds * audio.rate)
     count = len(audio.samples)
     if count <= size:
         return [audio]
     starts = [*range(0, count - size, size), count - size]
-    return [Audio(audio.samples[start : start + size], audio.rate) for start in starts]
+    pieces = [audio.samples[start : start + size] for start in starts]
+    levels = [float(np.sqrt(np.square(piece).mean())) for piece in pieces]
+    return [
+        Audio(piece, audio.rate) for piece, level in zip(pieces, levels, strict=True) if level >= _FAINT * max(levels)
+    ]
 
 
 @noticing
-def decode(blob: Blob) -> Audio:
-    """Decode a file's content in this process; raises MediaError, or whatever a decoder raises on damaged files."""
-    return FORMATS[blob.extension](blob)
+def decode(blob: Blob, faithful: bool = False) -> Audio:
+    """Decode a file's content in this process; raises MediaError where nothing that reads its format can."""
+    reason: Exception | None = None
+    for attempt in FORMATS[blob.extension](blob):
+        sound = _tried(blob.name, attempt, faithful)
+        if isinstance(sound, Audio):
+            return sound
+        reason = reason or sound
+    # "File does not exist or is not a regular file (possibly a pipe?)" is what libsndfile says about a damaged MP3.
+    words = "" if reason is None or "regular file" in str(reason) else str(reason)
+    raise undecodable(blob.name, blob.extension, words) from reason
+
+
+def _tried(name: str, attempt: Callable[[], Stream], faithful: bool) -> Audio | Exception:
+    """Give the sound, or why this way of reading it fails; raises what another way would not change."""
+    try:
+        return collect(name, attempt(), faithful)
+    except (MediaError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise anything at all on damaged files
+        return error
 
 
 def preload() -> None:
@@ -124,98 +148,123 @@ def preload() -> None:
     import soxr  # noqa: F401
 
 
-def _read_soundfile(blob: Blob) -> Audio:
-    """Read the formats of libsndfile."""
-    import soundfile
-
-    try:
-        return _read_blocks(blob, soundfile)
-    except soundfile.LibsndfileError as error:
-        # "File does not exist or is not a regular file (possibly a pipe?)" is what it says about a damaged MP3.
-        reason = "" if "regular file" in error.error_string else error.error_string
-        raise undecodable(blob.name, blob.extension, reason) from error
+def _plain(demuxer: str, blob: Blob) -> Attempts:
+    """Read what both libraries know."""
+    data = junk.without(blob.data, blob.extension)
+    return [partial(by_libsndfile, blob.name, data), partial(by_ffmpeg, blob.name, data, demuxer)]
 
 
-def _read_blocks(blob: Blob, soundfile: Any) -> Audio:
-    with soundfile.SoundFile(io.BytesIO(blob.data)) as sound:
-        rate, channels = int(sound.samplerate), int(sound.channels)
-        frames = int(sound.frames)
-        if frames > 1 << 62:  # a FLAC that was streamed does not know its length, which soundfile cannot read
-            return _read_av(blob)
-        check_header(blob.name, rate, channels, frames)
-
-        def blocks() -> Blocks:
-            done = 0
-            while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
-                done += len(block)
-                yield block
-            if blob.extension in ("wav", "flac") and done < frames:
-                raise _truncated(blob.name, done / rate, frames / rate)
-
-        return collect(blob.name, rate, blocks())
+def _by_ffmpeg(demuxer: str, blob: Blob) -> Attempts:
+    """Read what browsers and phones record."""
+    return [partial(by_ffmpeg, blob.name, blob.data, demuxer)]
 
 
-def _read_wav(blob: Blob) -> Audio:
-    """Read WAV, whose chunks we look at first: libsndfile silently reads what is left of a truncated file."""
-    data, start = blob.data, 12
-    bytes_per_second = 0
-    while data[:4] == b"RIFF" and start + 8 <= len(data):
-        kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
-        if kind == b"fmt ":
-            _, channels, rate, bytes_per_second = struct.unpack_from("<HHII", data, start + 8)
-            check_header(blob.name, rate, channels, None)
-        if kind == b"data":
-            left = len(data) - start - 8
-            # Recorders that stream leave a size of 0 or of nearly 2**32 behind.
-            if left < size < 0x7FFFF000 and bytes_per_second:
-                raise _truncated(blob.name, left / bytes_per_second, size / bytes_per_second)
-            break
-        start += 8 + size + size % 2
-    return _read_soundfile(blob)
+def _raw(demuxer: str, blob: Blob) -> Attempts:
+    """Read formats of plain samples, whose promised length FFmpeg tells and libsndfile does not."""
+
+    def second() -> Stream:
+        stream = by_ffmpeg(blob.name, blob.data, demuxer)
+        claims = _caf_claims(blob.data) if demuxer == "caf" else 1.0
+        return replace(stream, promised=None if stream.promised is None else stream.promised * claims)
+
+    def first() -> Stream:
+        stream = by_libsndfile(blob.name, blob.data)
+        try:
+            promised = second().promised
+        except Exception:  # an encoding that FFmpeg does not know
+            promised = None
+        return stream if promised is None else replace(stream, promised=promised)
+
+    return [first, second]
 
 
-def _truncated(name: str, got: float, promised: float) -> MediaError:
-    return MediaError(
-        f"{name}, which ends after {got:.2f} of its {promised:.2f} s", "a complete file", "copy or download it again"
-    )
+def _caf_claims(data: bytes) -> float:
+    """How many times the samples that are there a CAF claims to hold, which both libraries overlook."""
+    start = 8
+    while start + 16 <= len(data):
+        size = int.from_bytes(data[start + 4 : start + 12], "big", signed=True)
+        if data[start : start + 4] == b"data":
+            return max(size / (len(data) - start - 12), 1.0)
+        start += 12 + max(size, 0)
+    return 1.0
 
 
-def _read_av(blob: Blob) -> Audio:
-    """Read what browsers and phones record, with FFmpeg's decoders."""
-    import av
+def _aac(blob: Blob) -> Attempts:
+    """Read bare AAC from its first frame on."""
+    found = mpeg.find(blob.data)
+    data = blob.data if found is None else blob.data[found[1] :]
+    return [partial(by_ffmpeg, blob.name, data, "aac")]
 
-    # The demuxer is named: others (playlists) would open files and addresses that the upload names.
-    demuxer = {"webm": "matroska", "flac": "flac"}.get(blob.extension, "mp4")
-    with av.open(io.BytesIO(blob.data), format=demuxer) as container:
-        stream = next(iter(container.streams.audio), None)
-        if stream is None:
-            raise MediaError(f"{blob.name}, which holds no sound", "a file with a sound track", "choose another file")
-        rate = int(stream.codec_context.sample_rate)
-        promised = 0.0 if stream.duration is None else float(stream.duration * stream.time_base)
-        check_header(blob.name, rate, stream.codec_context.channels, int(promised * rate) or None)
-        resampler = av.AudioResampler(format="fltp", rate=rate)
 
-        def blocks() -> Blocks:
-            done = 0
-            for frame in itertools.chain(container.decode(stream), [None]):  # None: what the resampler still holds
-                for part in resampler.resample(frame):
-                    block = np.asarray(part.to_ndarray(), np.float32).T
-                    done += len(block)
-                    yield block
-            if done < (promised - 0.5) * rate:
-                raise _truncated(blob.name, done / rate, promised)
+def _wav(blob: Blob) -> Attempts:
+    """Read WAV, whose chunks are looked at first."""
+    waves = wav.mend(blob.data)
+    if waves is None:
+        return _plain("wav", blob)
+    check_header(blob.name, waves.rate, waves.channels, 0 if waves.empty else None)
+    promised = 0.0 if waves.promised is None else waves.promised
+    return [
+        partial(by_libsndfile, blob.name, waves.data, promised),
+        partial(by_ffmpeg, blob.name, waves.data, "wav", promised),
+    ]
 
-        return collect(blob.name, rate, blocks())
+
+def _ogg(blob: Blob) -> Attempts:
+    """Read Ogg, link by link."""
+    data = ogg.mended(blob.data)
+    parts = ogg.links(data)
+    cut = data is not blob.data or not ogg.ends(parts[-1])
+
+    def by_either() -> Stream:
+        streams = []
+        for part in parts:
+            try:
+                stream = by_libsndfile(blob.name, part)
+                next(stream.blocks())
+            except MediaError:
+                raise
+            except Exception:  # FLAC in Ogg, pictures beside the sound
+                stream = by_ffmpeg(blob.name, part, "ogg")
+            streams.append(stream)
+        return replace(joined(blob.name, streams), cut=cut)
+
+    return [by_either, partial(by_ffmpeg, blob.name, data, "ogg")]
+
+
+def _mpeg(blob: Blob) -> Attempts:
+    """Read MP3 from its first frame on, wherever that is."""
+    found = mpeg.find(blob.data)
+    parts = mpeg.links(blob.data if found is None else blob.data[found[1] :])
+    # Without a count of frames in the first one, the length is a guess from the bit rate.
+    promises = [None if b"Xing" in part[:64] or b"Info" in part[:64] else 0.0 for part in parts]
+
+    def first() -> Stream:
+        streams = [by_libsndfile(blob.name, part, known) for part, known in zip(parts, promises, strict=True)]
+        return joined(blob.name, streams)
+
+    return [first, partial(by_ffmpeg, blob.name, b"".join(parts), "mp3")]
 
 
 # A sound format: one row. Extension -> what reads it.
-FORMATS: dict[str, Callable[[Blob], Audio]] = {
-    "wav": _read_wav,
-    "flac": _read_soundfile,
-    "ogg": _read_soundfile,
-    "opus": _read_soundfile,
-    "mp3": _read_soundfile,
-    "m4a": _read_av,
-    "mp4": _read_av,
-    "webm": _read_av,
+FORMATS: dict[str, Callable[[Blob], Attempts]] = {
+    "wav": _wav,
+    "flac": partial(_plain, "flac"),
+    "ogg": _ogg,
+    "oga": _ogg,
+    "opus": _ogg,
+    "mp3": _mpeg,
+    "aac": _aac,
+    "m4a": partial(_by_ffmpeg, "mp4"),
+    "m4b": partial(_by_ffmpeg, "mp4"),
+    "mp4": partial(_by_ffmpeg, "mp4"),
+    "mov": partial(_by_ffmpeg, "mp4"),
+    "3gp": partial(_by_ffmpeg, "mp4"),
+    "webm": partial(_by_ffmpeg, "matroska"),
+    "weba": partial(_by_ffmpeg, "matroska"),
+    "mka": partial(_by_ffmpeg, "matroska"),
+    "amr": partial(_by_ffmpeg, "amr"),
+    "aiff": partial(_raw, "aiff"),
+    "aif": partial(_raw, "aiff"),
+    "au": partial(_raw, "au"),
+    "caf": partial(_raw, "caf"),
 }

@@ -6,6 +6,7 @@ Colour profiles are not applied: the towers were trained on pixels as stored.
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 import PIL.ImageOps
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import limits
-from omnibind_core.media.notices import noticing
+from omnibind_core.media import junk, limits, png, svg
+from omnibind_core.media.notices import note, noticing
+from omnibind_core.media.pixels import blank, plain, spread
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.source import Blob, open_blob, undecodable
 from omnibind_core.types import Image
@@ -28,6 +31,13 @@ __all__ = ["FORMATS", "ImageSource", "decode", "load_image"]
 ImageSource: TypeAlias = str | Path | bytes | PIL.Image.Image | NDArray[np.uint8] | Image
 
 _WARNINGS_LOCK = threading.Lock()
+
+_ROW_BY_ROW = ("PNG", "JPEG", "GIF", "BMP", "TIFF")  # what is read from top to bottom, and so may be read in part
+_LEAST_THERE = 0.1
+_MOST = {"JPEG": limits.MAX_PIXELS_JPEG, "MPO": limits.MAX_PIXELS_JPEG, "WEBP": limits.MAX_PIXELS_WEBP}
+_FRAMES, _FRAME_PIXELS = 64, 256_000_000  # that are looked at for one that shows something
+_TELLING = 30.0  # standard deviation of a channel that is enough
+_ORIENTATION = 0x0112
 
 
 @noticing
@@ -45,12 +55,15 @@ def load_image(source: ImageSource, extension: str | None = None) -> Image:
     Returns
     -------
     Image
-        Upright, alpha composited on white, first frame of an animation, 16 bits scaled to 8.
+        Upright, 16 bits scaled to 8, reduced where it has more than `limits.KEEP_PIXELS`. What is transparent is white,
+        or black where what is drawn is white itself. Of an animation the first frame, or a later one where that is
+        blank; of a file whose end is missing, what is there. Notices say what was done.
 
     Raises
     ------
     MediaError
-        Unreadable, damaged, of another format, or beyond `limits.MAX_PIXELS` or `limits.MAX_ASPECT`.
+        Unreadable, damaged, of another format, or beyond `limits.MAX_PIXELS` (`limits.MAX_PIXELS_JPEG`) or
+        `limits.MAX_ASPECT`.
     """
     if isinstance(source, Image):
         return source
@@ -71,9 +84,58 @@ def load_image(source: ImageSource, extension: str | None = None) -> Image:
 
 @noticing
 def decode(blob: Blob) -> Image:
-    """Decode a file's content in this process; raises MediaError, or whatever Pillow raises on damaged files."""
-    with PIL.Image.open(io.BytesIO(blob.data), formats=[FORMATS[blob.extension]]) as picture:
-        return _from_pillow(picture, blob.name)
+    """Decode a file's content in this process; raises MediaError, or whatever Pillow raises on damaged files.
+
+    Of a file whose end is missing, what is there is read: rows that are not are cut off.
+    """
+    data = junk.without(blob.data, blob.extension)
+    kind = FORMATS[blob.extension]
+    if kind == "SVG":
+        data, kind = svg.rasterise(data), "PNG"
+    if kind == "PNG":
+        data = png.pixels_only(data)
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(decode_threads=2)
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
+            return _from_pillow(picture, blob.name, png.depth(data))
+    except (OSError, SyntaxError, EOFError) as error:
+        if kind not in _ROW_BY_ROW or isinstance(error, MediaError):
+            raise
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
+                _check_size(*picture.size, blob.name, picture.format)
+                return _from_pillow(_what_is_there(picture, error), blob.name, png.depth(data))
+        finally:
+            PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _what_is_there(picture: PIL.Image.Image, error: Exception) -> PIL.Image.Image:
+    """Cut off the rows that were not read; raise `error` where hardly any were."""
+    _reduced_jpeg(picture)
+    picture.load()
+    rows = np.asarray(picture)
+    whole = len(rows)
+    # What is missing has one colour: 0, or a JPEG's last mean. It is above where rows come from below (BMP).
+    filled = np.zeros(whole, bool)
+    for edge in (rows[-1, 0], rows[0, 0] * 0):
+        filled |= (rows == edge).reshape(whole, -1).all(axis=1)
+    seen = np.flatnonzero(~filled)
+    if len(seen) < _LEAST_THERE * whole:
+        raise error
+    if len(seen) > 0.99 * whole:
+        note("the end of the file is missing: what is there is seen")
+        return picture
+    note(f"{100 * len(seen) / whole:.0f} % of the picture are there: the rest of the file is missing")
+    first, last = int(seen[0]), int(seen[-1]) + 1
+    if picture.format == "GIF" and picture.info.get("interlace"):  # every other row: the one before stands for it
+        nearest = seen[np.clip(np.searchsorted(seen, np.arange(whole), side="right") - 1, 0, None)]
+        picture = picture.copy()
+        picture.frombytes(np.ascontiguousarray(rows[nearest]).tobytes())
+    return picture.crop((0, first, picture.width, last))
 
 
 def _from_array(array: NDArray[Any]) -> Image:
@@ -89,15 +151,16 @@ def _from_array(array: NDArray[Any]) -> Image:
     return _from_pillow(PIL.Image.fromarray(np.ascontiguousarray(array)), "the picture")
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_size(width: int, height: int, name: str, kind: str | None = None) -> None:
     """Refuse by the header, before a pixel is decoded."""
+    most = _MOST.get(kind or "", limits.MAX_PIXELS)
     if width < 1 or height < 1:
         raise MediaError(f"{name} of {width} x {height} pixels", "at least 1 x 1 pixels", "save it again")
-    if width * height > limits.MAX_PIXELS:
+    if width * height > most:
         raise MediaError(
             f"{name} of {width:,} x {height:,} pixels, {width * height / 1e6:,.1f} megapixels",
-            f"at most {limits.MAX_PIXELS / 1e6:.0f} megapixels",
-            "scale it down",
+            f"at most {most / 1e6:.0f} megapixels",
+            "scale it down" if most == limits.MAX_PIXELS_JPEG else "scale it down, or save it as JPEG",
         )
     if max(width, height) > limits.MAX_ASPECT * min(width, height):
         raise MediaError(
@@ -107,33 +170,90 @@ def _check_size(width: int, height: int, name: str) -> None:
         )
 
 
-def _from_pillow(picture: PIL.Image.Image, name: str) -> Image:
-    """Convert any mode of Pillow, the size checked first."""
-    _check_size(*picture.size, name)
+def _from_pillow(picture: PIL.Image.Image, name: str, depth: int | None = None) -> Image:
+    """Convert any mode of Pillow, the size checked first.
+
+    `depth` is a file's bits of a sample where it is a PNG, else 0; None for pictures that belong to the caller, which
+    stay as they are.
+    """
+    _check_size(*picture.size, name, None if depth is None else picture.format)
     picture.seek(0)
-    return Image(np.array(_to_rgb(PIL.ImageOps.exif_transpose(picture))))
+    if depth is not None:
+        _reduced_jpeg(picture)
+    first = _upright(picture, depth or 0)
+    if not blank(first):
+        if picture.format == "TIFF" and getattr(picture, "is_animated", False):
+            note("the first of several pages is seen")
+        return Image(first)
+    return Image(_telling_frame(picture, first, depth or 0))
 
 
-def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Bring a picture to 8-bit RGB, each mode on purpose."""
-    if picture.mode.startswith("I"):  # 16-bit grey, which convert() would clip at 255 instead of scaling
-        wide = np.asarray(picture).astype(np.float64)
-        picture = PIL.Image.fromarray((np.clip(wide, 0, 65_535) / 257).round().astype(np.uint8))
-    elif picture.mode == "F":  # not from a file we read; Pillow's own range for it is 0..255
-        picture = PIL.Image.fromarray(np.nan_to_num(np.clip(np.asarray(picture), 0, 255)).astype(np.uint8))
-    if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = PIL.Image.new("RGBA", picture.size, "white")
-        picture = PIL.Image.alpha_composite(white, picture)
-    return picture.convert("RGB")  # palette, grey, 1 bit, CMYK, YCbCr, LAB
+def _reduced_jpeg(picture: PIL.Image.Image) -> None:
+    """Have a large JPEG decoded at a half, a quarter or an eighth of its sides, which spares memory and time."""
+    factor = 1
+    while picture.width * picture.height > limits.KEEP_PIXELS * factor**2:
+        factor *= 2
+    if factor > 1 and picture.format in ("JPEG", "MPO"):
+        picture.draft(None, (picture.width // factor, picture.height // factor))
 
 
-# A picture format: one row. Extension -> the name of Pillow's decoder, the only one tried on it.
+def _upright(picture: PIL.Image.Image, depth: int) -> NDArray[np.uint8]:
+    """One frame as pixels."""
+    picture.load()
+    key = picture.info.get("transparency")
+    if depth in (2, 4) and picture.mode == "L" and isinstance(key, int):  # Pillow scales samples, not this colour
+        picture.info["transparency"] = key * 255 // (2**depth - 1)
+    return np.array(plain(_turned(picture)))
+
+
+def _turned(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Upright, where its EXIF says how it was held."""
+    try:
+        if picture.getexif().get(_ORIENTATION, 1) != 1:
+            return PIL.ImageOps.exif_transpose(picture)
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):  # damaged EXIF says nothing
+        return picture
+    return picture
+
+
+def _telling_frame(picture: PIL.Image.Image, first: NDArray[np.uint8], depth: int) -> NDArray[np.uint8]:
+    """Of an animation whose first frame is blank, one that shows something."""
+    best, chosen = first, 0
+    if not getattr(picture, "is_animated", False):
+        return first
+    most = min(_FRAMES, _FRAME_PIXELS // (picture.width * picture.height))
+    for index in range(1, most):
+        try:
+            picture.seek(index)
+            frame = _upright(picture, depth)
+        except EOFError:
+            break
+        if spread(frame) > spread(best):
+            best, chosen = frame, index
+        if spread(best) > _TELLING:
+            break
+    if blank(best):
+        return first
+    note(f"the first frame is blank: number {chosen + 1} is seen")
+    return best
+
+
+# A picture format: one row. Extension -> the name of Pillow's decoder, the only one tried on it; drawings become PNG.
 FORMATS: dict[str, str] = {
     "png": "PNG",
+    "apng": "PNG",
     "jpg": "JPEG",
     "jpeg": "JPEG",
+    "jpe": "JPEG",
+    "jfif": "JPEG",
     "webp": "WEBP",
     "gif": "GIF",
     "bmp": "BMP",
+    "tif": "TIFF",
+    "tiff": "TIFF",
+    "avif": "AVIF",
+    "heic": "HEIF",
+    "heif": "HEIF",
+    "ico": "ICO",
+    "svg": "SVG",
 }

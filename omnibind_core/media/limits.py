@@ -16,8 +16,22 @@ MB: Final = 1_000_000
 MAX_BYTES: Final[Mapping[Modality, int]] = {"image": 64 * MB, "audio": 128 * MB, "point": 128 * MB, "text": 64_000}
 """Largest file. 20 megapixels of uncompressed RGB are 60 MB; ten minutes of 16-bit stereo at 48 kHz are 115 MB."""
 
-MAX_PIXELS: Final = 20_000_000
-"""Pixels of a picture, width times height: a 5,000 x 4,000 photograph. Pillow's own guard sits at 179 million."""
+MAX_PIXELS: Final = 64_000_000
+"""Pixels of a picture, width times height: 8,000 x 8,000. Decoding one takes up to 900 MB."""
+
+MAX_PIXELS_JPEG: Final = 210_000_000
+"""Of a JPEG, which is decoded at a half to an eighth of its sides: telephones write 200 million."""
+
+MAX_PIXELS_WEBP: Final = 48_000_000
+"""Of a WebP, whose decoder holds five copies."""
+
+KEEP_PIXELS: Final = 20_000_000
+"""Pictures with more pixels come back reduced: towers look at 224 to 448 pixels a side."""
+
+MAX_SVG_BYTES: Final = 4 * MB
+MAX_SVG_PARTS: Final = 20_000
+SVG_SECONDS: Final = 3.0
+"""Of a drawing: its size, its elements, and the wall time it takes to draw before its process is ended."""
 
 MAX_ASPECT: Final = 64
 """Longest side over shortest. Towers scale the short side to 224, so a strip of 1 x 20,000,000 would blow up there."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from omnibind_core.media import junk, mpeg
+
 __all__ = ["HEAD_BYTES", "TEXT", "UNKNOWN", "sniff"]
 
 HEAD_BYTES = 4_096
@@ -14,32 +16,35 @@ TEXT, UNKNOWN = "text", "unknown"
 
 # label for people, extensions the content may travel under (none: we do not read it), offset, signature
 _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
-    ("PNG", ("png",), 0, b"\x89PNG\r\n\x1a\n"),
-    ("JPEG", ("jpg", "jpeg"), 0, b"\xff\xd8\xff"),
+    ("PNG", ("png", "apng"), 0, b"\x89PNG\r\n\x1a\n"),
+    ("JPEG", ("jpg", "jpeg", "jfif", "jpe"), 0, b"\xff\xd8\xff"),
     ("GIF", ("gif",), 0, b"GIF8"),
     ("WebP", ("webp",), 8, b"WEBP"),
     ("BMP", ("bmp",), 0, b"BM"),
     ("WAV", ("wav",), 8, b"WAVE"),
     ("FLAC", ("flac",), 0, b"fLaC"),
-    ("Ogg", ("ogg", "opus"), 0, b"OggS"),
-    ("WebM", ("webm",), 0, b"\x1aE\xdf\xa3"),
-    ("HEIC", (), 4, b"ftyphei"),
-    ("HEIC", (), 4, b"ftyphev"),
-    ("HEIF", (), 4, b"ftypmif1"),
-    ("HEIF", (), 4, b"ftypmsf1"),
-    ("AVIF", (), 4, b"ftypavi"),
-    ("MP4", ("m4a", "mp4"), 4, b"ftyp"),
-    ("MP3", ("mp3",), 0, b"ID3"),
+    ("Ogg", ("ogg", "oga", "opus"), 0, b"OggS"),
+    ("WebM", ("webm", "weba", "mka"), 0, b"\x1aE\xdf\xa3"),
+    ("HEIC", ("heic", "heif"), 4, b"ftyphei"),
+    ("HEIC", ("heic", "heif"), 4, b"ftyphev"),
+    ("AVIF", ("avif",), 4, b"ftypavi"),
+    ("MP4", ("m4a", "m4b", "mp4", "mov", "3gp"), 4, b"ftyp"),
     ("binary glTF", ("glb",), 0, b"glTF"),
     ("NumPy", ("npy",), 0, b"\x93NUMPY"),
     ("PLY", ("ply",), 0, b"ply"),
-    ("TIFF", (), 0, b"II*\0"),
-    ("TIFF", (), 0, b"MM\0*"),
+    ("TIFF", ("tiff", "tif"), 0, b"II*\0"),
+    ("TIFF", ("tiff", "tif"), 0, b"MM\0*"),
+    ("TIFF", ("tiff", "tif"), 0, b"II+\0"),
+    ("TIFF", ("tiff", "tif"), 0, b"MM\0+"),
+    ("icon", ("ico",), 0, b"\0\0\1\0"),
     ("Photoshop", (), 0, b"8BPS"),
     ("JPEG 2000", (), 0, b"\0\0\0\x0cjP"),
     ("JPEG XL", (), 0, b"\0\0\0\x0cJXL"),
     ("JPEG XL", (), 0, b"\xff\x0a"),
-    ("AIFF", (), 8, b"AIF"),
+    ("AIFF", ("aiff", "aif"), 8, b"AIF"),
+    ("AU", ("au",), 0, b".snd"),
+    ("CAF", ("caf",), 0, b"caff"),
+    ("AMR", ("amr",), 0, b"#!AMR"),
     ("AVI video", (), 8, b"AVI "),
     ("MIDI", (), 0, b"MThd"),
     ("ASF", (), 0, b"\x30\x26\xb2\x75"),
@@ -60,6 +65,8 @@ _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("executable", (), 0, b"\x7fELF"),
     ("executable", (), 0, b"MZ"),
 )
+
+_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
@@ -83,16 +90,38 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     triangles = int.from_bytes(head[80:84], "little") if len(head) >= 84 else -1
     if triangles > 0 and size == 84 + 50 * triangles:
         return "binary STL", ("stl",)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not mpeg.find(head):  # both are headers of MPEG audio, too
+        return _sniff_wide(head[:HEAD_BYTES])
+    if head.startswith(b"ID3"):  # in front of other formats than MP3, too
+        found = junk.find(head[mpeg.tag_bytes(head) :] or head[10:])
+        return found[:2] if found else ("MP3", ("mp3",))
+    if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # the general brand: others are named behind it
+        return ("AVIF", ("avif",)) if b"avif" in head[12:64] else ("HEIF", ("heif", "heic"))
     for label, extensions, offset, signature in _SIGNATURES:
         if head.startswith(signature, offset):
             return label, extensions
-    if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4, 0xE6):  # MPEG audio, layers 1 to 3
-        return "MP3", ("mp3",)
+    if head[4:8] in _ATOMS and head[0] < 9:  # QuickTime of before there was an ftyp; the size comes first
+        return "QuickTime", ("mov", "m4a", "mp4")
     if triangles == 0 and size == 84:
         return "empty STL", ("stl",)
+    if b"\0" in head[:HEAD_BYTES] or not head[:1].isascii():
+        found = junk.find(head)
+        if found is not None:
+            return found[:2]
     if b"\0" in head[:HEAD_BYTES]:
         return UNKNOWN, ("stl",)  # possibly one whose length is wrong
     return _sniff_text(head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip())
+
+
+def _sniff_wide(head: bytes) -> tuple[str, Collection[str]]:
+    """Tell text of two bytes a character, behind its mark."""
+    text = head.decode("utf-16", "replace")
+    if re.search(r"^\s*v\s+[-+.\d]", text, re.MULTILINE):
+        return "UTF-16 text", ("obj",)
+    if re.match(r"\s*(?:ST)?C?N?4?n?OFF\b", text, re.IGNORECASE):
+        return "UTF-16 text", ("off",)
+    points = re.search(r"^\s*[-+.\d]\S*[\s,;]+[-+.\d]\S*[\s,;]+[-+.\d]", text, re.MULTILINE)
+    return "UTF-16 text", ("xyz",) if points else ()
 
 
 def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
@@ -104,6 +133,8 @@ def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
         return "text STL", ("stl",)
     if lower.startswith(b"{"):
         return "JSON", ("gltf",)
+    if lower.startswith(b"<") and re.search(rb"<(?:[a-z]+:)?svg[\s>]", head.lower()):
+        return "SVG", ("svg",)
     if lower.startswith((b"<svg", b"<?xml", b"<!doctype", b"<html", b"<")):
         return "XML or HTML", ()
     # Comments and statements of OBJ and XYZ look alike from afar, and so may an OFF behind a comment.

@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
-from omnibind_core.media.notices import noticing
+from omnibind_core.media.notices import note, noticing
 from omnibind_core.types import Text
 
 __all__ = ["load_text"]
 
 
+# What keyboards and word processors put for the plain characters that towers were trained on.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2212", "-"),
+        **dict.fromkeys("\u200b\ufeff\u2060\u00ad", None),
+    }
+)
+# Word pieces that towers read, two of their places being taken by marks: CLIP's and its kin, and MiniLM.
+_OFTEN, _MOST = 75, 254
+_PIECE = re.compile(r"[^\W\d_\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|\d+|\S")
+
+
 @noticing
 def load_text(source: str | Text) -> Text:
-    """Take a sentence as it is, without the white space around it.
+    """Take a sentence: its characters in their plain form, without the white space around it.
+
+    Full-width letters, ligatures and the like become the letters they stand for (NFKC), curly quotes straight ones,
+    and what shows nothing goes. ASCII stays as it is.
 
     Parameters
     ----------
     source : str or Text
         Any Unicode, at most `limits.MAX_CHARACTERS` characters once trimmed.
 
+    Returns
+    -------
+    Text
+        With a notice where it has more words than text towers read.
+
     Raises
     ------
     MediaError
         Not a string, nothing visible in it, too long, or half a surrogate pair in it.
     """
+    notices: tuple[str, ...] = ()
     if isinstance(source, Text):
+        notices = source.notices
         source = source.text
     if not isinstance(source, str):
         raise MediaError(f"a {type(source).__name__} as a sentence", "a string", "type a sentence")
     text = source.strip()
+    if len(text) <= limits.MAX_CHARACTERS:  # one character may become eighteen
+        text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).strip()
     if len(text) > limits.MAX_CHARACTERS:
         raise MediaError(
             f"a sentence of {len(text):,} characters", f"at most {limits.MAX_CHARACTERS:,} characters", "shorten it"
@@ -45,4 +72,8 @@ def load_text(source: str | Text) -> Text:
         raise MediaError(
             "an empty sentence", f"1 to {limits.MAX_CHARACTERS:,} characters", "type a few words, such as 'a dog barks'"
         )
-    return Text(text)
+    pieces = sum(1 for _ in _PIECE.finditer(text))
+    if pieces > _OFTEN:  # of each word or sign, towers make one word piece or more
+        most = f", none more than {_MOST}" if pieces > _MOST else ""
+        note(f"of the {pieces} words and signs many towers read about the first {_OFTEN}{most}")
+    return Text(text, notices)

@@ -16,7 +16,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
@@ -26,10 +26,11 @@ import torch
 from numpy.typing import NDArray
 
 from omnibind_core.errors import OmniBindError
-from omnibind_core.store.paths import replace_file
+from omnibind_core.store.kept import digest, identity
+from omnibind_core.store.paths import cache_directory, replace_file
 from omnibind_core.types import FloatArray
 
-__all__ = ["ArrayRows", "PoolError", "Rows", "Shards", "extract", "open_shards"]
+__all__ = ["ArrayRows", "PoolError", "Rows", "Shards", "extract", "kept_rows", "open_shards"]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,11 @@ class Rows(Protocol):
     @property
     def width(self) -> int:
         """Width d of a row."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Hash of their content: the same rows have the same."""
         ...
 
     def __len__(self) -> int: ...
@@ -73,6 +79,11 @@ class ArrayRows:
     def width(self) -> int:
         """Width d of a row."""
         return int(self._array.shape[1])
+
+    @property
+    def identity(self) -> str:
+        """See :attr:`Rows.identity`."""
+        return digest(self._array)
 
     def __len__(self) -> int:
         return len(self._array)
@@ -102,6 +113,8 @@ class Shards:
         Rows of every shard but the last.
     parts : tuple of ndarray
         Memory-mapped shards.
+    identity : str
+        Hash of keys and content.
     """
 
     keys: tuple[str, ...]
@@ -109,6 +122,7 @@ class Shards:
     dtype: StoredType
     shard_rows: int
     parts: tuple[NDArray[Any], ...]
+    identity: str
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -143,6 +157,7 @@ def extract(
     batch: int = 32,
     shard_rows: int = 8192,
     dtype: StoredType = "float16",
+    scaled: bool = True,
 ) -> Shards:
     """Embed a pool once; what an earlier call finished is not embedded again.
 
@@ -165,6 +180,8 @@ def extract(
         Items per file: what a kill can cost.
     dtype : {"float16", "float32"}
         How rows are stored; float16 moves the cosine of two unit rows by less than 1e-3.
+    scaled : bool
+        Whether rows are brought to unit length; False keeps them as they are, points or features or what else.
 
     Returns
     -------
@@ -179,10 +196,9 @@ def extract(
 
     if len(items) != len(keys) or len(set(keys)) != len(keys) or not len(keys):
         raise PoolError(f"{len(items)} items with {len(set(keys))} keys", "one own key for each item", "correct them")
-    digest = hashlib.sha256("\0".join(keys).encode()).hexdigest()
     wanted = {
         "version": _VERSION, "specialist": specialist, "dtype": dtype, "shard_rows": shard_rows,
-        "rows": len(keys), "keys_sha256": digest,
+        "rows": len(keys), "keys_sha256": hashlib.sha256("\0".join(keys).encode()).hexdigest(),
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     manifest = _read_manifest(folder) or {**wanted, "width": 0, "shards": []}
@@ -207,13 +223,48 @@ def extract(
                     batch = max(batch // 2, 1)
                     log.warning("%s: out of memory; batches of %d from here", specialist, batch)
                     continue
-                rows.append(_checked(vectors, min(batch, stop - position), manifest["width"], keys[position]))
+                asked = min(batch, stop - position)
+                rows.append(_checked(vectors, asked, manifest["width"], keys[position], scaled))
                 manifest["width"] = rows[-1].shape[1]
                 position += len(rows[-1])
                 bar.update(len(rows[-1]))
             manifest["shards"].append(_write_shard(folder / f"{number:05d}.npy", np.concatenate(rows).astype(dtype)))
             replace_file(folder / _MANIFEST, json.dumps(manifest, indent=1).encode())
     return open_shards(folder)
+
+
+def kept_rows(
+    name: str,
+    decides: Mapping[str, Any],
+    keys: Sequence[str],
+    embed: Callable[[Sequence[int]], NDArray[Any]],
+    *,
+    piece: int = 32,
+    dtype: StoredType = "float32",
+) -> Shards:
+    """Work rows out once and keep them in the cache directory under their identity; what is killed goes on.
+
+    Parameters
+    ----------
+    name : str
+        For people; the identity follows it in the folder's name.
+    decides : mapping of str to JSON values
+        Everything that decides them beside the keys, see :func:`omnibind_core.store.kept.identity`.
+    keys : sequence of str
+        See :func:`extract`.
+    embed : callable
+        Numbers of some items -> (m, d) rows, kept as they are.
+    piece : int
+        Items at a time, and what a kill can cost.
+    dtype : {"float16", "float32"}
+        How rows are stored.
+    """
+    who = identity({**decides, "keys": list(keys), "piece": piece, "dtype": dtype})
+    folder = cache_directory() / "rows" / f"{name}-{who}"
+    items = range(len(keys))
+    return extract(
+        folder, items, keys, embed, specialist=name, batch=piece, shard_rows=piece, dtype=dtype, scaled=False
+    )
 
 
 def open_shards(folder: Path, *, verify: bool = False) -> Shards:
@@ -249,7 +300,8 @@ def open_shards(folder: Path, *, verify: bool = False) -> Shards:
         if changed or part.shape != (rows, manifest["width"]) or part.dtype != manifest["dtype"]:
             raise PoolError(f"{path} has changed", "the shard that was written", "delete the folder, extract anew")
         parts.append(part)
-    return Shards(tuple(keys), manifest["width"], manifest["dtype"], manifest["shard_rows"], tuple(parts))
+    content = identity({name: manifest[name] for name in ("keys_sha256", "shards")})
+    return Shards(tuple(keys), manifest["width"], manifest["dtype"], manifest["shard_rows"], tuple(parts), content)
 
 
 def _write_shard(path: Path, rows: NDArray[Any]) -> str:
@@ -274,14 +326,13 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
     return found
 
 
-def _checked(vectors: NDArray[Any], count: int, width: int, key: str) -> FloatArray:
-    """Hold a batch to its shape; give unit rows."""
+def _checked(vectors: NDArray[Any], count: int, width: int, key: str, scaled: bool) -> FloatArray:
+    """Hold a batch to its shape; give unit rows, or rows as they are."""
     rows = np.asarray(vectors, np.float32)
     if rows.ndim != 2 or len(rows) != count or (width and rows.shape[1] != width):
         raise PoolError(f"vectors of shape {rows.shape} at '{key}'", f"({count}, {width or 'd'})", "correct `embed`")
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not np.isfinite(norms).all() or (norms == 0).any():
+    if not np.isfinite(norms).all() or (scaled and (norms == 0).any()):
         bad = int(np.argmax(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0)))
         raise PoolError(f"a vector of length {norms[bad, 0]}, {bad} after '{key}'", "finite, not zero", "leave it out")
-    unit: FloatArray = rows / norms
-    return unit
+    return rows / norms if scaled else rows

@@ -15,9 +15,10 @@ import torch
 
 from omnibind_core.errors import OmniBindError
 from omnibind_core.machine.runtime import choose_device
-from omnibind_core.training.pipeline import run
+from omnibind_core.training.pipeline import carry_out
 from omnibind_core.training.plan import read_plan
-from omnibind_core.training.processes import join, leave, rank
+from omnibind_core.training.processes import join, leave
+from omnibind_core.training.run import Run
 
 __all__ = ["main", "parser"]
 
@@ -45,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = torch.get_num_threads()
     torch.set_num_threads(options.threads)
     try:
-        device = join(str(choose_device(options.device)))
-        logging.basicConfig(level=logging.WARNING if rank() else logging.INFO, format="%(message)s")
-        path = run(read_plan(options.plan), device=device)
+        device, plan = join(str(choose_device(options.device))), read_plan(options.plan)
+        run = Run(plan.out, device)
+        logging.basicConfig(level=logging.INFO if run.first else logging.WARNING, format="%(message)s")
+        path = carry_out(plan, run)
         logging.getLogger(__name__).info("written: %s", path)
     except OmniBindError as error:
         sys.stderr.write(f"error: {error}\n")

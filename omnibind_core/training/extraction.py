@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,41 +11,30 @@ from omnibind_core import media
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.base import Specialist
 from omnibind_core.specialists.load import load
+from omnibind_core.store.kept import file_digest, identity
 from omnibind_core.store.shards import Shards, extract, open_shards
+from omnibind_core.store.weights import CommittedFile
 from omnibind_core.training.loop import TrainingError
 from omnibind_core.training.losses import domain_targets
 from omnibind_core.training.plan import Plan
-from omnibind_core.training.processes import rank, size, wait
+from omnibind_core.training.run import Run
 from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["extract_pools"]
+__all__ = ["extract_pools", "tower_identity"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Pool:
-    """What there is to embed: items as towers take them, and their keys."""
-
-    items: Sequence[str]
-    keys: Sequence[str]
-    finished: Mapping[str, Shards] = field(default_factory=dict)
-
-
-def extract_pools(plan: Plan, folder: Path, device: str) -> tuple[dict[Modality, dict[str, Shards]], torch.Tensor]:
+def extract_pools(run: Run, plan: Plan) -> torch.Tensor:
     """Embed every pool with every tower of its modality; several processes share the towers out.
 
     Parameters
     ----------
+    run : Run
+        Gets keys and rows of each pool; shards lie in its work, one folder for each tower and modality.
     plan : Plan
         Says which.
-    folder : Path
-        Where shards go, one folder for each tower and modality.
-    device : str
-        Where towers compute.
 
     Returns
     -------
-    dict
-        Rows by modality and space.
     Tensor, shape (texts, domains), bool
         Domains of each text, in the order of the plan's.
 
@@ -56,12 +43,13 @@ def extract_pools(plan: Plan, folder: Path, device: str) -> tuple[dict[Modality,
     TrainingError
         A pattern that finds nothing.
     """
-    order = list(plan.domains)
-    targets = torch.zeros(0, len(order), dtype=torch.bool)
-    pools: dict[Modality, _Pool] = {}
+    targets = torch.zeros(0, len(plan.domains), dtype=torch.bool)
+    pools: dict[Modality, Sequence[str]] = {}
+    opened: dict[tuple[Modality, str], Shards] = {}
     for modality, pool in plan.pools.items():
         if modality == "text":
-            domains = domain_targets({domain: _lines(plan, files) for domain, files in pool.lines.items()}, order)
+            said = {domain: _lines(plan, files) for domain, files in pool.lines.items()}
+            domains = domain_targets(said, list(plan.domains))
             keys, items = list(domains), list(domains)
             targets = torch.stack(list(domains.values())) if domains else targets
         else:
@@ -70,18 +58,26 @@ def extract_pools(plan: Plan, folder: Path, device: str) -> tuple[dict[Modality,
             keys = [path.relative_to(plan.folder).as_posix() for path in dict.fromkeys(found)]
         if not items:
             raise TrainingError(f"an empty pool of {modality}", "at least one item", "correct files or lines")
-        finished = {t: _finished(plan.folder / f, t, modality, keys) for t, f in pool.vectors.items()}
-        pools[modality] = _Pool(items, keys, finished)
-    jobs = [(m, tower) for m, pool in pools.items() for tower in plan.towers(m) if tower not in pool.finished]
-    for modality, tower in jobs[rank() :: size()]:
-        _extract(folder / tower / modality, modality, tower, pools[modality], plan.pools[modality].batch, device)
-    wait()
-    rows = {(m, tower): open_shards(folder / tower / m) for m, tower in jobs}
-    rows |= {(m, tower): shards for m, pool in pools.items() for tower, shards in pool.finished.items()}
-    vectors = {
-        m: {name: rows[m, space.towers[m]] for name, space in plan.spaces.items() if m in space.towers} for m in pools
-    }
-    return vectors, targets
+        pools[modality], run.keys[modality] = items, keys
+        opened |= {(modality, t): _finished(plan.folder / f, t, modality, keys) for t, f in pool.vectors.items()}
+    jobs = [(m, tower) for m in pools for tower in plan.towers(m) if (m, tower) not in opened]
+    for modality, tower in run.mine(jobs):
+        _extract(run, modality, tower, pools[modality], plan.pools[modality].batch)
+    run.wait()
+    opened |= {(m, tower): open_shards(run.work("pools", tower, m)) for m, tower in jobs}
+    for m in pools:
+        run.vectors[m] = {n: opened[m, space.towers[m]] for n, space in plan.spaces.items() if m in space.towers}
+    return targets
+
+
+def tower_identity(name: str) -> str:
+    """Hash of a tower's weights, and of those that it shares: what is kept of its rows goes by it."""
+    stated = [
+        [part, role, weights.identity, file_digest(weights.local()) if isinstance(weights, CommittedFile) else ""]
+        for part in registry.required([name])
+        for role, weights in sorted(registry.find(part)[0].weights.items())
+    ]
+    return identity({"towers": [name, *stated]})
 
 
 def _lines(plan: Plan, files: Sequence[str]) -> list[str]:
@@ -100,16 +96,15 @@ def _finished(folder: Path, tower: str, modality: Modality, keys: Sequence[str])
     return shards
 
 
-def _extract(folder: Path, modality: Modality, tower: str, pool: _Pool, batch: int, device: str) -> None:
-    spec, _ = registry.find(tower)
+def _extract(run: Run, modality: Modality, tower: str, items: Sequence[str], batch: int) -> None:
     loaded: dict[str, Specialist] = {}
 
     def embed(some: Sequence[str]) -> FloatArray:
         if not loaded:  # a finished pool needs no tower
-            loaded.update(load([tower], torch.device(device)))
+            loaded.update(load([tower], torch.device(run.device)))
         decoded = [media.load(item, modality) for item in some]
         rows: FloatArray = loaded[tower].embed(modality, decoded).float().cpu().numpy()
         return rows
 
-    version = hashlib.sha256(repr(sorted(spec.weights.items())).encode()).hexdigest()[:16]
-    extract(folder, pool.items, pool.keys, embed, specialist=f"{tower} {version}", batch=batch)
+    who = f"{tower} {tower_identity(tower)}"
+    extract(run.work("pools", tower, modality), items, run.keys[modality], embed, specialist=who, batch=batch)

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from omnibind_core.errors import OmniBindError
+from omnibind_core.store.kept import read_about, write_tensors
+from omnibind_core.store.weights import read_tensors
 from omnibind_core.training.processes import average_gradients, rank, wait
 from omnibind_core.types import FloatArray
 
@@ -38,7 +40,7 @@ class TrainingError(OmniBindError, RuntimeError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How something is trained. The published text states none of these; the defaults are ours.
+    """How anything is trained. The published text states none of these; the defaults are ours.
 
     Attributes
     ----------
@@ -48,16 +50,10 @@ class Recipe:
         Highest learning rate; weight decay.
     warm_up : float
         Share of the steps in which the rate rises, 0..1; it falls as a cosine to 0 after them.
+    one_cycle : bool
+        Whether the rate is torch's ``OneCycleLR`` instead: it rises as a cosine too, from a 25th of the highest.
     scale : float
         What cosines are multiplied with before a softmax: one over the temperature.
-    learn_scale : bool
-        Whether the scale is trained too.
-    noise : float
-        Standard deviation of normal noise on a specialist's vectors, times 1 / sqrt(d), renormalised; 0 for none.
-    decoupling : float
-        Weight of the decoupling loss (routers only).
-    hidden : int
-        Width of the middle layer (projectors only): 2048 in the published presets.
     seed : int
         Of first weights, order and noise.
     checkpoint : int
@@ -69,26 +65,32 @@ class Recipe:
     rate: float = 1e-3
     decay: float = 0.01
     warm_up: float = 0.1
+    one_cycle: bool = False
     scale: float = 20.0
-    learn_scale: bool = False
-    noise: float = 0.0
-    decoupling: float = 1.0
-    hidden: int = 2048
     seed: int = 0
     checkpoint: int = 200
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.checkpoint, self.hidden) < 1 or self.batch < 2 or self.rate <= 0 or self.scale <= 0:
+        if min(self.steps, self.checkpoint) < 1 or self.batch < 2 or self.rate <= 0 or self.scale <= 0:
             raise TrainingError(
                 f"{self}", "a batch of 2 or more, the rest of these above 0", "correct the training's section"
             )
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
+        if self.one_cycle:
+            top, low = self.warm_up * self.steps - 1, self.rate / 25
+            if top > 0 and step <= top:
+                return _cosine(low, self.rate, step / top)
+            return _cosine(self.rate, low / 1e4, (step - top) / max(self.steps - 1 - top, 1))
         rising = max(round(self.warm_up * self.steps), 1)
         if step < rising:
             return self.rate * (step + 1) / rising
         return self.rate * (1 + math.cos(math.pi * (step - rising) / max(self.steps - rising, 1))) / 2
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) / 2 * (math.cos(math.pi * share) + 1)
 
 
 def batch_rows(seed: int, step: int, n: int, batch: int) -> NDArray[np.int64]:
@@ -200,16 +202,10 @@ def _save(
     curve: Tensor,
     about: Mapping[str, Any],
 ) -> None:
-    from safetensors.torch import save_file
-
     tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
     for number, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
-    tensors |= {"generator": generator.get_state(), "curve": curve}
-    part = path.with_suffix(".part")
-    stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(stored, part, {"state": json.dumps(about, sort_keys=True)})
-    part.replace(path)
+    write_tensors(path, tensors | {"generator": generator.get_state(), "curve": curve}, {"state": about})
 
 
 def _restore(
@@ -221,20 +217,17 @@ def _restore(
     who: Mapping[str, Any],
 ) -> int:
     """Put a checkpoint's state where it belongs; gives the step to go on with."""
-    from safetensors import safe_open
-
     if not path.is_file():
         return 0
-    with safe_open(path, "pt") as stored:
-        about = json.loads(stored.metadata()["state"])
-        changed = [name for name in {**about["identity"], **who} if about["identity"].get(name) != who.get(name)]
-        if changed:
-            raise TrainingError(
-                f"{path.parent} with a training of another {', '.join(sorted(changed))}",
-                "the training it was made for",
-                "choose another folder, or delete this one",
-            )
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    about = read_about(path, "state")
+    changed = [name for name in {**about["identity"], **who} if about["identity"].get(name) != who.get(name)]
+    if changed:
+        raise TrainingError(
+            f"{path.parent} with a training of another {', '.join(sorted(changed))}",
+            "the training it was made for",
+            "choose another folder, or delete this one",
+        )
+    tensors = read_tensors(path)
     module.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():

@@ -30,10 +30,10 @@
     [target]
     parts = [{space = "eyes", share = 0.9}, {space = "ears", share = 0.1, project = true}]
 
-    [projectors]                          # and any field of omnibind_core.training.loop.Recipe
+    [projectors]                          # and any field of omnibind_core.training.train_projectors.HeadRecipe
     mixtures = ["all", "A", "T", "V", "AT", "AV", "TV"]          # P, PV, PT too, where there are points
 
-    [routers]                             # may be left out: flat weights
+    [routers]                             # may be left out: flat weights; any field of .train_routers.RouterRecipe
     inputs = {text = ["eyes", "ears"]}
     domains = {image = ["eyes"], audio = ["ears"]}               # may be left out: no decoupling
 """
@@ -41,14 +41,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from omnibind_core.training.loop import Recipe, TrainingError
+from omnibind_core.training.loop import TrainingError
 from omnibind_core.training.pseudo_pairs import Hop
-from omnibind_core.training.train_projectors import MIXTURES, PUBLISHED_MIXTURES
+from omnibind_core.training.train_projectors import MIXTURES, PUBLISHED_MIXTURES, HeadRecipe
+from omnibind_core.training.train_routers import RouterRecipe
 from omnibind_core.training.write_preset import SpacePlan
 from omnibind_core.types import MODALITIES, Modality
 
@@ -116,8 +117,8 @@ class Plan:
     duplicates: Mapping[Modality, tuple[str, float]]
     target: tuple[TargetPart, ...]
     mixtures: tuple[str, ...]
-    projectors: Recipe
-    routers: Recipe
+    projectors: HeadRecipe
+    routers: RouterRecipe
     inputs: Mapping[Modality, tuple[str, ...]]
     domains: Mapping[Modality, tuple[str, ...]]
 
@@ -160,32 +161,62 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def _parse(raw: dict[str, Any], folder: Path, text: str) -> Plan:
-    seed = int(raw.pop("seed", 0))
-    pairs, projectors, routers = raw.pop("pairs", {}), raw.pop("projectors", {}), raw.pop("routers", {})
-    plan = Plan(
+    _known("the plan", raw, _TOP)
+    seed = int(raw.get("seed", 0))
+    pairs, target = raw.get("pairs", {}), raw["target"]
+    projectors, routers = dict(raw.get("projectors", {})), dict(raw.get("routers", {}))
+    _known("[pairs]", pairs, ("routes", "k", "validation", "duplicates"))
+    _known("[target]", target, ("parts",))
+    _known("[projectors]", projectors, ("mixtures", *_names(HeadRecipe)))
+    _known("[routers]", routers, ("inputs", "domains", *_names(RouterRecipe)))
+    if routers and not routers.get("inputs"):
+        _known("[routers] without inputs, where nothing is trained,", routers, ("inputs",))
+    if routers and not routers.get("domains"):
+        allowed = (name for name in ("inputs", "domains", *_names(RouterRecipe)) if name != "decoupling")
+        _known("[routers] without domains", routers, tuple(allowed))
+    for name, body in raw["pools"].items():
+        _known(f"[pools.{name}]", body, _names(PoolPlan))
+    for name, body in raw["spaces"].items():
+        _known(f"[spaces.{name}]", body, _names(SpacePlan))
+    for name, body in pairs.get("duplicates", {}).items():
+        _known(f"[pairs] duplicates of {name}", body, ("space", "cosine"))
+    for part in target["parts"]:
+        _known("a part of [target]", part, _names(TargetPart))
+    return Plan(
         folder=folder,
         text=text,
-        name=raw.pop("name"),
-        title=raw.pop("title", ""),
-        licence=raw.pop("licence", "not stated"),
-        note=raw.pop("note", ""),
-        out=folder / raw.pop("out"),
-        pools={_modality(m): _pool(body) for m, body in raw.pop("pools").items()},
-        spaces={n: SpacePlan(s.get("title", n), _by_modality(s["towers"])) for n, s in raw.pop("spaces").items()},
-        routes=dict(_route(way, hops) for way, hops in pairs.pop("routes").items()),
-        k=pairs.pop("k", 1),
-        validation=float(pairs.pop("validation", 0.0)),
-        duplicates={_modality(m): (d["space"], d["cosine"]) for m, d in pairs.pop("duplicates", {}).items()},
-        target=tuple(TargetPart(**part) for part in raw.pop("target")["parts"]),
+        name=raw["name"],
+        title=raw.get("title", ""),
+        licence=raw.get("licence", "not stated"),
+        note=raw.get("note", ""),
+        out=folder / raw["out"],
+        pools={_modality(m): _pool(body) for m, body in raw["pools"].items()},
+        spaces={n: SpacePlan(s.get("title", n), _by_modality(s["towers"])) for n, s in raw["spaces"].items()},
+        routes=dict(_route(way, hops) for way, hops in pairs["routes"].items()),
+        k=pairs.get("k", 1),
+        validation=float(pairs.get("validation", 0.0)),
+        duplicates={_modality(m): (d["space"], d["cosine"]) for m, d in pairs.get("duplicates", {}).items()},
+        target=tuple(TargetPart(**part) for part in target["parts"]),
         mixtures=tuple(projectors.pop("mixtures", PUBLISHED_MIXTURES)),
         inputs=_by_modality({m: tuple(names) for m, names in routers.pop("inputs", {}).items()}),
         domains=_by_modality({m: tuple(names) for m, names in routers.pop("domains", {}).items()}),
-        projectors=Recipe(**{"seed": seed, **projectors}),
-        routers=Recipe(**{"seed": seed, **routers}),
+        projectors=HeadRecipe(**{"seed": seed, **projectors}),
+        routers=RouterRecipe(**{"seed": seed, **routers}),
     )
-    if unknown := [*raw, *(f"pairs.{name}" for name in pairs)]:
-        raise ValueError(f"unknown entries {', '.join(unknown)}")
-    return plan
+
+
+_SECTIONS = ("pools", "spaces", "pairs", "target", "projectors", "routers")
+_TOP = ("name", "title", "licence", "note", "out", "seed", *_SECTIONS)
+
+
+def _names(record: type) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(record))
+
+
+def _known(section: str, body: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Refuse entries that would be ignored."""
+    if unknown := [name for name in body if name not in allowed]:
+        raise TrainingError(f"{section} with {', '.join(unknown)}", f"only {', '.join(allowed)}", "correct the TOML")
 
 
 def _modality(name: str) -> Modality:

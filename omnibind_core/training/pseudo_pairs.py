@@ -7,15 +7,16 @@ another. What is found is treated as paired from there on, and every item's tupl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from omnibind_core.store.kept import digest, identity, read_about, write_tensors
 from omnibind_core.store.shards import PoolError, Rows
 from omnibind_core.training.neighbours import representatives, top_k
 from omnibind_core.types import MODALITIES, Modality
@@ -67,6 +68,11 @@ class PseudoPairs:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    @classmethod
+    def none(cls) -> PseudoPairs:
+        """Give no tuples, of no modality."""
+        return cls({}, np.zeros(0, np.int64), {})
 
     def of(self, sources: Sequence[Modality]) -> Indices:
         """Numbers of the tuples that come from any of these pools: one mixture of pools."""
@@ -240,6 +246,10 @@ class _Subset:
     def width(self) -> int:
         return self._rows.width
 
+    @property
+    def identity(self) -> str:
+        return identity({"rows": self._rows.identity, "chosen": digest(self._chosen)})
+
     def __len__(self) -> int:
         return len(self._chosen)
 
@@ -266,14 +276,11 @@ def _size(modality: Modality, spaces: Mapping[str, Rows]) -> int:
 
 def write_pairs(path: Path, pairs: PseudoPairs, report: Mapping[tuple[Modality, Modality], Hubness]) -> None:
     """Write tuples as safetensors, with the hubness report as JSON in the file's metadata."""
-    from safetensors.numpy import save_file
-
-    tensors: dict[str, NDArray[Any]] = {f"items.{m}": rows for m, rows in pairs.items.items()}
-    tensors |= {f"scores.{m}": scores for m, scores in pairs.scores.items()}
+    arrays: dict[str, NDArray[Any]] = {f"items.{m}": rows for m, rows in pairs.items.items()}
+    arrays |= {f"scores.{m}": scores for m, scores in pairs.scores.items()}
     about = {f"{a}->{b}": vars(found) for (a, b), found in report.items()}
-    part = path.with_suffix(".part")
-    save_file({**tensors, "source": pairs.source}, part, {"hubness": json.dumps(about, sort_keys=True)})
-    part.replace(path)
+    tensors = {name: torch.from_numpy(rows) for name, rows in {**arrays, "source": pairs.source}.items()}
+    write_tensors(path, tensors, {"hubness": about})
 
 
 def read_pairs(path: Path) -> PseudoPairs:
@@ -290,10 +297,7 @@ def read_pairs(path: Path) -> PseudoPairs:
 
 def read_report(path: Path) -> dict[tuple[Modality, Modality], Hubness]:
     """Read the hubness report that :func:`write_pairs` wrote."""
-    from safetensors import safe_open
-
-    with safe_open(path, "np") as stored:
-        about = json.loads(stored.metadata()["hubness"])
+    about = read_about(path, "hubness")
     report: dict[tuple[Modality, Modality], Hubness] = {}
     for start in MODALITIES:
         for end in MODALITIES:

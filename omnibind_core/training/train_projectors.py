@@ -8,26 +8,52 @@ tuple. The target is a space, or a weighted fusion of spaces, some of them proje
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from omnibind_core.binding.forms import Temperature, info_nce, new_head
+from omnibind_core.binding.forms import Temperature, apply_heads, info_nce, new_head
 from omnibind_core.specialists.base import unit
+from omnibind_core.store.kept import digest, identity
 from omnibind_core.store.shards import PoolError, Rows
 from omnibind_core.training.loop import Recipe, TrainingError, batch_rows, exact, train
 from omnibind_core.training.losses import same_items
 from omnibind_core.training.processes import BatchNorm, gather, own
 from omnibind_core.training.pseudo_pairs import PseudoPairs
+from omnibind_core.training.run import Run
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 
-__all__ = ["MIXTURES", "PUBLISHED_MIXTURES", "FusedRows", "digest", "train_space"]
+__all__ = ["MIXTURES", "PUBLISHED_MIXTURES", "FusedRows", "HeadRecipe", "train_space"]
+
+
+@dataclass(frozen=True)
+class HeadRecipe(Recipe):
+    """How heads are trained, beside what every training has.
+
+    Attributes
+    ----------
+    hidden : int
+        Width of the middle layer: 2048 in the published presets.
+    learn_scale : bool
+        Whether the scale is trained too.
+    noise : float
+        Standard deviation of normal noise on a specialist's vectors, times 1 / sqrt(d), renormalised; 0 for none.
+    """
+
+    hidden: int = 2048
+    learn_scale: bool = False
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden < 1:
+            raise TrainingError(f"hidden = {self.hidden}", "1 or more", "correct the training's section")
+
 
 MIXTURES: dict[str, tuple[Modality, ...]] = {
     "all": MODALITIES,
@@ -76,6 +102,15 @@ class FusedRows:
         _, rows, heads = self._parts[0]
         return self._width(rows, heads)
 
+    @property
+    def identity(self) -> str:
+        """See :attr:`~omnibind_core.store.shards.Rows.identity`."""
+        parts = [
+            [share, rows.identity, digest(*(tensor for head in heads for tensor in head.state_dict().values()))]
+            for share, rows, heads in self._parts
+        ]
+        return identity({"fused": parts})
+
     def __len__(self) -> int:
         return len(self._parts[0][1])
 
@@ -92,60 +127,52 @@ class FusedRows:
         total = torch.zeros(())
         for (share, _, heads), array in zip(self._parts, read, strict=True):
             x = torch.from_numpy(array).to(self._device)
-            x = torch.stack([unit(head(x)) for head in heads]).mean(0) if heads else x
+            x = apply_heads(heads, x) if heads else x
             total = total + share * x.cpu()
         fused: FloatArray = unit(total).numpy()
         return fused
 
 
 def train_space(
+    run: Run,
     name: str,
-    space: Mapping[Modality, Rows],
     target: Mapping[Modality, Rows],
-    pairs: PseudoPairs,
-    recipe: Recipe,
-    folder: Path,
+    recipe: HeadRecipe,
     *,
     mixtures: Sequence[str] = PUBLISHED_MIXTURES,
-    device: str = "cpu",
-) -> tuple[list[nn.Sequential], dict[str, FloatArray]]:
+    place: str = "projectors",
+) -> list[nn.Sequential]:
     """Train all heads of a space; a head that is finished is not trained again.
 
     Parameters
     ----------
+    run : Run
+        With the vectors of the space, all of one width, and with pairs; it gets the learning curves.
     name : str
-        The space's, for folders and progress.
-    space : mapping of Modality to Rows
-        What its towers make of each pool, all of one width.
+        The space's.
     target : mapping of Modality to Rows
         Target vectors of the pools, all of one width D; see :class:`FusedRows`.
-    pairs : PseudoPairs
-        Which items belong together.
-    recipe : Recipe
+    recipe : HeadRecipe
         How. Head number i has the seed ``recipe.seed + i``.
-    folder : Path
-        Checkpoints: one folder for each head below it.
     mixtures : sequence of str
         Names of :data:`MIXTURES`, one for each head.
-    device : str
-        Where it is trained.
+    place : str
+        Folder of the run's work for checkpoints: ``<place>/<name>/<mixture>``.
 
     Returns
     -------
     list of Sequential
         Heads in evaluation mode, on the CPU.
-    dict of str to ndarray, shape (steps,)
-        Learning curves by mixture.
 
     Raises
     ------
     TrainingError
         An unknown mixture, or one without tuples; widths that differ; checkpoints of another training.
     """
+    space, pairs = run.space(name), run.pairs
     if len({rows.width for rows in space.values()}) != 1 or len({rows.width for rows in target.values()}) != 1:
         raise TrainingError(f"space '{name}' or its target of several widths", "one width each", "correct the spaces")
     heads: list[nn.Sequential] = []
-    curves: dict[str, FloatArray] = {}
     for number, mixture in enumerate(mixtures):
         if mixture not in MIXTURES:
             raise TrainingError(f"mixture '{mixture}'", f"one of {', '.join(MIXTURES)}", "correct the mixtures")
@@ -157,39 +184,36 @@ def train_space(
                 "mixtures of pools that there are",
                 "leave it out, or add a pool or a route",
             )
-        head, curve = _train_head(name, mixture, number, space, target, pairs, tuples, recipe, folder, device)
-        heads.append(head.cpu())
-        curves[mixture] = curve
-    return heads, curves
+        mine = replace(recipe, seed=recipe.seed + number)
+        folder = run.work(place, name, mixture)
+        heads.append(_train_head(run, name, mixture, folder, target, tuples, mine).cpu())
+    return heads
 
 
 def _train_head(
+    run: Run,
     name: str,
     mixture: str,
-    number: int,
-    space: Mapping[Modality, Rows],
-    target: Mapping[Modality, Rows],
-    pairs: PseudoPairs,
-    tuples: NDArray[np.int64],
-    recipe: Recipe,
     folder: Path,
-    device: str,
-) -> tuple[nn.Sequential, FloatArray]:
-    mine = Recipe(**{**vars(recipe), "seed": recipe.seed + number})
+    target: Mapping[Modality, Rows],
+    tuples: NDArray[np.int64],
+    recipe: HeadRecipe,
+) -> nn.Sequential:
+    space, pairs, device = run.space(name), run.pairs, run.device
     d, width = next(iter(space.values())).width, next(iter(target.values())).width
-    head = new_head(d, mine.hidden, width, mine.seed, BatchNorm).to(device)
-    temperature = Temperature(mine.scale, learnable=mine.learn_scale).to(device)
+    head = new_head(d, recipe.hidden, width, recipe.seed, BatchNorm).to(device)
+    temperature = Temperature(recipe.scale, learnable=recipe.learn_scale).to(device)
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
-        rows = tuples[batch_rows(mine.seed, step, len(tuples), mine.batch)]
+        rows = tuples[batch_rows(recipe.seed, step, len(tuples), recipe.batch)]
         items = {m: pairs.items[m][rows] for m in {*space, *target}}
         counts = [int((items[m] >= 0).sum()) for m in space]
         # One pass for all modalities: BatchNorm's statistics are those of their mixture, as in use.
         share = own(sum(counts))
         x = _taken(space, items, share)
-        if mine.noise:
+        if recipe.noise:
             noise = torch.randn(sum(counts), d, generator=generator)[share]
-            x = unit(x + mine.noise * d**-0.5 * noise)
+            x = unit(x + recipe.noise * d**-0.5 * noise)
         out = gather(unit(head(x.to(device))), sum(counts))
         outputs = dict(zip(space, torch.split(out, counts), strict=True))
         wanted = {m: torch.from_numpy(target[m].take(items[m][items[m] >= 0])).to(device) for m in target}
@@ -208,15 +232,15 @@ def _train_head(
             losses.append(0.0 * out.sum())
         return torch.stack(losses).mean()
 
-    identity = {
+    decides = {
         "space": name, "mixture": mixture, "widths": [d, width], "modalities": [sorted(space), sorted(target)],
         "tuples": digest(tuples, *(pairs.items[m] for m in sorted(pairs.items))),
-        "vectors": digest(*(source[m].chunk(0, 256) for source in (space, target) for m in sorted(source))),
+        "vectors": [source[m].identity for source in (space, target) for m in sorted(source)],
     }  # fmt: skip
     whole = nn.ModuleDict({"head": head, "temperature": temperature})
-    title, place = f"{name}, {mixture}", folder / name / mixture
-    curve = train(whole, loss_of, mine, place, identity=identity, title=title, device=device)
-    return head, curve
+    title = f"{name}, {mixture}"
+    run.curves[title] = train(whole, loss_of, recipe, folder, identity=decides, title=title, device=device)
+    return head
 
 
 def _taken(space: Mapping[Modality, Rows], items: Mapping[Modality, NDArray[np.int64]], share: slice) -> Tensor:
@@ -233,11 +257,3 @@ def _taken(space: Mapping[Modality, Rows], items: Mapping[Modality, NDArray[np.i
 def _both(pairs: PseudoPairs, tuples: NDArray[np.int64], a: Modality, b: Modality) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = (pairs.items[a][tuples] >= 0) & (pairs.items[b][tuples] >= 0)
     return found
-
-
-def digest(*arrays: NDArray[Any]) -> str:
-    """Hash of arrays' contents, 16 hexadecimal digits: tells whether a checkpoint belongs to these data."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()[:16]

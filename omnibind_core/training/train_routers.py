@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,18 +18,34 @@ from torch import Tensor, nn
 from omnibind_core.binder import bind
 from omnibind_core.binding.forms import Temperature, seeded
 from omnibind_core.binding.projectors import Projectors
-from omnibind_core.presets.preset import Preset
+from omnibind_core.presets.preset import Asset, Preset
+from omnibind_core.store.kept import digest, file_digest
 from omnibind_core.training.loop import Recipe, TrainingError, batch_rows, exact, train
 from omnibind_core.training.losses import cross_modal, decoupling, domain_shares
 from omnibind_core.training.processes import BatchNorm, gather, own
-from omnibind_core.training.pseudo_pairs import PseudoPairs, Vectors
-from omnibind_core.training.train_projectors import digest
-from omnibind_core.types import FloatArray, Modality
+from omnibind_core.training.run import Run
+from omnibind_core.types import Modality
 
-__all__ = ["HIDDEN", "MIDDLE", "Languages", "export_routers", "new_router", "train_routers"]
+__all__ = ["HIDDEN", "MIDDLE", "Languages", "RouterRecipe", "new_router", "train_routers"]
 
 HIDDEN, MIDDLE = 512, 100
 """Widths of the published routers' two middle layers."""
+
+
+@dataclass(frozen=True)
+class RouterRecipe(Recipe):
+    """How routers are trained, beside what every training has.
+
+    Attributes
+    ----------
+    learn_scale : bool
+        Whether the scale is trained too.
+    decoupling : float
+        Weight of the decoupling loss.
+    """
+
+    learn_scale: bool = False
+    decoupling: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,46 +93,35 @@ def new_router(width: int, members: int, seed: int, hidden: int = HIDDEN) -> nn.
 
 
 def train_routers(
+    run: Run,
     preset: Preset,
     projectors: Projectors,
-    vectors: Vectors,
-    pairs: PseudoPairs,
-    recipe: Recipe,
-    folder: Path,
+    recipe: RouterRecipe,
     *,
     languages: Languages | None = None,
     hidden: int = HIDDEN,
-    device: str = "cpu",
-) -> tuple[dict[Modality, nn.Module], FloatArray]:
+) -> dict[Modality, nn.Module]:
     """Train the routers of all modalities for which the preset says "mlp"; the others stay flat.
 
     Parameters
     ----------
+    run : Run
+        With pairs, and the vectors of all spaces that :meth:`Preset.spaces_of` names; it gets the learning curve.
     preset : Preset
         Says what members there are and what each router reads, and with which scale.
     projectors : Projectors
-        The preset's, frozen, on `device`.
-    vectors : mapping
-        Rows of each pool by space: all spaces that :meth:`Preset.spaces_of` names for its modality.
-    pairs : PseudoPairs
-        Which items belong together.
-    recipe : Recipe
+        The preset's, frozen, on the run's device.
+    recipe : RouterRecipe
         How.
-    folder : Path
-        For checkpoints.
     languages : Languages, optional
         For the decoupling loss; None trains without it.
     hidden : int
         Width of the routers' first layers.
-    device : str
-        Where it is trained.
 
     Returns
     -------
     dict of Modality to Module
-        Routers in evaluation mode, on the CPU; see :func:`export_routers`.
-    ndarray, shape (steps,), float32
-        Learning curve.
+        Routers in evaluation mode, on the CPU.
 
     Raises
     ------
@@ -126,6 +130,7 @@ def train_routers(
     PresetError
         Domains that do not fit the members.
     """
+    vectors, pairs, device = run.vectors, run.pairs, run.device
     trained: list[Modality] = [m for m in preset.members if preset.routers[m].kind == "mlp"]
     lacking = [f"{m}/{s}" for m in preset.members for s in preset.spaces_of(m) if s not in vectors.get(m, {})]
     if not trained or lacking:
@@ -134,10 +139,9 @@ def train_routers(
             "at least one router of kind mlp, and all vectors",
             "correct the preset or extract the pools",
         )
-    if languages is not None and len(languages.targets) != len(_any_rows(vectors, "text")):
-        raise TrainingError(
-            f"{len(languages.targets)} targets for {len(_any_rows(vectors, 'text'))} texts", "one each", "correct them"
-        )
+    texts = len(next(iter(vectors.get("text", {}).values()), ()))
+    if languages is not None and len(languages.targets) != texts:
+        raise TrainingError(f"{len(languages.targets)} targets for {texts} texts", "one each", "correct them")
     shares, targets, drawable = torch.zeros(0), torch.zeros(0), torch.zeros(0)
     if languages is not None:
         names = [member.name for member in preset.members["text"]]
@@ -190,43 +194,25 @@ def train_routers(
         with exact(device):
             return cross_modal(bound, whole["temperature"](), there) + recipe.decoupling * decoupled
 
-    identity = {
+    decides = {
         "preset": json.loads(preset.text),
+        "heads": _heads(preset),
         "tuples": digest(pairs.source, *(pairs.items[m] for m in sorted(pairs.items))),
-        "vectors": digest(*(vectors[m][s].chunk(0, 256) for m in preset.members for s in preset.spaces_of(m))),
+        "vectors": [vectors[m][s].identity for m in preset.members for s in preset.spaces_of(m)],
         "languages": None
         if languages is None
         else [dict(languages.domains), digest(targets.numpy(), drawable.numpy())],
     }
-    curve = train(whole, loss_of, recipe, folder / "routers", identity=identity, title="routers", device=device)
-    return {m: routers[m].cpu() for m in trained}, curve
+    folder, title = run.work("routers"), "routers"
+    run.curves[title] = train(whole, loss_of, recipe, folder, identity=decides, title=title, device=device)
+    return {m: routers[m].cpu() for m in trained}
 
 
-def _any_rows(vectors: Vectors, modality: Modality) -> Any:
-    return next(iter(vectors.get(modality, {}).values()), ())
-
-
-def export_routers(path: Path, routers: Mapping[Modality, nn.Module], about: Mapping[str, Any]) -> None:
-    """Write routers as safetensors of their own type, as :mod:`omnibind_core.binding.routers` reads kind "mlp".
-
-    Parameters
-    ----------
-    path : Path
-        The file; its tensors are ``"<modality>.0.weight"`` and so on, for the prefix ``"<modality>."``.
-    routers : mapping of Modality to Module
-        From :func:`train_routers`.
-    about : mapping of str to JSON values
-        Goes into the metadata.
-    """
-    from safetensors.torch import save_file
-
-    tensors = {
-        f"{modality}.{name}": value.detach().cpu().contiguous()
-        for modality, router in routers.items()
-        for name, value in router.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file(dict(sorted(tensors.items())), part, {"about": json.dumps(about, sort_keys=True)})
-    part.replace(path)
+def _heads(preset: Preset) -> list[list[str]]:
+    """Tell which weights the frozen projectors have: what routers learn depends on them."""
+    used = {head.file for space in preset.spaces.values() for head in space.heads.values() if head.file}
+    sources = {name: preset.files[name] for name in sorted(used)}
+    return [
+        [name, file_digest(source.local()) if isinstance(source, Asset) else source.identity]
+        for name, source in sources.items()
+    ]

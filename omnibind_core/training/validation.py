@@ -26,7 +26,8 @@ from omnibind_core.evaluation.retrieval import measure
 from omnibind_core.presets.preset import load_preset
 from omnibind_core.training.loop import TrainingError
 from omnibind_core.training.losses import bare_noun, domain_shares
-from omnibind_core.training.pseudo_pairs import PseudoPairs, Vectors
+from omnibind_core.training.pseudo_pairs import PseudoPairs
+from omnibind_core.training.run import Run
 from omnibind_core.training.train_routers import Languages
 from omnibind_core.types import FloatArray, Modality
 
@@ -70,21 +71,19 @@ def held_out(modality: Modality, keys: Sequence[str], share: float, seed: int) -
     return out
 
 
-def figures(path: Path, vectors: Vectors, pairs: PseudoPairs, languages: Languages | None, device: str = "cpu") -> str:
+def figures(run: Run, path: Path, pairs: PseudoPairs, languages: Languages | None) -> str:
     """Measure how often the pseudo partner of a held-out item is the nearest of all held-out items.
 
     Parameters
     ----------
+    run : Run
+        With its rows.
     path : Path
         The preset's JSON, with its weights beside it.
-    vectors : mapping
-        Rows of each pool by space.
     pairs : PseudoPairs
         Tuples of held-out items only.
     languages : Languages, optional
         Domains of the texts: for how often a held-out sentence's own domain gets most of the weight.
-    device : str
-        Where it computes.
 
     Returns
     -------
@@ -94,14 +93,14 @@ def figures(path: Path, vectors: Vectors, pairs: PseudoPairs, languages: Languag
     """
     preset = load_preset(path)
     files = load_files(preset)
-    projectors, routers = Projectors(preset, files, device), Routers(preset, files, device)
+    projectors, routers = Projectors(preset, files, run.device), Routers(preset, files, run.device)
     rows = {m: np.unique(items[items >= 0])[:_MOST] for m, items in pairs.items.items()}
     found: dict[str, dict[Modality, FloatArray]] = {}
     routed = any(routers.is_trained(m) for m in rows)
     language = ""
     with torch.inference_mode():
         for m, chosen in rows.items():
-            read = {s: torch.from_numpy(vectors[m][s].take(chosen)).to(device) for s in preset.spaces_of(m)}
+            read = {s: torch.from_numpy(run.vectors[m][s].take(chosen)).to(run.device) for s in preset.spaces_of(m)}
             for name, raw in read.items():
                 found.setdefault(name, {})[m] = raw.cpu().numpy()
             projected, weights = projectors(m, read), routers(m, read, len(chosen))

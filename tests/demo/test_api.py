@@ -46,7 +46,7 @@ def picture() -> str:
 
 
 def hits_are_right(answer: dict[str, Any], k: int) -> None:
-    assert set(answer) == {"preset", "hits"}
+    assert set(answer) == {"preset", "hits", "notices"}
     assert set(answer["hits"]) == set(MODALITIES)
     for modality, hits in answer["hits"].items():
         assert len(hits) == k

@@ -10,7 +10,7 @@ import torch
 
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
-from omnibind_core.evaluation.ablation import Outcome, compare, difference, one_head, recalls
+from omnibind_core.evaluation.ablation import VariantResult, compare, difference, one_head, recalls
 from omnibind_core.evaluation.bench import Bench, Pool, Task, same_name, subset
 from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists.load import tower
@@ -113,7 +113,7 @@ def test_paired_differences_are_narrower_than_means():
     hard = rng.random(200) < 0.5
     better = hard.copy()
     better[np.flatnonzero(~hard)[:10]] = True
-    one, other = Outcome("one", {"t": better}), Outcome("other", {"t": hard})
+    one, other = VariantResult("one", {"t": better}), VariantResult("other", {"t": hard})
     gap = difference(one, other, ["t"])
     assert gap.value == pytest.approx(5)
     assert 0 < gap.low < gap.value < gap.high

@@ -11,7 +11,7 @@ from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.evaluation import composing_page as evaluate_compose
 from omnibind_core.evaluation.composing import Measured, Setting, decide, measure_compositions, winner
 from omnibind_core.evaluation.composing_page import sections
-from omnibind_core.evaluation.compositions import GROUPS, Composition, Ingredient, read_compositions
+from omnibind_core.evaluation.compositions import GROUPS, Composition, QueryTerm, read_compositions
 from omnibind_core.search.compose import OPERATORS
 from omnibind_core.search.gallery import MATCHES, Gallery
 from omnibind_core.store.catalogue import Item, read_catalogue
@@ -36,8 +36,8 @@ VECTORS = {
     "chair": E[5],
 }
 STRIPES, YOUNG = E[1], E[2]
-TIGER = Composition("tiger", (Ingredient("image/lion"), Ingredient(text="stripes")), ("image/tiger",), "")
-FOAL = Composition("foal", (Ingredient("image/zebra"), Ingredient(text="stripes", weight=-0.7)), ("audio/foal",), "")
+TIGER = Composition("tiger", (QueryTerm("image/lion"), QueryTerm(text="stripes")), ("image/tiger",), "")
+FOAL = Composition("foal", (QueryTerm("image/zebra"), QueryTerm(text="stripes", weight=-0.7)), ("audio/foal",), "")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_figures_of_a_gallery_whose_answers_are_known(gallery):
 
 
 def test_what_is_asked_with_never_answers_even_for_a_single_term(gallery):
-    asked = Composition("chair", (Ingredient("image/tiger"), Ingredient(text="young")), ("image/zebra",), "")
+    asked = Composition("chair", (QueryTerm("image/tiger"), QueryTerm(text="young")), ("image/zebra",), "")
     rank = measure_compositions(gallery, embed_texts, [asked]).scores[Setting("words only", False, "media")][0, 0]
     assert rank >= 1 / 3  # of the five pictures the tiger is out, and only the foal is young
 

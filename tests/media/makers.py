@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import struct
@@ -12,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import PIL.Image
+import pillow_heif
 import soundfile
 import trimesh
 
@@ -29,7 +31,19 @@ def picture(extension: str, side: int = 96) -> bytes:
 
 def encoded(image: PIL.Image.Image, extension: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, {"jpg": "JPEG", "jpeg": "JPEG"}.get(extension, extension.upper()), **options)
+    if extension == "svg":
+        link = base64.b64encode(encoded(image, "png")).decode()
+        width, height = image.size
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+            f'<image width="{width}" height="{height}" href="data:image/png;base64,{link}"/></svg>'
+        ).encode()
+    names = {"jpg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "apng": "PNG", "tif": "TIFF", "heic": "HEIF"}
+    if extension in ("heic", "heif"):
+        pillow_heif.register_heif_opener()
+    if extension == "ico":
+        options = {"sizes": [image.size], **options}
+    image.save(file, names.get(extension, extension.upper()), **options)
     return file.getvalue()
 
 
@@ -49,20 +63,48 @@ def bomb_png(width: int, height: int) -> bytes:
 def sound(extension: str, samples: np.ndarray = TONE, rate: int = RATE, subtype: str | None = None) -> bytes:
     """Encode samples, of shape (n,) or (n, channels)."""
     file = io.BytesIO()
-    if extension in ("m4a", "mp4", "webm"):
+    if extension in CONTAINERS:
         _encode_av(file, extension, samples, rate)
     else:
-        container = "OGG" if extension == "opus" else extension.upper()
-        default = {"opus": "OPUS", "ogg": "VORBIS"}.get(extension)
+        container = {"opus": "OGG", "oga": "OGG", "aif": "AIFF"}.get(extension, extension.upper())
+        default = {"opus": "OPUS", "ogg": "VORBIS", "oga": "FLAC", "aif": "PCM_16"}.get(extension)
+        if (extension, subtype) == ("oga", None):
+            return ogg_flac(samples, rate)
         soundfile.write(file, samples, rate, format=container, subtype=subtype or default)
     return file.getvalue()
 
 
-def _encode_av(file: io.BytesIO, extension: str, samples: np.ndarray, rate: int) -> None:
-    codec = "libopus" if extension == "webm" else "aac"
-    with av.open(file, "w", format="webm" if extension == "webm" else "mp4") as container:
-        stream = container.add_stream(codec, rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="flt", layout="mono")
+# What PyAV writes: extension -> its muxer and codec.
+CONTAINERS = {
+    "m4a": ("ipod", "aac"),
+    "m4b": ("ipod", "aac"),
+    "mp4": ("mp4", "aac"),
+    "mov": ("mov", "aac"),
+    "3gp": ("3gp", "libopencore_amrnb"),
+    "aac": ("adts", "aac"),
+    "webm": ("webm", "libopus"),
+    "weba": ("webm", "libopus"),
+    "mka": ("matroska", "flac"),
+    "amr": ("amr", "libopencore_amrnb"),
+}
+
+
+def ogg_flac(samples: np.ndarray, rate: int) -> bytes:
+    file = io.BytesIO()
+    _encode_av(file, "oga", samples, rate, ("ogg", "flac"))
+    return file.getvalue()
+
+
+def _encode_av(
+    file: io.BytesIO, extension: str, samples: np.ndarray, rate: int, how: tuple[str, str] | None = None
+) -> None:
+    muxer, codec = how or CONTAINERS[extension]
+    telephone = codec == "libopencore_amrnb"  # 8 kHz and no other
+    with av.open(file, "w", format=muxer) as container:
+        stream = container.add_stream(codec, rate=8_000 if telephone else rate, layout="mono")
+        if telephone:
+            stream.bit_rate = 12_200
+        frame = av.AudioFrame.from_ndarray(np.asarray(samples, np.float32)[None], format="flt", layout="mono")
         frame.sample_rate = rate
         frame.pts = 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:

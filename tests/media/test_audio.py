@@ -19,9 +19,10 @@ PCM = (TONE * 32_767).astype("<i2").tobytes()
 def test_each_format_gives_the_tone(extension: str) -> None:
     audio = load_audio(sound(extension), extension=extension)
     assert audio.samples.dtype == np.float32
-    assert audio.rate in (RATE, 48_000)
+    assert audio.rate in (8_000, RATE, 48_000)
+    assert not audio.notices
     assert audio.seconds == pytest.approx(1.0, abs=0.2)
-    assert audio.samples.std() == pytest.approx(0.5 / np.sqrt(2), abs=0.06)
+    assert audio.samples.std() == pytest.approx(0.5 / np.sqrt(2), abs=0.07)  # AMR is rough
     spectrum = np.abs(np.fft.rfft(audio.samples))
     assert spectrum.argmax() / audio.seconds == pytest.approx(440, abs=5)
 
@@ -47,6 +48,8 @@ def test_samples_in_memory_as_gradio_gives_them() -> None:
     np.testing.assert_allclose(load_audio((RATE, (TONE * 127 + 128).astype(np.uint8))).samples, TONE, atol=0.02)
     np.testing.assert_allclose(load_audio((RATE, TONE.astype(np.float64))).samples, TONE, atol=1e-6)
     np.testing.assert_allclose(load_audio(Audio(TONE, RATE)).samples, TONE, atol=1e-6)
+    with pytest.raises(MediaError, match=r"a row for each channel.*transpose"):
+        load_audio((RATE, np.stack([TONE, TONE])))
     for bad in ((RATE, "noise"), ("fast", TONE), (RATE, np.zeros((2, 2, 2))), (RATE,), (RATE, np.zeros(0))):
         with pytest.raises(MediaError):
             load_audio(bad)  # type: ignore[arg-type]
@@ -75,11 +78,11 @@ def test_resample() -> None:
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.5, 1), (10.0, 1), (10.01, 2), (20.0, 2), (25.0, 3), (600.0, 60)])
 def test_windows(seconds: float, count: int) -> None:
-    audio = Audio(np.arange(round(seconds * 100), dtype=np.float32), 100)
+    audio = Audio(np.linspace(1, 2, round(seconds * 100), dtype=np.float32), 100)
     pieces = windows(audio)
     assert len(pieces) == count
     assert {len(piece.samples) for piece in pieces} == {min(len(audio.samples), 1_000)}
-    assert pieces[0].samples[0] == 0
+    assert pieces[0].samples[0] == audio.samples[0]
     assert pieces[-1].samples[-1] == audio.samples[-1]
 
 
@@ -91,17 +94,16 @@ def test_windows(seconds: float, count: int) -> None:
         (wav(4_000_000_000, PCM), "at 4,000,000,000 Hz"),
         (wav(RATE, PCM, channels=1_000), "1000 channels"),
         (wav(RATE, b""), "no samples"),
-        (wav(RATE, PCM, data_size=10**6), "ends after 1.00 of its 31.25 s"),
         (wav(RATE, PCM[:100]), "at least 50 ms"),
         (sound("wav", np.full(RATE, np.nan), subtype="FLOAT"), "not numbers"),
         (sound("wav", np.where(np.arange(RATE) == 77, np.inf, 0.1), subtype="FLOAT"), "not numbers"),
         (sound("flac", np.zeros(RATE)), "silent"),
         (sound("flac", np.zeros(601 * 8_000), 8_000), "10.0 minutes. Allowed: at most 10 minutes"),
-        (sound("flac")[:-2_000], "damaged or incomplete"),
         (sound("m4a")[:-3_000], "damaged or incomplete"),
         (b"ID3" + bytes(1_000), "damaged or incomplete"),
         (b"\x1aE\xdf\xa3" + bytes(1_000), "damaged or incomplete"),
         (b"OggS" + bytes(1_000), "damaged or incomplete"),
+        (sound("wav", np.full(RATE, 0.3)), "silent"),
         (b"#EXTM3U\n#EXTINF:1\n/etc/passwd\n", "text data"),
     ],
 )

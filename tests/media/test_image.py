@@ -17,7 +17,7 @@ from .makers import bomb_png, encoded, picture
 @pytest.mark.parametrize("extension", FORMATS)
 def test_each_format_gives_the_same_picture(extension: str) -> None:
     rgb = load_image(picture(extension), extension=extension).rgb
-    assert rgb.shape == (96, 96, 3)
+    assert rgb.shape == ((768, 768, 3) if extension == "svg" else (96, 96, 3))
     assert rgb.dtype == np.uint8
     assert np.abs(rgb[5, 5].astype(int) - (255, 0, 0)).max() < 45
 
@@ -86,21 +86,21 @@ def test_arrays_and_images() -> None:
 
 
 def test_bombs_are_refused_by_their_header() -> None:
-    with pytest.raises(MediaError, match=r"30,000 x 30,000 pixels, 900.0 megapixels.*at most 20 megapixels"):
+    with pytest.raises(MediaError, match=r"30,000 x 30,000 pixels, 900.0 megapixels.*at most 64 megapixels"):
         load_image(bomb_png(30_000, 30_000))
     with pytest.raises(MediaError, match=r"169\.0 megapixels"):
         load_image(bomb_png(13_000, 13_000))
     with pytest.raises(MediaError, match="strip"):
         load_image(bomb_png(20_000, 100))
     with pytest.raises(MediaError, match="megapixels"):
-        load_image(PIL.Image.new("1", (6_000, 6_000)))
+        load_image(PIL.Image.new("1", (9_000, 9_000)))
 
 
 def test_damage_is_an_error(assets: Path) -> None:
     data = (assets / "images" / "cheetah.jpg").read_bytes()
-    with pytest.raises(MediaError, match=r"damaged or incomplete \(image file is truncated"):
-        load_image(data[: len(data) // 2])
-    with pytest.raises(MediaError, match="HEIC"):
+    with pytest.raises(MediaError, match=r"damaged or incomplete"):
+        load_image(data[: len(data) // 15])
+    with pytest.raises(MediaError, match="damaged or incomplete"):
         load_image(b"\0\0\0\x18ftypheic" + bytes(100), extension="jpg")
     with pytest.raises(MediaError, match="as a picture"):
         load_image(None)  # type: ignore[arg-type]
@@ -111,6 +111,13 @@ def test_a_damaged_pillow_image_is_an_error(assets: Path, tmp_path: Path) -> Non
     path.write_bytes((assets / "images" / "cheetah.jpg").read_bytes()[:20_000])
     with PIL.Image.open(path) as image, pytest.raises(MediaError):
         load_image(image)
+
+
+def test_the_picture_of_a_caller_stays_as_it_is(tmp_path: Path) -> None:
+    PIL.Image.linear_gradient("L").resize((6_000, 6_000)).save(tmp_path / "large.jpg")
+    with PIL.Image.open(tmp_path / "large.jpg") as image:
+        assert load_image(image).rgb.shape == (3_000, 3_000, 3)
+        assert image.size == (6_000, 6_000)
 
 
 def test_what_comes_back_is_an_image() -> None:

@@ -7,7 +7,7 @@ from omnibind_core.media import load_text
 from omnibind_core.types import Text
 
 
-@pytest.mark.parametrize("text", ["a dog barks", "犬が吠える", "كلب ينبح", "🐕", "e\u0301", "a\nb\0c", "x" * 2_000])
+@pytest.mark.parametrize("text", ["a dog barks", "犬が吠える", "كلب ينبح", "🐕", "👩\u200d🚒", "a\nb\0c", "x" * 2_000])
 def test_any_script_is_kept_as_it_is(text: str) -> None:
     assert load_text(f"  {text}\n") == Text(text)
     assert load_text(Text(text)) == Text(text)
@@ -28,3 +28,44 @@ def test_bad_sentences(text: str, words: str) -> None:
     with pytest.raises(MediaError) as caught:
         load_text(text)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("ａ ｄｏｇ", "a dog"),
+        ("e\u0301", "\u00e9"),
+        ("a \ufb01sh\u00a0swims\u2026", "a fish swims..."),
+        ("a dog\u2019s \u201cbark\u201d", 'a dog\'s "bark"'),
+        ("\u201ea\u201c well\u2011known dog\ufeff", '"a" well-known dog'),
+        ("ba\u00adrking\u200b", "barking"),
+        ("ｶﾞ", "ガ"),
+    ],
+)
+def test_characters_come_in_their_plain_form(typed: str, read: str) -> None:
+    assert load_text(typed) == Text(read)
+    assert load_text(read) == Text(read)
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    text = "".join(map(chr, range(33, 127)))
+    assert load_text(text) == Text(text)
+
+
+def test_what_grows_beyond_the_limit_is_refused() -> None:
+    with pytest.raises(MediaError, match="18,000 characters"):
+        load_text("\ufdfa" * 1_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "notices"),
+    [
+        ("dog " * 75, ()),
+        ("dog " * 76, ("of the 76 words and signs many towers read about the first 75",)),
+        ("犬" * 80, ("of the 80 words and signs many towers read about the first 75",)),
+        ("dog, " * 130, ("of the 260 words and signs many towers read about the first 75, none more than 254",)),
+    ],
+)
+def test_the_end_of_long_sentences_is_not_read_by_all(text: str, notices: tuple[str, ...]) -> None:
+    assert load_text(text).notices == notices
+    assert load_text(Text(text, ("kept",))).notices == ("kept", *notices)

@@ -13,6 +13,7 @@ from omnibind_core.types import Audio
 from tools.mini.pools import rendered as pools_rendered
 from tools.mini.pools import sounds as pools_sounds
 from tools.mini.pools.sounds import Clip
+from tools.mini.sounds import augment as augmenting
 from tools.mini.sounds import hearing
 from tools.mini.sounds.hearing import RECORDED_COPIES, RENDERED_COPIES, Hearing, Tower, hear, hear_recordings
 
@@ -118,6 +119,48 @@ def test_recordings_alone_have_no_copies(world: World):
     assert len(hear("aisfx").copies) > 0
 
 
-def test_comments_do_not_change_what_is_kept():
-    assert "comments and docstrings" not in hearing._tree(hearing)
-    assert "TOWERS" in hearing._tree(hearing)
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (augmenting, "VERSION", 2),
+        (pools_rendered, "VERSION", 2),
+        (hearing, "VERSION", 2),
+        (hearing, "RECORDED_COPIES", 3),
+        (hearing, "_SECONDS", 5.0),
+        (hearing, "tower_identity", lambda name: "other weights"),
+    ],
+)
+def test_whatever_decides_makes_it_anew(world: World, monkeypatch: pytest.MonkeyPatch, module, name: str, value):
+    hear("aisfx")
+    before = world.heard
+    monkeypatch.setattr(module, name, value)
+    hear("aisfx")
+    assert world.heard > before
+
+
+def test_how_copies_are_made_does_not_matter_to_sounds_without_any(world: World, monkeypatch: pytest.MonkeyPatch):
+    hear_recordings("aisfx", ("one",))
+    before = world.heard
+    monkeypatch.setattr(augmenting, "VERSION", 2)
+    monkeypatch.setattr(pools_rendered, "VERSION", 2)
+    hear_recordings("aisfx", ("one",))
+    assert world.heard == before
+
+
+def test_another_version_of_a_package_makes_its_sounds_anew(world: World, monkeypatch: pytest.MonkeyPatch):
+    hear("aisfx")
+    world.heard = 0
+    monkeypatch.setattr(hearing, "versions", lambda: {"one": "2.0"})
+    hear("aisfx")
+    assert world.heard == 2 * (RECORDED_COPIES + 1)  # and no other
+
+
+def test_what_does_not_decide_leaves_it_as_it_is(world: World, monkeypatch: pytest.MonkeyPatch):
+    first = hear("aisfx")
+    before = world.heard
+    for module in (augmenting, pools_rendered, hearing):  # as if comments, docstrings or places of modules changed
+        monkeypatch.setattr(module, "__doc__", "Other words.")
+        monkeypatch.setattr(module, "__file__", "/elsewhere.py")
+        monkeypatch.setattr(module, "__name__", "elsewhere")
+    assert equal(first, hear("aisfx"))
+    assert world.heard == before

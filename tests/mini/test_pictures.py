@@ -19,7 +19,7 @@ from omnibind_core.store.paths import assets_directory
 from omnibind_core.store.weights import read_tensors
 from omnibind_core.types import Image, Text
 from tools.mini.blocks import BLOCKS, WIDTH
-from tools.mini.pictures import EYES, class_descriptions, eye_heads, text_heads, write_heads
+from tools.mini.pictures import EYES, class_descriptions, eye_heads, text_heads, write_eyes
 from tools.mini.pools.vectors import in_development
 
 HEADS = {
@@ -103,7 +103,7 @@ def test_a_class_name_looks_like_its_row(built):
 
 
 def test_files_are_the_same_bytes_every_time(built, tmp_path):
-    first, second = (write_heads(tmp_path / name, built) for name in ("a", "b"))
+    first, second = (write_eyes(tmp_path / name, built) for name in ("a", "b"))
     assert [p.name for p in first] == ["words.safetensors", "looks.safetensors"]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from omnibind_core.evaluation.retrieval import measure, table
 from omnibind_core.store.paths import cache_directory
@@ -95,28 +96,25 @@ def test_kept_vectors_are_used_until_something_changes(monkeypatch, tmp_path):
     calls = []
 
     class Tower:
-        shift = 0.0
-
         def embed(self, modality, items):
-            import torch
-
             calls.append(len(items))
-            return torch.tensor([[float(i), 1.0 + self.shift] for i in items])
+            return torch.tensor([[float(i), 1.0] for i in items])
 
-    tower = Tower()
-    monkeypatch.setattr(vectors, "tower", lambda name: tower)
+    monkeypatch.setattr(vectors, "tower", lambda name: Tower())
     keys = [str(i) for i in range(40)]
 
-    def rows():
-        return vectors._kept("pool", "tower", "image", keys, lambda i: i)
+    def rows(data="pixels", some=keys, tower="efficientnet_lite0"):
+        calls.clear()
+        return vectors._kept("pool", tower, "image", some, [data], lambda i: i)
 
     first = rows()
     assert first.shape == (40, 2)
-    assert sum(calls) == 40
-    calls.clear()
+    assert calls == [32, 8]
     assert (rows() == first).all()
-    assert sum(calls) == 2  # probes only
-    Tower.shift = 0.5
-    calls.clear()
-    assert rows()[7, 1] == 1.5
-    assert sum(calls) == 42
+    assert calls == []
+    for changed in ({"data": "other pixels"}, {"some": keys[::-1]}, {"tower": "efficientnet_lite2"}):
+        rows(**changed)
+        assert sum(calls) == 40, changed
+    monkeypatch.setattr(vectors, "_VERSION", 2)
+    rows()
+    assert sum(calls) == 40

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
-from omnibind_core.binding.forms import seeded
+from omnibind_core.binding.forms import apply_heads, head_tensors, layers, read_about, read_head, seeded, write_heads
 from omnibind_core.binding.projectors import _build
 from omnibind_core.errors import OmniBindError
 from omnibind_core.evaluation.retrieval import measure
@@ -22,13 +24,15 @@ from omnibind_core.store.paths import assets_directory
 from omnibind_core.store.weights import read_tensors
 from omnibind_core.training.loop import Recipe, train
 from omnibind_core.types import Text
+from tools.mini.labels import kinship
 from tools.mini.measure import shapes as evaluate_shapes
 from tools.mini.pools.parametric.build import Procedural, build
 from tools.mini.pools.vectors import in_development
+from tools.mini.shapes import folds
 from tools.mini.shapes import train as point_training
-from tools.mini.shapes.heads import Discriminant, ViewRecipe, consensus, train_views, write_heads
+from tools.mini.shapes.heads import VIEW_RECIPE, Discriminant, train_views
 from tools.mini.shapes.lessons import MANY, QUERIES, Lessons, augmented, looks_targets
-from tools.mini.shapes.targets import FOLDS, chosen_on, conse_of, fold_of, kinship, looks_of, words_of
+from tools.mini.shapes.targets import FOLDS, chosen_on, conse_of, fold_of, looks_of, words_of
 from tools.mini.shapes.train import Learner, Teacher
 
 LABELS = ("chair", "bottle", "car", "tree")
@@ -117,13 +121,13 @@ def test_the_encoder_learns(lessons, teacher, tmp_path):
     assert learner.words[0].in_features == point_training.WIDTH
 
 
-def test_views_find_their_words_and_axes_their_classes(lessons, teacher):
-    recipe = ViewRecipe(hidden=64, steps=40, batch=32)
-    heads = [
-        train_views([lessons.views], lessons.label, teacher.written, teacher.kin, recipe, seed) for seed in range(2)
-    ]
+def test_views_find_their_words_and_axes_their_classes(lessons, teacher, tmp_path):
+    training = replace(VIEW_RECIPE.training, steps=40, batch=32)
+    recipe = replace(VIEW_RECIPE, heads=2, hidden=64, training=training)
+    heads = train_views([lessons.views], lessons.label, teacher.written, teacher.kin, recipe, tmp_path)
     pooled = unit(lessons.views.float().mean(1))
-    words = consensus(heads, pooled)
+    with torch.inference_mode():
+        words = unit(apply_heads(heads, pooled))
     assert ((words @ teacher.written[0].T).argmax(1) == lessons.label).all()
     axes = Discriminant.fit(pooled, lessons.label, width=3)
     assert ((axes(pooled) @ axes.centres.T).argmax(1) == lessons.label).all()
@@ -132,10 +136,64 @@ def test_views_find_their_words_and_axes_their_classes(lessons, teacher):
     assert ((axes(pooled) @ head(teacher.written[0]).T).argmax(1) == lessons.label).all()
 
 
+def test_changed_classes_heads_or_data_train_anew(lessons, teacher, tmp_path, monkeypatch):
+    """Each of them gave silently the old weights once."""
+    recipe = Recipe(steps=1, batch=4)
+
+    def trained(lessons=lessons, teacher=teacher, recipe=recipe, seed=0):
+        learner = seeded(Learner, seed)
+        point_training._taught([(lessons, 4)], teacher, learner, recipe, tmp_path, "meshes")
+        return torch.cat([head[0].weight.detach().flatten() for head in (learner.words, learner.looks)])
+
+    first = trained()
+    assert torch.equal(first, trained())
+    assert len(list(tmp_path.iterdir())) == 1
+    classes = replace(lessons, label=lessons.label.flip(0))
+    other = replace(lessons, views=lessons.views.flip(0))
+    names = replace(teacher, written=teacher.written.flip(1))
+    results = [trained(classes), trained(other), trained(teacher=names), trained(recipe=replace(recipe, rate=0.1))]
+    results += [trained(teacher=replace(teacher, densities=MANY)), trained(seed=1)]
+    assert not any(torch.equal(first, one) for one in results)
+    assert len(list(tmp_path.iterdir())) == 7
+    monkeypatch.setattr(point_training, "VERSION", 2)
+    monkeypatch.setattr(point_training, "file_digest", lambda path: f"{path.name} of other heads")
+    trained()
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_vectors_of_a_fold_are_made_anew_for_another_learner_or_other_data(lessons, tmp_path, monkeypatch):
+    keys = [f"mesh/{i}" for i in range(12)]
+    fold = fold_of(keys[0])
+    world = {"seed": 0, "views": lessons.views.float().mean(1), "made": 0}
+
+    def discriminant(fold):
+        world["made"] += 1
+        return Discriminant.fit(world["views"], lessons.label, width=3)
+
+    monkeypatch.setattr(folds, "named_shapes", lambda: [SimpleNamespace(key=key) for key in keys])
+    monkeypatch.setattr(folds, "trained", lambda work, fold: seeded(Learner, world["seed"]).eval())
+    monkeypatch.setattr(folds, "queried", lambda pool, density: lessons.even[:, 0, :128])
+    monkeypatch.setattr(folds, "pooled_views", lambda style: unit(world["views"]))
+    monkeypatch.setattr(folds, "_known", lambda fold: (LABELS, lessons.label, [lessons.views]))
+    monkeypatch.setattr(folds, "view_heads", lambda work, fold: [seeded(lambda: layers(1280, 4, 384), 0).eval()])
+    monkeypatch.setattr(folds, "discriminant", discriminant)
+    first = folds.fold_vectors(tmp_path, fold)
+    assert first["rows"].tolist() == [i for i, key in enumerate(keys) if fold_of(key) == fold]
+    assert torch.equal(folds.fold_vectors(tmp_path, fold)["looks"], first["looks"])
+    assert world["made"] == 1
+    world["seed"] = 1
+    assert not torch.equal(folds.fold_vectors(tmp_path, fold)["looks"], first["looks"])
+    world["views"] = world["views"].flip(0)
+    assert not torch.equal(folds.fold_vectors(tmp_path, fold)["colour.views"], first["colour.views"])
+    monkeypatch.setattr(folds, "_VERSION", 2)
+    folds.fold_vectors(tmp_path, fold)
+    assert world["made"] == 4
+
+
 def test_heads_are_written_with_what_they_say_of_themselves(tmp_path):
-    head = seeded(lambda: point_training.mlp(5, 4, 3), 0)
-    write_heads(tmp_path / "a.safetensors", {f"point.0.{n}": t for n, t in head.state_dict().items()}, {"count": 1})
-    write_heads(tmp_path / "b.safetensors", {f"point.0.{n}": t for n, t in head.state_dict().items()}, {"count": 1})
+    head = seeded(lambda: layers(5, 4, 3), 0)
+    for name in "ab":
+        write_heads(tmp_path / f"{name}.safetensors", head_tensors({"point": [head]}), {"count": 1})
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     with safe_open(tmp_path / "a.safetensors", "pt") as stored:
         assert json.loads(stored.metadata()["heads"])["count"] == 1
@@ -185,21 +243,6 @@ MINI = assets_directory() / "mini"
 GALLERY = {"chair-1": "chair", "dog-1": "dog", "bicycle-1": "bicycle", "tree-1": "tree", "bus-1": "bus", "bed-1": "bed"}
 
 
-def committed(name, prefix):
-    """Heads of the published form as they lie in a file, and what the file says of itself."""
-    tensors = read_tensors(MINI / f"{name}.safetensors")
-    with safe_open(MINI / f"{name}.safetensors", "pt") as stored:
-        about = json.loads(stored.metadata()["heads"])
-    heads = []
-    for number in range(about["count"]):
-        state = {key.removeprefix(f"{prefix}.{number}."): value.float() for key, value in tensors.items()}
-        state = {key: value for key, value in state.items() if not key.startswith(prefix)}
-        head = point_training.mlp(state["0.weight"].shape[1], len(state["0.weight"]), len(state["3.weight"]))
-        head.load_state_dict({**head.state_dict(), **state})  # the counters of batches are not stored
-        heads.append(head.eval())
-    return heads, about
-
-
 @pytest.fixture(scope="module")
 def gallery():
     return [load(MINI.parent / "gallery" / "shapes" / f"{name}.glb", "point") for name in GALLERY]
@@ -218,10 +261,10 @@ def classes():
     ("views_words", "views", "shape_views"),
 ])  # fmt: skip
 def test_committed_heads_name_shapes(name, prefix, specialist, gallery, classes):
-    heads, about = committed(name, prefix)
+    about = read_about(MINI / f"{name}.safetensors")
     assert about["licence"] == "Apache-2.0"
     assert "CC-BY" in about["sources"]
-    words = consensus(heads, tower(specialist).embed("point", gallery))
+    words = unit(read_head(MINI / f"{name}.safetensors", prefix)(tower(specialist).embed("point", gallery)))
     assert words.shape == (len(gallery), about["width"])
     named = [classes[i] for i in (words @ words_of(classes)[0].T).argmax(1)]
     assert sum(a == b for a, b in zip(named, GALLERY.values(), strict=True)) >= 5
@@ -240,8 +283,8 @@ def test_committed_axes_name_shapes(gallery, classes):
 
 
 def test_committed_looks_of_points_are_near_those_of_views(gallery):
-    heads, _ = committed("points_looks", "point")
+    head = read_head(MINI / "points_looks.safetensors", "point")
     seen = looks_of(tower("shape_views").embed("point", gallery))
-    guessed = consensus(heads, tower("point_encoder").embed("point", gallery))
+    guessed = head(tower("point_encoder").embed("point", gallery))
     assert (guessed * seen).sum(1).min() > 0.4
     assert ((guessed @ seen.T).argmax(1) == torch.arange(len(gallery))).float().mean() >= 0.8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from omnibind_core.media.limits import GREY, POINTS
 from omnibind_core.media.raster import render
 from omnibind_core.store.paths import cache_directory
+from tools.mini.pools.parametric.build import Procedural, build
 from tools.mini.shapes import pool as shape_pool
 from tools.mini.shapes.pool import PROCEDURAL, SWEET_HOME, clouds
 
@@ -23,19 +26,56 @@ def parametric():
     return clouds(PROCEDURAL)
 
 
-def test_what_was_kept_is_not_worked_out_again(tmp_path):
-    asked = []
+@pytest.fixture
+def few(tmp_path, monkeypatch):
+    """Seventy keys for one shape."""
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path))
+    cloud = build(Procedural("chair", 0))
+    monkeypatch.setattr(shape_pool, "clouds", lambda pool: ([str(i) for i in range(70)], ["x"] * 70, lambda i: cloud))
 
-    def make(i):
-        asked.append(i)
-        return np.full(3, i, np.float32)
 
-    rows = shape_pool._kept(tmp_path, 70, "rows", make)
-    assert rows.dtype == torch.float16
-    assert torch.equal(rows[:, 0], torch.arange(70.0).half())
-    (tmp_path / "00032.npy").unlink()  # as if the run had been killed in this piece
-    assert torch.equal(shape_pool._kept(tmp_path, 70, "rows", make), rows)
-    assert asked == [*range(70), *range(32, 64)]
+class Maker:
+    """Notes what it is asked for, and can be told to stop."""
+
+    def __init__(self, stop=None):
+        self.asked, self.stop = [], stop
+
+    def __call__(self, i, cloud):
+        if i == self.stop:
+            raise KeyboardInterrupt
+        self.asked.append(i)
+        return np.full((2, 3), i, np.float32)
+
+
+def test_what_was_kept_is_not_worked_out_again(few):
+    stopped, make = Maker(stop=40), Maker()
+    with pytest.raises(KeyboardInterrupt):
+        shape_pool._kept(SWEET_HOME, "rows", stopped, 3)
+    rows = shape_pool._kept(SWEET_HOME, "rows", make, 3)
+    assert make.asked == list(range(32, 70))  # the first piece was whole
+    assert (rows.dtype, rows.shape) == (torch.float16, (70, 2, 3))
+    assert torch.equal(rows[:, 1, 0], torch.arange(70.0).half())
+    assert torch.equal(shape_pool._kept(SWEET_HOME, "rows", make, 3), rows)
+    assert make.asked == list(range(32, 70))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("_VERSION", 2),
+        ("_SPLATS", (7,)),
+        ("tower_identity", lambda name: "other weights"),
+        ("clouds", lambda pool: (["other"], ["x"], lambda i: build(Procedural("chair", 0)))),
+        ("_probe", lambda cloud: "another renderer"),
+    ],
+)
+def test_whatever_decides_makes_it_anew(few, monkeypatch, name, value):
+    first, second = Maker(), Maker()
+    shape_pool._kept(SWEET_HOME, "rows", first, 3, "efficientnet_lite2")
+    monkeypatch.setattr(shape_pool, name, value)
+    shape_pool._kept(SWEET_HOME, "rows", second, 3, "efficientnet_lite2")
+    assert first.asked
+    assert second.asked
 
 
 def test_parametric_shapes_have_keys_and_labels(parametric):
@@ -56,12 +96,11 @@ def test_styles(parametric):
     assert len(splat.xyz) in shape_pool._SPLATS
 
 
-def test_the_folder_changes_with_what_is_worked_out(parametric):
-    folders = {
-        shape_pool._folder(PROCEDURAL, "x", probe)
-        for probe in (lambda cloud: cloud.xyz[:5], lambda cloud: cloud.xyz[:6], lambda cloud: cloud.xyz[:5])
-    }
-    assert len(folders) == 2
+def test_a_probe_tells_shapes_and_colours_apart(parametric):
+    cloud = parametric[2](3)
+    grey = shape_pool._styled(cloud, "grey", 0)
+    other = replace(cloud, xyz=cloud.xyz * np.float32(0.9))
+    assert len({shape_pool._probe(one) for one in (cloud, cloud, grey, other)}) == 3
 
 
 @NEEDS_MESHES

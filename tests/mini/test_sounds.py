@@ -12,27 +12,44 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from omnibind_core.binding.forms import head_tensors, read_about, read_head, write_heads
+from omnibind_core.binding.forms import apply_heads, head_tensors, kinds_of, read_about, read_head, write_heads
 from omnibind_core.errors import WeightsError
+from omnibind_core.evaluation.bench import Pool
+from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists.base import unit
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import loop as training
-from omnibind_core.types import FloatArray
-from tools.mini.blocks import BLOCKS, WIDTH, width_of
+from omnibind_core.training.loop import Recipe
+from tools.mini import labels as label_rows
+from tools.mini.blocks import BLOCKS, width_of
+from tools.mini.labels import kinship, label_vectors
 from tools.mini.measure import sounds as evaluate_ears
-from tools.mini.measure.sounds import FLAT, MEMBERS, Learned, evaluate_sounds, head_embedder, learned
-from tools.mini.pools.pictures import NamedPicture
+from tools.mini.measure.sounds import Learned, learned
+from tools.mini.naming import NamingRecipe
 from tools.mini.pools.sounds import TEST, Clip
-from tools.mini.sounds import labels as sound_heads
 from tools.mini.sounds import train as ears
 from tools.mini.sounds.axes import conse_tensors, discriminant_axes, heard_tensors
 from tools.mini.sounds.hearing import Hearing
-from tools.mini.sounds.labels import TEMPLATES, kinship, label_vectors
-from tools.mini.sounds.train import APPEARANCE, EarRecipe, Pool, build, train_heads, twins
+from tools.mini.sounds.train import TEMPLATES, SoundLessons, build, train_heads, twins
 
 MINI = assets_directory() / "mini"
-LABELS = [f"thing {i:02}" for i in range(12)]
-QUICK = EarRecipe(training=training.Recipe(steps=60, batch=64, rate=2e-3, decay=0.05, hidden=64, checkpoint=20))
+LABELS = sorted(
+    (
+        "dog",
+        "violin",
+        "rain",
+        "car horn",
+        "church bell",
+        "applause",
+        "typewriter",
+        "frog",
+        "siren",
+        "train",
+        "glass",
+        "owl",
+    )
+)
+QUICK = NamingRecipe(Recipe(steps=60, batch=64, rate=2e-3, decay=0.05, checkpoint=20), hidden=64)
 WIDTHS = {"aisfx": 48, "whisper_tiny": 64}
 
 
@@ -42,6 +59,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor], **about: object) -> None:
+    write_heads(path, tensors, {"kinds": kinds_of(tensors), **about})
 
 
 def made_up(width: int, seed: int) -> Hearing:
@@ -60,9 +81,9 @@ def made_up(width: int, seed: int) -> Hearing:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Pool:
+def pool() -> SoundLessons:
     towers = {name: made_up(width, i) for i, (name, width) in enumerate(WIDTHS.items())}
-    return Pool(towers, LABELS, torch.tensor([clip.source != "three" for clip in towers["aisfx"].clips]))
+    return SoundLessons(towers, LABELS, torch.tensor([clip.source != "three" for clip in towers["aisfx"].clips]))
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +93,12 @@ def targets() -> torch.Tensor:
     return unit(torch.randn(1, len(LABELS), 384, generator=rng) + spread)
 
 
-def held(pool: Pool) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+def held(pool: SoundLessons) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Give the vectors of what was not taught, and the numbers of its labels."""
     return {name: one.clean[~pool.taught] for name, one in pool.towers.items()}, pool.label[~pool.taught]
 
 
-def test_heads_learn_and_say_the_same_each_time(pool: Pool, targets: torch.Tensor, tmp_path: Path):
+def test_heads_learn_and_say_the_same_each_time(pool: SoundLessons, targets: torch.Tensor, tmp_path: Path):
     kin = kinship(targets[0])
     heads = train_heads(pool, "whisper_tiny", targets, kin, QUICK, tmp_path / "first")
     again = train_heads(pool, "whisper_tiny", targets, kin, QUICK, tmp_path / "second")
@@ -88,17 +109,17 @@ def test_heads_learn_and_say_the_same_each_time(pool: Pool, targets: torch.Tenso
     assert not torch.equal(heads[0][0].weight, heads[1][0].weight)
     rows, right = held(pool)
     with torch.inference_mode():
-        bound = torch.stack([unit(head(rows["whisper_tiny"])) for head in heads]).mean(0)
+        bound = apply_heads(heads, rows["whisper_tiny"])
     assert (bound @ targets[0].T).argmax(1).eq(right).float().mean() > 0.8
 
     path = tmp_path / "words.safetensors"
-    write_heads(path, BLOCKS["words"], head_tensors(heads), {"audio": "mlp"}, {"note": "test"})
+    write(path, head_tensors({"audio": heads}))
     assert load_file(path)["audio.0.3.weight"].shape == (384, 64)
-    written = read_head(path, BLOCKS["words"], "audio")(rows["whisper_tiny"])
+    written = read_head(path, "audio")(rows["whisper_tiny"])
     assert torch.allclose(written, bound, atol=5e-3)
 
 
-def test_what_is_held_out_is_not_heard(pool: Pool, targets: torch.Tensor, tmp_path: Path):
+def test_what_is_held_out_is_not_heard(pool: SoundLessons, targets: torch.Tensor, tmp_path: Path):
     heard = pool.towers["aisfx"]
     spoiled = heard.copies.clone()
     spoiled[~pool.taught[heard.origin]] = 9.0
@@ -112,7 +133,7 @@ def test_what_is_held_out_is_not_heard(pool: Pool, targets: torch.Tensor, tmp_pa
     assert torch.equal(axes[0].weight, axes[1].weight)
 
 
-def test_axes_whiten_and_tell_labels_apart(pool: Pool):
+def test_axes_whiten_and_tell_labels_apart(pool: SoundLessons):
     heard = pool.towers["aisfx"]
     label, weights = pool.label[heard.origin], pool.weights("aisfx", 0.5)
     axes = discriminant_axes(heard.copies, label, weights, 13, shrink=1e-6)
@@ -128,7 +149,7 @@ def test_axes_whiten_and_tell_labels_apart(pool: Pool):
     assert torch.allclose(unit(means), axes.centres[:12].float(), atol=1e-5)
 
 
-def test_closed_form_heads_find_the_label(pool: Pool, tmp_path: Path):
+def test_closed_form_heads_find_the_label(pool: SoundLessons, tmp_path: Path):
     rng = torch.Generator().manual_seed(3)
     meanings, looks = (unit(torch.randn(12, width, generator=rng)) for width in (384, 256))
     axes = {
@@ -138,24 +159,22 @@ def test_closed_form_heads_find_the_label(pool: Pool, tmp_path: Path):
     rows, right = held(pool)
     tensors = {f"audio.{name}": value for name, value in conse_tensors(axes["aisfx"], looks).items()}
     path = tmp_path / "looks.safetensors"
-    write_heads(path, BLOCKS["looks"], tensors, {"audio": "anchors"}, {"top_k": {"audio": 10}})
-    seen = read_head(path, BLOCKS["looks"], "audio")(rows["aisfx"])
+    write(path, tensors, top_k={"audio": 10})
+    seen = read_head(path, "audio")(rows["aisfx"])
     assert (seen @ looks.T).argmax(1).eq(right).float().mean() > 0.9
 
     path = tmp_path / "heard.safetensors"
-    kinds = {"text": "anchors", "aisfx": "linear", "whisper_tiny": "linear"}
-    write_heads(path, BLOCKS["heard"], heard_tensors(axes, meanings), kinds, {})
-    texts = read_head(path, BLOCKS["heard"], "text")(meanings)
+    write(path, heard_tensors(axes, meanings))
+    assert read_about(path)["kinds"] == {"text": "anchors", "aisfx": "linear", "whisper_tiny": "linear"}
+    texts = read_head(path, "text")(meanings)
     assert texts.shape == (12, width_of("heard"))
     for name in WIDTHS:
-        assert (read_head(path, BLOCKS["heard"], name)(rows[name]) @ texts.T).argmax(1).eq(right).float().mean() > 0.9
-    apart = read_head(path, BLOCKS["heard"], "aisfx")(rows["aisfx"]) * read_head(path, BLOCKS["heard"], "whisper_tiny")(
-        rows["whisper_tiny"]
-    )
+        assert (read_head(path, name)(rows[name]) @ texts.T).argmax(1).eq(right).float().mean() > 0.9
+    apart = read_head(path, "aisfx")(rows["aisfx"]) * read_head(path, "whisper_tiny")(rows["whisper_tiny"])
     assert not apart.any()  # each tower has columns of its own
 
 
-def test_twins_are_found(pool: Pool):
+def test_twins_are_found(pool: SoundLessons):
     heard = pool.towers["aisfx"]
     clean = heard.clean.clone()
     clean[0] = unit(clean[2] + 0.001)  # package "one" has a recording of package "three"
@@ -165,7 +184,7 @@ def test_twins_are_found(pool: Pool):
     assert not twins(heard, []).any()
 
 
-def fake_meanings(labels: Sequence[str]) -> torch.Tensor:
+def fake_meanings(labels: Sequence[str], _templates: Sequence[str] = TEMPLATES) -> torch.Tensor:
     rng = torch.Generator().manual_seed(5)
     return unit(torch.randn(len(TEMPLATES), len(labels), 384, generator=rng))
 
@@ -173,21 +192,15 @@ def fake_meanings(labels: Sequence[str]) -> torch.Tensor:
 def eyes_folder(folder: Path) -> Path:
     """Write small heads for sentences: words as they are, looks by three anchors; there is no block of sights."""
     rng = torch.Generator().manual_seed(6)
-    write_heads(
-        folder / "words.safetensors",
-        "words",
-        {"text.W": torch.eye(384), "text.b": torch.zeros(384)},
-        {"text": "linear"},
-        {},
-    )
+    write(folder / "words.safetensors", {"text.W": torch.eye(384), "text.b": torch.zeros(384)})
     shapes = {"A": (3, 384), "a": (3,), "B": (3, 256), "m": (256,)}
     looks = {f"text.{name}": torch.randn(*shape, generator=rng) for name, shape in shapes.items()}
-    write_heads(folder / "looks.safetensors", BLOCKS["looks"], looks, {"text": "anchors"}, {"top_k": {"text": 2}})
+    write(folder / "looks.safetensors", looks, top_k={"text": 2})
     return folder
 
 
-def test_all_heads_are_built(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for module in (ears, sound_heads):
+def test_all_heads_are_built(pool: SoundLessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for module in (ears, label_rows):
         monkeypatch.setattr(module, "meanings", fake_meanings)
     eyes = eyes_folder(tmp_path / "eyes")
     about = {"labels": LABELS, "taught": LABELS, "held_out": ["three"]}
@@ -199,24 +212,20 @@ def test_all_heads_are_built(pool: Pool, tmp_path: Path, monkeypatch: pytest.Mon
     assert learned(tmp_path / "first") == Learned(LABELS, set(LABELS), {"three"})
     assert "CC-BY-4.0" in read_about(tmp_path / "first" / "aisfx_words.safetensors")["sources"]
     rows, right = held(pool)
-    bound = head_embedder(tmp_path / "first")(rows)
-    assert bound.shape == (12, WIDTH)
-    assert np.allclose(np.linalg.norm(bound, axis=1), 1, atol=1e-5)
-    assert not bound[:, slice(*BLOCKS["sights"])].any()
-    heard = torch.from_numpy(bound[:, slice(*BLOCKS["heard"])])
-    texts = read_head(tmp_path / "first" / "heard.safetensors", BLOCKS["heard"], "text")(fake_meanings(LABELS)[0])
+    heard = sum(read_head(tmp_path / "first" / "heard.safetensors", name)(rows[name]) for name in WIDTHS)
+    texts = read_head(tmp_path / "first" / "heard.safetensors", "text")(fake_meanings(LABELS)[0])
     assert (unit(heard) @ texts.T).argmax(1).eq(right).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("after", [1, 4, 9])
 def test_a_stopped_training_ends_in_the_same_file(
-    pool: Pool, targets: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+    pool: SoundLessons, targets: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ):
     """Stopped right after a checkpoint, in the first, second or third head; a part of a file is never left behind."""
 
     def train(work: str) -> bytes:
         heads = train_heads(pool, "aisfx", targets, kinship(targets[0]), QUICK, tmp_path / work)
-        write_heads(tmp_path / f"{work}.safetensors", BLOCKS["words"], head_tensors(heads), {"audio": "mlp"}, {})
+        write(tmp_path / f"{work}.safetensors", head_tensors({"audio": heads}))
         return (tmp_path / f"{work}.safetensors").read_bytes()
 
     whole, save, saved = train("whole"), training._save, []
@@ -237,7 +246,7 @@ def test_a_stopped_training_ends_in_the_same_file(
 
 @pytest.mark.parametrize(("block", "width"), [("words", 384), ("looks", 256)])
 def test_label_vectors(block: str, width: int):
-    vectors = label_vectors(["dog", "cat", "violin"], MINI, block)
+    vectors = label_vectors(["dog", "cat", "violin"], block, TEMPLATES)
     assert vectors.shape == (len(TEMPLATES), 3, width)
     assert torch.allclose(vectors.norm(dim=2), torch.ones(len(TEMPLATES), 3), atol=1e-5)
     dog, cat, violin = vectors[0]
@@ -245,7 +254,7 @@ def test_label_vectors(block: str, width: int):
 
 
 def test_kin_are_of_a_kind():
-    words = label_vectors(["dog", "wolf", "violin"], MINI, "words")[0]
+    words = label_vectors(["dog", "wolf", "violin"], "words")[0]
     kin = kinship(words)
     assert torch.allclose(kin.sum(1), torch.ones(3))
     assert kin[0, 1] > kin[0, 2]
@@ -253,7 +262,7 @@ def test_kin_are_of_a_kind():
 
 def test_heads_that_are_not_there_are_named():
     with pytest.raises(WeightsError, match="without a head 'point'"):
-        read_head(MINI / "heard.safetensors", BLOCKS["heard"], "point")
+        read_head(MINI / "heard.safetensors", "point")
 
 
 @pytest.mark.parametrize("folder", [MINI, MINI / "eval"])
@@ -276,7 +285,7 @@ def test_committed_heads(folder: Path, name: str):
         outputs = tensors[{"linear": f"{prefix}.W", "anchors": f"{prefix}.B", "mlp": f"{prefix}.0.3.weight"}[kind]]
         assert outputs.shape[1 if kind == "anchors" else 0] == width_of(block)
         row = unit(torch.ones(1, widths.get(tower, 384)))
-        assert read_head(path, BLOCKS[block], prefix)(row).isfinite().all()
+        assert read_head(path, prefix)(row).isfinite().all()
 
 
 def test_held_out_heads_know_most_labels():
@@ -286,74 +295,33 @@ def test_held_out_heads_know_most_labels():
     assert len(known.taught) > 200
 
 
-def test_members_have_their_own_blocks():
-    assert set(FLAT) <= set(MEMBERS)
-    for block, parts in MEMBERS.values():
-        assert block in BLOCKS
-        assert {ears_ for _, _, ears_ in parts} <= set(APPEARANCE)
+def test_ways_weigh_spaces_of_sounds():
+    spaces = {*load_preset("mini").spaces_of("audio"), "both"}
+    assert all(set(weights) <= spaces for weights in evaluate_ears.WAYS.values())
 
 
-def test_figures_of_sounds(pool: Pool, targets: torch.Tensor, monkeypatch: pytest.MonkeyPatch):
-    """A perfect ear names all; a deaf one (equal vectors) names none; untaught labels are counted apart."""
-    monkeypatch.setattr(evaluate_ears, "hear_recordings", lambda name, _sources: pool.towers[name])
-    words = targets[0].numpy()
-
-    def read(sentences: Sequence[str]) -> FloatArray:
-        return words[[LABELS.index(sentence.removeprefix("the sound of a ")) for sentence in sentences]]
-
-    def perfect(rows: evaluate_ears.Vectors) -> FloatArray:
-        assert set(rows) == set(APPEARANCE)
-        return words[pool.label.numpy()]
-
-    def deaf(rows: evaluate_ears.Vectors) -> FloatArray:
-        return np.zeros((len(pool.label), 384), np.float32)
-
-    known = Learned(LABELS, set(LABELS[:10]), {"three"})
-    rows = {row.task: row for row in evaluate_sounds(read, perfect, known)}
-    assert rows["held-out sounds -> label"].n == 36
-    assert rows["held-out sounds of taught labels -> label"].n == 30
-    assert rows["label -> held-out sound"].n == 12
-    assert all(row.r1.value == 100 for row in rows.values())
-    assert all(row.r5.value == 0 for row in evaluate_sounds(read, deaf, known))
-
-
-def test_development_holds_each_group_out(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_development_holds_each_group_out(pool: SoundLessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each group is named by heads that never heard it, nor the test packages; pictures match where blocks have any."""
-    for module in (ears, sound_heads):
-        monkeypatch.setattr(module, "meanings", fake_meanings)
     monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(evaluate_ears, "hear", lambda name: pool.towers[name])
     monkeypatch.setattr(evaluate_ears, "TEST", ("three",))
     monkeypatch.setattr(evaluate_ears, "DEVELOPMENT", (("one",), ("two",)))
-    monkeypatch.setattr(evaluate_ears, "in_development", lambda _name: True)
-    pictures = [NamedPicture(f"{i}", label, Path(), photograph=True) for i, label in enumerate(LABELS)]
-    monkeypatch.setattr(evaluate_ears, "tux_paint", lambda: pictures)
-    monkeypatch.setattr(evaluate_ears, "text_embedder", lambda eyes, ears_: lambda labels: named(eyes, ears_))
-    eyes = eyes_folder(tmp_path / "eyes")
-
-    def named(eyes: Path, heads: Path) -> FloatArray:
-        about = read_about(heads / "heard.safetensors")
-        assert about["taught"] == LABELS
-        texts = fake_meanings(LABELS)[0]
-        bound = np.zeros((len(LABELS), WIDTH), np.float32)
-        for block, folder in (("words", eyes), ("heard", heads)):
-            bound[:, slice(*BLOCKS[block])] = read_head(folder / f"{block}.safetensors", BLOCKS[block], "text")(texts)
-        return bound / np.float32(2**0.5)
-
-    def seen(_eyes: Path) -> evaluate_ears.EmbedImage:
-        return lambda chosen: np.pad(fake_meanings([p.name for p in chosen])[0].numpy(), ((0, 0), (0, WIDTH - 384)))
-
-    monkeypatch.setattr(evaluate_ears, "picture_embedder", seen)
-    ways = {"words": ("aisfx_words",), "heard": ("heard",)}
-    rows = {row.task: row for row in evaluate_ears.development(eyes, replace(QUICK, heads=1), ways)}
+    words, looks = (label_vectors(LABELS, block)[0].numpy() for block in ("words", "looks"))
+    pictures = Pool("image", tuple(LABELS), lambda _tower: words, np.zeros(12, bool), {"words": words, "looks": looks})
+    monkeypatch.setattr(evaluate_ears, "pictures", lambda: pictures)
+    ways = {"words": {"words": 1.0}, "heard": {"heard": 1.0}, "all": evaluate_ears.WAYS["both, flat"]}
+    rows = {row.task: row for row in evaluate_ears.development(load_preset("mini"), replace(QUICK, heads=3), ways)}
     assert rows["words: sounds -> label"].n == 24
     assert set(rows) == {
         *(f"{way}: sounds{some} -> label" for way in ways for some in ("", " of taught labels")),
         "words: sounds -> picture",
+        "all: sounds -> picture",
     }
     assert rows["heard: sounds -> label"].r5.value > 80
     assert rows["words: sounds -> label"].r5.value > 60
     assert rows["words: sounds -> picture"].r5.value > 60
+    assert rows["all: sounds -> label"].r5.value > 80
     for number, group in enumerate(("one", "two")):
-        state = tmp_path / "cache" / "ears" / "development" / str(number) / "aisfx_words.safetensors"
-        assert state.is_file(), group
+        folder = tmp_path / "cache" / "ears" / "development" / str(number)
+        assert read_about(folder / "heard.safetensors")["taught"] == LABELS
+        assert (folder / "aisfx_words.safetensors").is_file(), group

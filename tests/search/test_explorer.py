@@ -82,7 +82,7 @@ def test_a_hit_has_one_form(explorer):
     }
     found = explorer.search([explorer.embed("a dog", "text").term()], Options(k=1))
     told = found_form("mini", found.hits)
-    assert list(told) == ["preset", "hits"]
+    assert list(told) == ["preset", "hits", "notices"]
     assert list(told["hits"]) == list(MODALITIES)
     assert told["hits"]["text"][0]["file"] is None
     assert json.loads(json.dumps(told)) == told
@@ -92,13 +92,14 @@ def test_a_vector_survives_its_form(explorer):
     one = explorer.embed("a dog", "text")
     told = json.loads(json.dumps(embedded_form(one)))
     np.testing.assert_array_equal(np.array(told["vector"], np.float32), one.vector)
-    assert set(told) == {"modality", "vector", "weights", "routed", "timings"}
+    assert set(told) == {"modality", "vector", "weights", "routed", "timings", "notices"}
 
 
 def test_the_other_forms(explorer):
     assert scores_form("mini", [LabelScore("dog", 0.75, 0.5)]) == {
         "preset": "mini",
         "scores": [{"label": "dog", "probability": 0.75, "cosine": 0.5}],
+        "notices": [],
     }
     assert set(item_form(an_item(explorer, "image"))) == {"id", "modality", "caption", "licence"}
     told = error_form(QueryError("this", "that", "do so"))

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from omnibind_core.binding.forms import export_heads
+from omnibind_core.binding.forms import head_tensors, write_heads
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.presets.preset import load_preset
 from omnibind_core.store.shards import ArrayRows, extract, open_shards
 from omnibind_core.store.weights import read_tensors
-from omnibind_core.training.loop import Recipe
 from omnibind_core.training.pseudo_pairs import Hop, pseudo_pairs
-from omnibind_core.training.train_projectors import train_space
-from omnibind_core.training.train_routers import export_routers, train_routers
+from omnibind_core.training.run import Run
+from omnibind_core.training.train_projectors import HeadRecipe, train_space
+from omnibind_core.training.train_routers import RouterRecipe, train_routers
 from omnibind_core.training.write_preset import PROJECTORS, ROUTERS, SpacePlan, write_preset
 from omnibind_core.types import FloatArray, Modality
 from tests.training.test_pseudo_pairs import gallery
@@ -39,7 +39,7 @@ def stages() -> Callable[[Path], None]:
     pairs, _ = pseudo_pairs({m: {"eyes": ArrayRows(pools[m])} for m in pools}, routes)
 
     def run(folder: Path) -> None:
-        vectors = {}
+        training = Run(folder, pairs=pairs)
         for modality, table in pools.items():
 
             def embed(items: Sequence[int], table: FloatArray = table) -> FloatArray:
@@ -48,18 +48,17 @@ def stages() -> Callable[[Path], None]:
             keys = [str(i) for i in range(len(table))]
             place = folder / "pools" / modality
             shards = extract(place, range(len(table)), keys, embed, specialist="mini", batch=16, shard_rows=64)
-            vectors[modality] = {"eyes": shards}
-        space = {m: rows["eyes"] for m, rows in vectors.items()}
-        quick = Recipe(steps=24, batch=32, hidden=32, noise=0.1, checkpoint=2)
-        heads, _ = train_space("eyes", space, space, pairs, quick, folder, mixtures=("all",))
-        export_heads(folder / PROJECTORS, {"eyes": heads}, {})
+            training.vectors[modality] = {"eyes": shards}
+        quick = HeadRecipe(steps=24, batch=32, hidden=32, noise=0.1, checkpoint=2)
+        heads = train_space(training, "eyes", training.space("eyes"), quick, mixtures=("all",))
+        write_heads(folder / PROJECTORS, head_tensors({"eyes": heads}), {}, dtype=None)
         path = folder / "small.json"
         inputs: dict[Modality, list[str]] = {"text": ["eyes"], "image": ["eyes"]}
         write_preset(path, title="", licence="", note="", width=1152, spaces=SPACES, heads=1, router_inputs=inputs)
         preset = load_preset(path)
         projectors = Projectors(preset, {"projectors": read_tensors(folder / PROJECTORS)})
-        routers, _ = train_routers(preset, projectors, vectors, pairs, quick, folder / "work")
-        export_routers(folder / ROUTERS, routers, {})
+        routers = train_routers(training, preset, projectors, RouterRecipe(steps=24, batch=32, checkpoint=2))
+        write_heads(folder / ROUTERS, head_tensors(routers), {}, dtype=None)
 
     return run
 

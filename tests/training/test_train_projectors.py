@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,17 +15,18 @@ import numpy as np
 import pytest
 import torch
 
-from omnibind_core.binding.forms import export_heads, new_head, seeded
+from omnibind_core.binding.forms import head_tensors, new_head, seeded, write_heads
 from omnibind_core.specialists.base import unit
 from omnibind_core.store.shards import ArrayRows, PoolError
 from omnibind_core.store.weights import read_tensors
 from omnibind_core.training.loop import Recipe, TrainingError, batch_rows, curve_svg, train
 from omnibind_core.training.pseudo_pairs import Hop, PseudoPairs, pseudo_pairs
-from omnibind_core.training.train_projectors import MIXTURES, FusedRows, train_space
+from omnibind_core.training.run import Run
+from omnibind_core.training.train_projectors import MIXTURES, FusedRows, HeadRecipe, train_space
 from omnibind_core.types import MODALITIES, Modality
 from tests.training.test_pseudo_pairs import gallery
 
-QUICK = Recipe(steps=60, batch=64, hidden=96, rate=3e-3, checkpoint=10, noise=0.1)
+QUICK = HeadRecipe(steps=60, batch=64, hidden=96, rate=3e-3, checkpoint=10, noise=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,10 @@ def world() -> tuple[dict[Modality, ArrayRows], dict[Modality, ArrayRows], Pseud
     return space, target, pairs
 
 
+def ears(folder: Path, space: dict[Modality, ArrayRows], pairs: PseudoPairs) -> Run:
+    return Run(folder, vectors={m: {"ears": rows} for m, rows in space.items()}, pairs=pairs)
+
+
 def test_a_pass_sees_every_row_once_and_only_the_step_decides():
     rows = [batch_rows(3, step, 10, 4) for step in range(4)]
     assert len(np.unique(np.concatenate(rows[:2]))) == 8
@@ -66,12 +72,31 @@ def test_the_rate_rises_and_falls():
     assert rates[-1] < 0.001
     with pytest.raises(TrainingError, match="batch of 2"):
         Recipe(batch=1)
+    with pytest.raises(TrainingError, match="hidden = 0"):
+        HeadRecipe(hidden=0)
+
+
+@pytest.mark.parametrize(("steps", "warm_up"), [(400, 0.2), (37, 0.1), (250, 0.1)])
+def test_one_cycle_is_that_of_torch_to_the_bit(steps: int, warm_up: float):
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 2e-3, total_steps=steps, pct_start=warm_up, cycle_momentum=False
+    )
+    recipe = Recipe(steps=steps, rate=2e-3, warm_up=warm_up, one_cycle=True)
+    for step in range(steps):
+        assert optimiser.param_groups[0]["lr"] == recipe.rate_at(step), step
+        optimiser.step()
+        if step + 1 < steps:
+            schedule.step()
+    assert Recipe(steps=10, rate=1.0, one_cycle=True).rate_at(0) == 1.0  # where no step rises, torch divides by zero
 
 
 def test_heads_learn_to_find_the_pairs(world, tmp_path: Path):
     space, target, pairs = world
-    heads, curves = train_space("ears", space, target, pairs, QUICK, tmp_path, mixtures=("all", "AT", "PT"))
-    assert list(curves) == ["all", "AT", "PT"]
+    run = ears(tmp_path, space, pairs)
+    heads = train_space(run, "ears", target, QUICK, mixtures=("all", "AT", "PT"))
+    curves = run.curves
+    assert list(curves) == ["ears, all", "ears, AT", "ears, PT"]
     assert all(c[-10:].mean() < 0.7 * c[:10].mean() for c in curves.values())
     assert len({h[0].weight[0, 0].item() for h in heads}) == 3
     sounds = pairs.of(["audio"])
@@ -107,25 +132,25 @@ def test_a_training_that_is_stopped_anywhere_ends_with_the_same_weights(world, t
                 raise StopError
             return super().take(rows)
 
-    whole, curves = train_space("ears", space, target, pairs, QUICK, tmp_path / "whole", mixtures=("all", "A"))
+    calm, cut = ears(tmp_path / "whole", space, pairs), ears(tmp_path / "cut", space, pairs)
+    whole = train_space(calm, "ears", target, QUICK, mixtures=("all", "A"))
     stops = 0
     for reads in (15, 33, 5, 71, 1, 90, 10**6):
         fragile = {**target, "image": Fragile(target["image"], reads)}
         try:
-            heads, again = train_space("ears", space, fragile, pairs, QUICK, tmp_path / "cut", mixtures=("all", "A"))
+            heads = train_space(cut, "ears", fragile, QUICK, mixtures=("all", "A"))
         except StopError:
             stops += 1
     assert stops >= 3
     for head, other in zip(whole, heads, strict=True):
         state = other.state_dict()
         assert all(torch.equal(value, state[name]) for name, value in head.state_dict().items())
-    np.testing.assert_array_equal(curves["all"], again["all"])
-    another = {**vars(QUICK), "rate": 1e-3}
+    np.testing.assert_array_equal(calm.curves["ears, all"], cut.curves["ears, all"])
     with pytest.raises(TrainingError, match="another recipe"):
-        train_space("ears", space, target, pairs, Recipe(**another), tmp_path / "cut", mixtures=("all",))
+        train_space(cut, "ears", target, replace(QUICK, rate=1e-3), mixtures=("all",))
     swapped = PseudoPairs(pairs.items, pairs.source[::-1].copy(), pairs.scores)
     with pytest.raises(TrainingError, match="another recipe, tuples"):
-        train_space("ears", space, target, swapped, QUICK, tmp_path / "cut", mixtures=("A",))
+        train_space(ears(tmp_path / "cut", space, swapped), "ears", target, QUICK, mixtures=("A",))
 
 
 def toy(folder: Path, kill: int = -1) -> None:
@@ -163,12 +188,12 @@ def test_sigkill_in_a_process_of_its_own(tmp_path: Path):
 def test_what_cannot_be_trained_is_said(world, tmp_path: Path):
     space, target, pairs = world
     with pytest.raises(TrainingError, match="mixture 'X'"):
-        train_space("ears", space, target, pairs, QUICK, tmp_path, mixtures=("X",))
+        train_space(ears(tmp_path, space, pairs), "ears", target, QUICK, mixtures=("X",))
     empty = PseudoPairs(
         {m: i[pairs.of(["audio"])] for m, i in pairs.items.items()}, pairs.source[pairs.of(["audio"])], {}
     )
     with pytest.raises(TrainingError, match="mixture 'V' with 0 tuples"):
-        train_space("ears", space, target, empty, QUICK, tmp_path, mixtures=("V",))
+        train_space(ears(tmp_path, space, empty), "ears", target, QUICK, mixtures=("V",))
     module = seeded(lambda: torch.nn.Linear(2, 1), 0)
     with pytest.raises(TrainingError, match="not finite"):
         train(module, lambda *_: module(torch.full((1, 2), torch.inf)).sum(), Recipe(steps=2), tmp_path / "x",
@@ -193,9 +218,10 @@ def test_a_fused_target_is_the_weighted_sum(world):
 
 def test_exported_heads_have_the_published_names(tmp_path: Path):
     heads = [new_head(6, 8, 10, seed) for seed in range(2)]
-    export_heads(tmp_path / "deep" / "heads.safetensors", {"ears": heads}, {"note": "test"})
+    write_heads(tmp_path / "deep" / "heads.safetensors", head_tensors({"ears": heads}), {"note": "test"}, dtype=None)
     tensors = read_tensors(tmp_path / "deep" / "heads.safetensors")
     assert len(tensors) == 2 * 12
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
     assert torch.equal(tensors["ears.1.3.weight"], heads[1][3].weight)
     assert set(MIXTURES) >= {"P", "PV", "PT"}
 

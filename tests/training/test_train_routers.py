@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +12,25 @@ import torch
 
 from omnibind_core.binder import bind
 from omnibind_core.binding.files import load_files
-from omnibind_core.binding.forms import export_heads
+from omnibind_core.binding.forms import apply_heads, head_tensors, write_heads
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import PresetError
 from omnibind_core.presets.preset import Preset, load_preset
 from omnibind_core.specialists.base import unit
 from omnibind_core.store.shards import ArrayRows
-from omnibind_core.training.loop import Recipe, TrainingError
+from omnibind_core.training.loop import TrainingError
 from omnibind_core.training.losses import decoupling, domain_shares
-from omnibind_core.training.pseudo_pairs import Hop, PseudoPairs, pseudo_pairs
-from omnibind_core.training.train_projectors import train_space
-from omnibind_core.training.train_routers import Languages, export_routers, new_router, train_routers
+from omnibind_core.training.pseudo_pairs import Hop, pseudo_pairs
+from omnibind_core.training.run import Run
+from omnibind_core.training.train_projectors import HeadRecipe, train_space
+from omnibind_core.training.train_routers import Languages, RouterRecipe, new_router, train_routers
 from omnibind_core.training.write_preset import PROJECTORS, ROUTERS, SpacePlan, write_preset
 from omnibind_core.types import MODALITIES, Modality
 from tests.training.test_pseudo_pairs import gallery
 
-HEADS = Recipe(steps=40, batch=64, hidden=64, rate=3e-3, checkpoint=50)
-ROUTING = Recipe(steps=60, batch=64, rate=3e-3, checkpoint=25)
+HEADS = HeadRecipe(steps=40, batch=64, hidden=64, rate=3e-3, checkpoint=50)
+ROUTING = RouterRecipe(steps=60, batch=64, rate=3e-3, checkpoint=25)
 MIXED = ("all", "AT")
 TOWERS: dict[str, dict[Modality, str]] = {
     "eyes": {"image": "efficientnet_lite2", "text": "minilm_l6", "point": "shape_views"},
@@ -50,13 +52,10 @@ class World:
         routes = {(a, b): [Hop("mini", b)] for a in MODALITIES for b in MODALITIES if a != b}
         self.pairs, _ = pseudo_pairs({m: {"mini": ArrayRows(vectors[m])} for m in MODALITIES}, routes)
         target: dict[Modality, ArrayRows] = {m: ArrayRows(vectors[m]) for m in MODALITIES}
-        heads = {}
-        for name, towers in TOWERS.items():
-            space = {m: self.vectors[m][name] for m in towers}
-            pools = PseudoPairs(self.pairs.items, self.pairs.source, self.pairs.scores)
-            heads[name], _ = train_space(name, space, target, pools, HEADS, folder / "work", mixtures=MIXED)
+        binding = self.run(folder)
+        heads = {name: train_space(binding, name, target, HEADS, mixtures=MIXED) for name in TOWERS}
         self.heads, self.folder, self.path = heads, folder, folder / "small.json"
-        export_heads(folder / PROJECTORS, heads, {"steps": 40})
+        write_heads(folder / PROJECTORS, head_tensors(heads), {"steps": 40}, dtype=None)
         inputs: dict[Modality, list[str]] = {"text": ["eyes", "ears"], "image": ["eyes"]}
         spaces = {name: SpacePlan(name, towers) for name, towers in TOWERS.items()}
         write_preset(
@@ -71,6 +70,10 @@ class World:
         self.targets = torch.from_numpy(np.stack([side, ~side], 1))
         self.targets[: n // 10] = True
         self.languages = Languages({"image": ["eyes"], "audio": ["ears"]}, self.targets)
+
+    def run(self, folder: Path, vectors: object = None) -> Run:
+        """Give a run in a folder of its own, with these vectors and pairs."""
+        return Run(folder, vectors=vectors or self.vectors, pairs=self.pairs)  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
@@ -88,12 +91,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def test_trained_exported_loaded_bound(world: World, tmp_path: Path):
-    routers, curve = train_routers(
-        world.preset, world.projectors, world.vectors, world.pairs, ROUTING, tmp_path, languages=world.languages
-    )
+    run = world.run(tmp_path)
+    routers = train_routers(run, world.preset, world.projectors, ROUTING, languages=world.languages)
+    curve = run.curves["routers"]
     assert list(routers) == ["image", "text"]
     assert curve[-10:].mean() < curve[:10].mean() - 0.1
-    export_routers(world.folder / ROUTERS, routers, {"steps": 60})
+    write_heads(world.folder / ROUTERS, head_tensors(routers), {"steps": 60}, entry="about", dtype=None)
     files = load_files(world.preset)
     projectors, read = Projectors(world.preset, files), Routers(world.preset, files)
     assert [read.is_trained(m) for m in MODALITIES] == [True, False, False, True]
@@ -102,7 +105,7 @@ def test_trained_exported_loaded_bound(world: World, tmp_path: Path):
     with torch.inference_mode():
         projected, weights = projectors("text", texts), read("text", texts, n)
         for name, heads in world.heads.items():
-            expected = torch.stack([unit(head(texts[name])) for head in heads]).mean(0)
+            expected = apply_heads(heads, texts[name])
             torch.testing.assert_close(projected[name], expected, atol=1e-4, rtol=0)
         logits = routers["text"](torch.cat([texts["eyes"], texts["ears"]], 1))
         torch.testing.assert_close(weights, torch.softmax(10 * torch.sigmoid(logits), 1), atol=1e-4, rtol=0)
@@ -122,10 +125,9 @@ class StopError(Exception):
 
 def test_routers_resume_to_the_same_weights(world: World, tmp_path: Path):
     def run(folder: str, vectors: object) -> dict[Modality, torch.nn.Module]:
-        return train_routers(
-            world.preset, world.projectors, vectors, world.pairs, Recipe(steps=12, batch=32, checkpoint=4),  # type: ignore[arg-type]
-            tmp_path / folder, languages=world.languages,
-        )[0]  # fmt: skip
+        recipe = RouterRecipe(steps=12, batch=32, checkpoint=4)
+        training = world.run(tmp_path / folder, vectors)
+        return train_routers(training, world.preset, world.projectors, recipe, languages=world.languages)
 
     class Fragile(ArrayRows):
         left = 6
@@ -146,22 +148,32 @@ def test_routers_resume_to_the_same_weights(world: World, tmp_path: Path):
         assert all(torch.equal(value, state[name]) for name, value in router.state_dict().items())
 
 
+def test_changed_heads_are_another_training(world: World, tmp_path: Path):
+    run, recipe = world.run(tmp_path), RouterRecipe(steps=2, batch=8)
+    train_routers(run, world.preset, world.projectors, recipe)
+    path = world.folder / PROJECTORS
+    before = path.read_bytes()
+    write_heads(path, {name: 2 * value for name, value in _read(path).items()}, {"steps": 40}, dtype=None)
+    try:
+        with pytest.raises(TrainingError, match="training of another heads"):
+            train_routers(run, world.preset, world.projectors, recipe)
+    finally:
+        path.write_bytes(before)
+    train_routers(run, world.preset, world.projectors, recipe)
+
+
 def test_without_languages_only_the_cross_modal_loss_is_left(world: World, tmp_path: Path):
-    quick = Recipe(steps=4, batch=32, decoupling=0.0)
-    _, plain = train_routers(world.preset, world.projectors, world.vectors, world.pairs, quick, tmp_path / "plain")
-    heavy = Recipe(**{**vars(quick), "decoupling": 5.0})
-    _, told = train_routers(
-        world.preset, world.projectors, world.vectors, world.pairs, heavy, tmp_path / "told", languages=world.languages
-    )
-    assert told[0] > plain[0] + 1
+    quick = RouterRecipe(steps=4, batch=32, decoupling=0.0)
+    plain, told = world.run(tmp_path / "plain"), world.run(tmp_path / "told")
+    train_routers(plain, world.preset, world.projectors, quick)
+    train_routers(told, world.preset, world.projectors, replace(quick, decoupling=5.0), languages=world.languages)
+    assert told.curves["routers"][0] > plain.curves["routers"][0] + 1
 
 
 def test_what_does_not_fit_is_said(world: World, tmp_path: Path):
     def run(vectors: object = None, languages: Languages | None = None, preset: Preset | None = None) -> None:
-        train_routers(
-            preset or world.preset, world.projectors, vectors or world.vectors, world.pairs, ROUTING, tmp_path,  # type: ignore[arg-type]
-            languages=languages,
-        )  # fmt: skip
+        training = world.run(tmp_path, vectors)
+        train_routers(training, preset or world.preset, world.projectors, ROUTING, languages=languages)
 
     with pytest.raises(TrainingError, match="missing for \\['point/eyes'\\]"):
         run({**world.vectors, "point": {}})

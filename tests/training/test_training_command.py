@@ -80,7 +80,7 @@ def test_one_command_makes_a_preset_that_binds(folder: Path, monkeypatch: pytest
         raise AssertionError("done already")
 
     monkeypatch.setattr(pipeline, "pseudo_pairs", forbidden)
-    monkeypatch.setattr(extraction.registry, "required", forbidden)
+    monkeypatch.setattr(extraction, "load", forbidden)  # no tower is loaded
     assert main([str(folder / "small.toml"), "--device", "cpu"]) == 0
     again = read_tensors(out / "projectors.safetensors")
     assert all((value == again[name]).all() for name, value in before.items())
@@ -143,7 +143,16 @@ def test_both_readers_of_toml_agree():
         ("steps = 20", "stepz = 20", "stepz"),
         ('"all", "AT"', '"all", "TA"', "mixture 'TA' is none of all, A"),
         ("[pairs]\n", "[pairs]\nvalidation = 1.0\n", "validation = 1.0"),
-        ("seed = 3", "sead = 3", "unknown entries sead"),
+        ("seed = 3", "sead = 3", "the plan with sead. Allowed: only name, title"),
+        ("decoupling = 4.0", "hidden = 64", r"\[routers\] with hidden. Allowed: only inputs, domains, steps"),
+        ("decoupling = 4.0", "noise = 0.1", r"\[routers\] with noise"),
+        ("hidden = 64", "decoupling = 2.0", r"\[projectors\] with decoupling. Allowed: only mixtures, steps"),
+        ('inputs = {text = ["eyes"]}\ndomains', "domains", r"\[routers\] without inputs.* with domains, steps"),
+        ('domains = {image = ["eyes"], audio = ["ears"]}\n', "", r"\[routers\] without domains with decoupling"),
+        ('title = "Eyes"', 'titel = "Eyes"', r"\[spaces.eyes\] with titel. Allowed: only title, towers"),
+        ("cosine = 0.9999", "cosine = 0.9999, sim = 1", r"duplicates of image with sim"),
+        ("[target]\n", "[target]\nscale = 2\n", r"\[target\] with scale"),
+        ('files = ["audio/*.ogg"]', 'files = ["audio/*.ogg"]\nlabels = 1', r"\[pools.audio\] with labels"),
         ('["eyes:text"]', '["nose:text"]', "space 'nose'"),
         ('lines = {image = ["seen.txt"], audio = ["heard.txt"]}', "", "needs lines"),
         ('{image = "efficientnet_lite2", text', '{point = "shape_views", text', "but no"),

@@ -25,11 +25,11 @@ from omnibind_core.binding.forms import new_head
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.presets.preset import Preset, load_preset
 from omnibind_core.store.shards import Rows, Shards, extract
-from omnibind_core.training.loop import Recipe
 from omnibind_core.training.neighbours import peak_bytes, top_k
 from omnibind_core.training.pseudo_pairs import PseudoPairs
-from omnibind_core.training.train_projectors import train_space
-from omnibind_core.training.train_routers import Languages, train_routers
+from omnibind_core.training.run import Run
+from omnibind_core.training.train_projectors import HeadRecipe, train_space
+from omnibind_core.training.train_routers import Languages, RouterRecipe, train_routers
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 
 HIDDEN, HEADS, CHUNK = 2048, 7, 4096  # the two first are the published ones
@@ -94,7 +94,7 @@ class Marked:
 
     def __init__(self, rows: Rows, clock: Clock) -> None:
         self._rows, self._clock = rows, clock
-        self.width = rows.width
+        self.width, self.identity = rows.width, rows.identity
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -179,7 +179,7 @@ def search(pools: Mapping[int, Shards], sizes: Sizes, device: str) -> list[str]:
 def projectors(preset: Preset, pools: Mapping[int, Shards], sizes: Sizes, device: str, folder: Path) -> list[str]:
     """Train one head of each form of space for a few steps."""
     pairs = made_up_pairs(sizes.rows)
-    recipe = Recipe(steps=sizes.steps + 2, batch=sizes.batch, hidden=sizes.hidden, noise=0.1, checkpoint=10**9)
+    recipe = HeadRecipe(steps=sizes.steps + 2, batch=sizes.batch, hidden=sizes.hidden, noise=0.1, checkpoint=10**9)
     forms: dict[tuple[int, tuple[Modality, ...]], list[str]] = {}
     for name, spec in preset.spaces.items():
         if next(iter(spec.heads.values())).kind == "mlp":
@@ -195,8 +195,11 @@ def projectors(preset: Preset, pools: Mapping[int, Shards], sizes: Sizes, device
         clock = Clock(device)
         first, *others = modalities
         space: dict[Modality, Rows] = {first: Marked(pools[width], clock), **dict.fromkeys(others, pools[width])}
+        run = Run(
+            folder / str(number), device, vectors={m: {"made up": rows} for m, rows in space.items()}, pairs=pairs
+        )
         with Meter(device).watch() as meter:
-            train_space("made up", space, target, pairs, recipe, folder / str(number), mixtures=("all",), device=device)
+            train_space(run, "made up", target, recipe, mixtures=("all",))
         seconds = clock.step(1)
         hours = seconds * LONG * HEADS * len(names) / 3600
         total += hours
@@ -228,20 +231,19 @@ def frozen(preset: Preset, sizes: Sizes) -> dict[str, dict[str, torch.Tensor]]:
 def routers(preset: Preset, pools: Mapping[int, Shards], sizes: Sizes, device: str, folder: Path) -> list[str]:
     """Train all four routers for a few steps, with every projector of the preset frozen."""
     clock = Clock(device)
-    vectors: dict[Modality, dict[str, Rows]] = {
-        m: {s: pools[preset.spaces[s].width] for s in preset.spaces_of(m)} for m in preset.members
-    }
+    run = Run(folder, device, pairs=made_up_pairs(sizes.rows))
+    for m in preset.members:
+        run.vectors[m] = {s: pools[preset.spaces[s].width] for s in preset.spaces_of(m)}
     points = preset.spaces_of("point")
-    vectors["point"][points[0]] = Marked(vectors["point"][points[0]], clock)
+    run.vectors["point"][points[0]] = Marked(run.vectors["point"][points[0]], clock)
     members = [member.name for member in preset.members["text"]]
     domains: dict[Modality, Sequence[str]] = {"image": members[::2], "audio": members[1::2]}
     targets = torch.randint(2, (sizes.rows, 1), generator=torch.Generator().manual_seed(0)).bool()
     languages = Languages(domains, torch.cat([targets, ~targets], 1))
-    recipe = Recipe(steps=sizes.steps + 2, batch=sizes.router_batch, checkpoint=10**9)
+    recipe = RouterRecipe(steps=sizes.steps + 2, batch=sizes.router_batch, checkpoint=10**9)
     with Meter(device).watch() as meter:
         heads = Projectors(preset, frozen(preset, sizes), device, torch.float32)
-        pairs = made_up_pairs(sizes.rows)
-        train_routers(preset, heads, vectors, pairs, recipe, folder, languages=languages, device=device)
+        train_routers(run, preset, heads, recipe, languages=languages)
     seconds = clock.step(1)
     tuples = sizes.router_batch / seconds
     return [

@@ -13,45 +13,24 @@ A stage that was killed goes on where its last checkpoint was; one that is finis
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 
 from omnibind_core.errors import OmniBindError
+from omnibind_core.store.paths import assets_directory
 
 __all__ = ["STAGES", "main", "parser"]
 
 log = logging.getLogger(__name__)
 
 
-def _eyes() -> None:
-    from tools.mini import pictures as eyes
-
-    eyes.main([])
-
-
-def _ears() -> None:
-    from tools.mini.sounds import train as ears
-
-    ears.main([])
-
-
-def _shapes() -> None:
-    from tools.mini.shapes import __main__ as train_points
-
-    train_points.main([])
-
-
-def _routers() -> None:
-    from tools.mini import routers as mini_routers
-
-    mini_routers.main([])
-
-
-def _gallery() -> None:
+def _gallery(out: Path) -> None:
     from omnibind_core.binder import OmniBind
     from omnibind_core.search.gallery import build
 
@@ -62,20 +41,30 @@ def _gallery() -> None:
     build(OmniBind.from_pretrained("mini", device="cpu", dtype="float32"), progress=told)
 
 
-STAGES: Mapping[str, Callable[[], None]] = {
-    "eyes": _eyes,
-    "ears": _ears,
-    "shapes": _shapes,
-    "routers": _routers,
+def _made_by(module: str) -> Callable[[Path], None]:
+    """Import a stage when it runs: some of them are heavy."""
+
+    def make(out: Path) -> None:
+        importlib.import_module(f"tools.mini.{module}").make(out)
+
+    return make
+
+
+STAGES: Mapping[str, Callable[[Path], None]] = {
+    "eyes": _made_by("pictures"),
+    "ears": _made_by("sounds.train"),
+    "shapes": _made_by("shapes.__main__"),
+    "routers": _made_by("routers"),
     "gallery": _gallery,
 }
-"""In order; each only reads what those before it wrote."""
+"""In order, what writes into mini's folder; each only reads what those before it wrote."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Give the command's options."""
     found = argparse.ArgumentParser(prog="python -m tools.mini", description="Train the preset mini.")
     found.add_argument("stages", nargs="*", metavar="STAGE", help=f"some of {', '.join(STAGES)} (default: all)")
+    found.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
     return found
 
 
@@ -98,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for name in options.stages or STAGES:
             start = time.monotonic()
-            STAGES[name]()
+            STAGES[name](options.out)
             log.info("%s: done in %.1f minutes", name, (time.monotonic() - start) / 60)
     except OmniBindError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -18,10 +18,7 @@ halves of the Tux Paint and Sweet Home pools; :mod:`tools.mini.measure` reports 
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,17 +26,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from omnibind_core.binding.forms import kinds_of, write_heads
 from omnibind_core.specialists._torchvision import import_torchvision
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.load import tower
-from omnibind_core.store.paths import assets_directory
-from omnibind_core.types import Text
 from tools.mini.blocks import BLOCKS, width_of
+from tools.mini.labels import meanings
 from tools.mini.pools.vectors import feature_means
 
-__all__ = ["EYES", "Eye", "class_descriptions", "eye_heads", "main", "text_heads", "write_heads"]
-
-log = logging.getLogger(__name__)
+__all__ = ["EYES", "Eye", "class_descriptions", "eye_heads", "make", "text_heads", "write_eyes"]
 
 _FEATURE_NORM = 10.0  # towers give unit rows; their features' length is 10 to 15, and any fixed number there does
 _TEXT_TEMPERATURE = 0.07
@@ -129,8 +124,8 @@ def eye_heads(
     return words, looks
 
 
-def write_heads(folder: Path, heads: Mapping[str, Mapping[str, Tensor]]) -> list[Path]:
-    """Write one float16 ``<name>.safetensors`` for each space into `folder`; gives the paths written.
+def write_eyes(folder: Path, heads: Mapping[str, Mapping[str, Tensor]]) -> list[Path]:
+    """Write one ``<name>.safetensors`` for each space into `folder`; gives the paths written.
 
     Parameters
     ----------
@@ -139,35 +134,23 @@ def write_heads(folder: Path, heads: Mapping[str, Mapping[str, Tensor]]) -> list
     heads : mapping of str to mapping of str to Tensor
         By space ("words", "names", "looks", "sights"), as :mod:`omnibind_core.binding.projectors` reads them.
     """
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    paths: list[Path] = []
-    for space, tensors in heads.items():
+    paths = [folder / f"{space}.safetensors" for space in heads]
+    for path, (space, tensors) in zip(paths, heads.items(), strict=True):
+        kinds = kinds_of(tensors)
         about = {
             "block": BLOCKS.get(space, BLOCKS["words"]),
-            "kinds": {n[:-2]: "anchors" if n.endswith(".A") else "linear" for n in tensors if n.endswith((".A", ".W"))},
-            "top_k": {n[:-2]: _TOP_K[space] for n in tensors if n.endswith(".A")},
+            "kinds": kinds,
+            "top_k": {prefix: _TOP_K[space] for prefix, kind in kinds.items() if kind == "anchors"},
             "version": _VERSION,
             "sources": "all-MiniLM-L6-v2, EfficientNet-Lite (Apache-2.0); WordNet 3.0 glosses by way of timm",
         }
-        metadata = {"heads": json.dumps(about, sort_keys=True)}  # one entry: several are written in a random order
-        path = folder / f"{space}.safetensors"
-        part = path.with_suffix(".part")
-        save_file({name: t.to(torch.float16).contiguous() for name, t in sorted(tensors.items())}, part, metadata)
-        part.replace(path)
-        paths.append(path)
+        write_heads(path, tensors, about)
     return paths
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the heads from the towers and the development halves' mean features, and write them."""
-    parser = argparse.ArgumentParser(description="Build mini's heads for sentences, pictures and shapes.")
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("trimesh").setLevel(logging.WARNING)
-    sentences = tower("minilm_l6").embed("text", [Text(t) for t in class_descriptions()])
+def make(out: Path) -> None:
+    """Build the heads from the towers and the development halves' mean features, and write them into a folder."""
+    sentences = meanings(class_descriptions())[0]
     heads: dict[str, dict[str, Tensor]] = {}
     for eye in EYES:
         pictures: Any = tower(eye.pictures)
@@ -175,9 +158,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         weight, bias = pictures.classifier
         heads[eye.words], heads[eye.looks] = eye_heads(sentences, weight, bias, means)
     heads["words"] |= text_heads(sentences)
-    for path in write_heads(options.out, heads):
-        log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
-
-
-if __name__ == "__main__":
-    main()
+    write_eyes(out, heads)

@@ -7,13 +7,11 @@ For the results page the same is done again with heads and sounds that leave out
 with decoupling and without. Beside these lie heads that nothing was trained for, which the page compares with:
 ``raw_<tower>.safetensors``, a sound as a mixture of the labels whose taught sounds lie nearest.
 
-Run ``python -m tools.mini.routers`` after the heads are made.
+``python -m tools.mini routers`` comes after the stages that make heads.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,21 +22,24 @@ import torch
 from torch import Tensor, nn
 
 from omnibind_core.binding.files import load_files
+from omnibind_core.binding.forms import head_tensors, write_heads
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.evaluation.bench import Bench, Pool
 from omnibind_core.presets.preset import Asset, HeadSpec, Preset, RouterSpec, SpaceSpec, load_preset
 from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
-from omnibind_core.store.shards import ArrayRows, Rows
-from omnibind_core.training.loop import Recipe, curve_svg
+from omnibind_core.store.shards import ArrayRows
+from omnibind_core.training.loop import curve_svg
 from omnibind_core.training.pseudo_pairs import Hop, PseudoPairs, pseudo_pairs
-from omnibind_core.training.train_routers import Languages, export_routers, train_routers
+from omnibind_core.training.run import Run
+from omnibind_core.training.train_routers import Languages, RouterRecipe, train_routers
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 from tools.mini.blocks import BLOCKS
+from tools.mini.labels import label_vectors
 from tools.mini.pools.sounds import TEST
 from tools.mini.pools.vectors import pictures, shapes, texts
 from tools.mini.routing_sentences import DOMAINS, taught
 from tools.mini.sounds.hearing import Hearing, hear
-from tools.mini.sounds.labels import label_vectors
+from tools.mini.sounds.train import TEMPLATES
 
 __all__ = [
     "INPUTS",
@@ -47,14 +48,15 @@ __all__ = [
     "SEEDS",
     "evaluation_preset",
     "evaluation_routers",
-    "main",
+    "in_place_of",
+    "make",
     "routed",
     "train_mini_routers",
 ]
 
 log = logging.getLogger(__name__)
 
-RECIPE = Recipe(steps=500, batch=256, rate=2e-3, decay=0.01, scale=20.0, decoupling=3.0)
+RECIPE = RouterRecipe(steps=500, batch=256, rate=2e-3, decay=0.01, scale=20.0, decoupling=3.0)
 HIDDEN = 128
 """Width of the routers' first layer; the published presets' is 512, for spaces three times as wide."""
 INPUTS: Mapping[Modality, tuple[str, ...]] = {
@@ -92,15 +94,19 @@ def _untaught(preset: Preset) -> Preset:
     return replace(preset, files=kept, alternatives={})
 
 
-def _files(preset: Preset) -> Preset:
-    """Put in place of each of mini's files the one that leaves the test packages out, where there is one."""
-    folder = assets_directory() / "mini"
+def in_place_of(preset: Preset, folder: Path) -> Preset:
+    """Leave the trained routers out, and put files of `folder` in place of the preset's of the same name."""
     preset = _untaught(preset)
     files = dict(preset.files)
     for name, source in preset.files.items():
-        if isinstance(source, Asset) and (folder / "eval" / Path(source.path).name).is_file():
-            files[name] = Asset(f"mini/eval/{Path(source.path).name}")
+        if isinstance(source, Asset) and (folder / source.local().name).is_file():
+            files[name] = Asset(source.local().name, folder)
     return replace(preset, files=files)
+
+
+def _unheard() -> Preset:
+    """Give mini with the heads that leave the test packages out."""
+    return in_place_of(load_preset("mini"), assets_directory() / "mini" / "eval")
 
 
 def evaluation_routers() -> dict[str, Path]:
@@ -111,7 +117,7 @@ def evaluation_routers() -> dict[str, Path]:
 
 def evaluation_preset() -> Preset:
     """Give `mini` with what never heard the test packages, and with raw spaces beside its own."""
-    preset = _files(load_preset("mini"))
+    preset = _unheard()
     files, spaces = dict(preset.files), dict(preset.spaces)
     for space, (tower, block) in _RAW.items():
         files[space] = Asset(f"mini/eval/{space.replace(' ', '_')}.safetensors")
@@ -140,12 +146,12 @@ def _raw_sounds(heard: Hearing, block: str) -> dict[str, Tensor]:
     mean = heard.clean.mean(0)
     centres = torch.zeros(len(labels), heard.clean.shape[1]).index_add_(0, number, heard.clean - mean)
     centres = nn.functional.normalize(centres, dim=1) / _RAW_TEMPERATURE
-    names = label_vectors(labels, assets_directory() / "mini", block)[0]
+    names = label_vectors(labels, block, TEMPLATES)[0]
     return {"A": centres, "a": -centres @ mean, "B": names, "m": names.mean(0)}
 
 
 def train_mini_routers(
-    preset: Preset, sounds: Pool, folder: Path, recipe: Recipe = RECIPE, *, decouple: bool = True
+    preset: Preset, sounds: Pool, folder: Path, recipe: RouterRecipe = RECIPE, *, decouple: bool = True
 ) -> tuple[dict[Modality, nn.Module], FloatArray]:
     """Train a router for each modality.
 
@@ -157,7 +163,7 @@ def train_mini_routers(
         Sounds that may be learned from.
     folder : Path
         For checkpoints.
-    recipe : Recipe
+    recipe : RouterRecipe
         How.
     decouple : bool
         Whether with the decoupling loss.
@@ -165,7 +171,7 @@ def train_mini_routers(
     Returns
     -------
     dict of Modality to Module
-        See :func:`omnibind_core.training.train_routers.export_routers`.
+        In evaluation mode.
     ndarray, shape (steps,), float32
         Learning curve.
     """
@@ -175,14 +181,15 @@ def train_mini_routers(
         "point": shapes().take(np.flatnonzero(~shapes().held_out)), "text": texts(sentences.texts),
     }  # fmt: skip
     target = routed(preset)
-    vectors: dict[Modality, dict[str, Rows]] = {
-        m: {s: ArrayRows(pools[m].vectors(target.tower(m, s))) for s in target.spaces_of(m)} for m in MODALITIES
-    }
+    run = Run(folder, pairs=_pairs(preset, pools))
+    for m in MODALITIES:
+        run.vectors[m] = {s: ArrayRows(pools[m].vectors(target.tower(m, s))) for s in target.spaces_of(m)}
     languages = Languages({d: MEMBERS_OF[d] for d in DOMAINS}, torch.from_numpy(sentences.targets))
-    return train_routers(
-        target, Projectors(preset, load_files(preset)), vectors, _pairs(preset, pools), recipe, folder,
-        languages=languages if decouple else None, hidden=HIDDEN,
+    projectors = Projectors(preset, load_files(preset))
+    trained = train_routers(
+        run, target, projectors, recipe, languages=languages if decouple else None, hidden=HIDDEN
     )  # fmt: skip
+    return trained, run.curves["routers"]
 
 
 def _pairs(preset: Preset, pools: Mapping[Modality, Pool]) -> PseudoPairs:
@@ -207,40 +214,26 @@ def _heard(held_out: Sequence[str]) -> tuple[Pool, dict[str, Hearing]]:
     return pool, by_tower
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the routers of the application and those of the comparison, and write them."""
-    from safetensors.torch import save_file
-
-    parser = argparse.ArgumentParser(description="Train mini's routers.")
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    parser.add_argument("--work", type=Path, default=cache_directory() / "training" / "routers", help="checkpoints")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)
+def make(out: Path) -> None:
+    """Train the routers of the application and those of the comparison, and write them into a folder and its eval."""
+    work = cache_directory() / "training" / "routers"
     about = {"sources": "see docs/mini.md", "licence": "CC-BY-4.0", "hidden": HIDDEN}
 
     def one(preset: Preset, sounds: Pool, path: Path, seed: int, decouple: bool) -> None:
         name, recipe = path.stem, replace(RECIPE, seed=seed)
-        routers, curve = train_mini_routers(preset, sounds, options.work / name, recipe, decouple=decouple)
-        halves = {m: router.half() for m, router in routers.items()}
-        export_routers(path, halves, {**about, "seed": seed, "decoupling": recipe.decoupling if decouple else 0.0})
+        routers, curve = train_mini_routers(preset, sounds, work / name, recipe, decouple=decouple)
+        said = {**about, "seed": seed, "decoupling": recipe.decoupling if decouple else 0.0}
+        write_heads(path, head_tensors(routers), said, entry="about")
         log.info("%s: loss %.3f", name, float(curve[-20:].mean()))
-        replace_file(options.work / f"{name}.svg", curve_svg({name: curve}, "routers").encode())
+        replace_file(work / f"{name}.svg", curve_svg({name: curve}, "routers").encode())
 
     sounds, by_tower = _heard(TEST)
     for space, (tower, block) in _RAW.items():
-        tensors = {f"audio.{n}": t.half().contiguous() for n, t in _raw_sounds(by_tower[tower], block).items()}
-        path = options.out / "eval" / f"{space.replace(' ', '_')}.safetensors"
-        part = path.with_suffix(".part")
-        save_file(dict(sorted(tensors.items())), part, {"heads": json.dumps({"block": BLOCKS[block], **about})})
-        part.replace(path)
-    flat = _files(load_preset("mini"))
+        path = out / "eval" / f"{space.replace(' ', '_')}.safetensors"
+        tensors = {f"audio.{name}": value for name, value in _raw_sounds(by_tower[tower], block).items()}
+        write_heads(path, tensors, {"block": BLOCKS[block], **about}, sort=False)
     for kind, decouple in (("plain", False), ("decoupled", True)):
         for seed in SEEDS:
-            one(flat, sounds, options.out / "eval" / f"routers-{kind}-{seed}.safetensors", seed, decouple)
+            one(_unheard(), sounds, out / "eval" / f"routers-{kind}-{seed}.safetensors", seed, decouple)
     everything, _ = _heard(())
-    one(_untaught(load_preset("mini")), everything, options.out / "routers.safetensors", 0, True)
-
-
-if __name__ == "__main__":
-    main()
+    one(_untaught(load_preset("mini")), everything, out / "routers.safetensors", 0, True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from demo.html import cards, panels
 from demo.service import Service
 from demo.shell.examples import Examples
-from demo.shell.uploads import embed_upload
+from demo.shell.uploads import Upload, embed_upload
 from demo.shell.view import View, guarded
 from demo.state import Mode, Status, Visit
 from omnibind_core.errors import QueryError
@@ -66,7 +65,7 @@ def arrive(service: Service, visit: Visit, options: Options, first: str) -> tupl
 def give_file(
     service: Service,
     visit: Visit,
-    upload: Mapping[str, Any] | None,
+    upload: Upload | None,
     modality: Modality,
     up: str,
     mode: Mode,
@@ -76,8 +75,8 @@ def give_file(
 
     Parameters
     ----------
-    upload : mapping or None
-        ``{"path": ..., "orig_name": ...}`` as gradio gives it; None where the visitor emptied the input.
+    upload : Upload or None
+        As gradio gives it, several for a shape in several files; None where the visitor emptied the input.
     up : str
         The axis that points up in a shape's file.
     """
@@ -88,7 +87,7 @@ def give_file(
 
 
 @guarded
-def turn(service: Service, visit: Visit, upload: Mapping[str, Any] | None, up: str, options: Options) -> View:
+def turn(service: Service, visit: Visit, upload: Upload | None, up: str, options: Options) -> View:
     """Read the shape that was brought last again, with another axis up."""
     if not upload:
         return View(visit)

@@ -94,7 +94,9 @@ def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.
                         up = gr.Radio(_UPS, value="y", label="Axis that points up", elem_classes="ob-segment ob-small")
                 inputs[modality] = _input(modality)
                 if modality == "point":
-                    file = gr.UploadButton(_others(), file_types=_shapes(), size="sm", elem_classes="ob-other")
+                    file = gr.UploadButton(
+                        f"Several files, {_others()}", file_count="multiple", size="sm", elem_classes="ob-other"
+                    )
                 if modality == "text":
                     send = gr.Button("Find neighbours", variant="primary", size="sm", elem_classes="ob-send")
                 chips.append(html(panels.example_chips(modality, examples.faces(modality))))

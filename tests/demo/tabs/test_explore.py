@@ -217,3 +217,24 @@ def test_the_specialists_can_be_weighed_by_hand(service: Service) -> None:
     assert float(back.vector @ term.vector) > 0.999
     for wrong in (None, {only: "x"}, {"nobody": 1.0}, dict.fromkeys(term.shares, 0)):
         assert "Given" in callbacks.rebalance(service, visit, wrong, OPTIONS).notice
+
+
+def test_a_shape_in_several_files_is_one_shape(service: Service, upload: Put, tmp_path: Path) -> None:
+    files = {
+        "plate.obj": "mtllib plate.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nusemtl red\nf 1 2 3 4\n",
+        "plate.mtl": "newmtl red\nKd 1 0 0\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    together = [upload(tmp_path / name) for name in reversed(files)]
+    view = callbacks.give_file(service, Visit(), together, "point", "y", "new", OPTIONS)
+    complete(view)
+    assert view.visit.ingredients[0].label == "plate"
+    alone = callbacks.give_file(service, Visit(), together[1:], "point", "y", "new", OPTIONS)
+    assert "plate.mtl are not here" in alone.notice
+    assert alone.answers
+    assert "plate.mtl are not here" in (alone.inside or "")
+    none = callbacks.give_file(
+        service, Visit(), [together[0], together[0] | {"orig_name": "b.mtl"}], "point", "y", "new", OPTIONS
+    )
+    assert "none of them a shape" in none.notice

@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         description="Measure what mini finds, what binding and routing give, and which way of mixing is best.",
     )
     found.add_argument("--out", type=Path, help="also write the page to this Markdown file")
-    found.add_argument("--data", type=Path, default=assets_directory() / RESULTS, help="where the page's data goes")
+    found.add_argument("--data", type=Path, help="write the page's data there; with --out into assets by default")
     return found
 
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)  # sums in one order, and no slower for towers of this size
     try:
         report = measured()
-        write_report(report, options.out, options.data if options.out else None)
+        write_report(report, options.out, options.data or (assets_directory() / RESULTS if options.out else None))
     except OmniBindError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -9,15 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from omnibind_core.evaluation.bench import Pool, Task, same_name
-from omnibind_core.specialists.base import unit
-from omnibind_core.specialists.load import tower
 from omnibind_core.store.paths import assets_directory
-from omnibind_core.types import FloatArray, Text
+from omnibind_core.types import FloatArray
 from tools.mini.measure.sounds import learned
 from tools.mini.pools.pictures import tux_paint
 from tools.mini.pools.sounds import TEST
 from tools.mini.pools.vectors import in_development, pictures, shapes, texts
-from tools.mini.shapes.folds import TEMPERATURE
+from tools.mini.shapes.folds import class_rows
 from tools.mini.shapes.kept import KEPT, kept_vectors
 from tools.mini.shapes.targets import FOLDS
 from tools.mini.sounds.hearing import hear_recordings
@@ -69,9 +67,7 @@ def _five_fold() -> Pool:
 def _classes(labels: tuple[str, ...], fold: int) -> Pool:
     """Class names, in the block of shapes as they are told apart without that fold's meshes."""
     pool, found = texts(labels), _fold(fold)
-    sentences = tower("minilm_l6").embed("text", [Text(label) for label in labels])
-    shares = (sentences @ sentences[found["shaped.classes"]].T / TEMPERATURE).softmax(1)
-    shaped: FloatArray = unit(shares @ found["shaped.centres"]).numpy()
+    shaped: FloatArray = class_rows(labels, found["shaped.centres"], found["shaped.classes"]).numpy()
     return Pool("text", pool.names, pool.vectors, pool.held_out, {"shaped": shaped})
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from omnibind_core.evaluation.ablation import Outcome, compare, difference, one_head, recalls
+from omnibind_core.evaluation.ablation import VariantResult, compare, difference, one_head, recalls
 from omnibind_core.evaluation.bench import Bench, Pool, Task, subset
 from omnibind_core.evaluation.report import Cell, Chart, Section
 from omnibind_core.evaluation.retrieval import Figure, figure, section
@@ -73,7 +73,9 @@ def binding_sections() -> list[Section]:
     seeds = {default.name: [recalls(bench, tasks, one_head(preset, seed)) for seed in SEEDS]}
     for name, kind in (("routed without decoupling", "plain"), ("routed", "decoupled")):
         seeds[name] = [recalls(bench, tasks, _routed(preset, kind, seed)) for seed in SEEDS]
-        outcomes.append(Outcome(name, {t: np.mean([hits[t] for hits in seeds[name]], axis=0) for t in default.hits}))
+        outcomes.append(
+            VariantResult(name, {t: np.mean([hits[t] for hits in seeds[name]], axis=0) for t in default.hits})
+        )
     spread = {name: _ends(found) for name, found in seeds.items()}
     first = recalls(bench, tasks, preset, 1)
     return [_found(tasks, first, default.hits), _compared(outcomes, spread), _routing(bench, preset), _by_points()]
@@ -114,7 +116,7 @@ def _chance(tasks: Sequence[Task], k: int = 5) -> float:
     return 100 * float(np.mean(shares))
 
 
-def _compared(outcomes: Sequence[Outcome], spread: Mapping[str, tuple[float, float]]) -> Section:
+def _compared(outcomes: Sequence[VariantResult], spread: Mapping[str, tuple[float, float]]) -> Section:
     names = [task for task in TASKS if task in outcomes[-1].hits]
     columns = ["row", *names, "mean", "low", "high", "three seeds"]
     rows: list[list[Cell]] = []
@@ -129,7 +131,7 @@ def _compared(outcomes: Sequence[Outcome], spread: Mapping[str, tuple[float, flo
     )
 
 
-def _verdict(outcomes: Sequence[Outcome], names: Sequence[str]) -> str:
+def _verdict(outcomes: Sequence[VariantResult], names: Sequence[str]) -> str:
     """Say in words what the table shows, from its own numbers."""
     by_name = {outcome.name: outcome for outcome in outcomes}
     raw = [o for o in outcomes if o.name.endswith(", raw") and o.mean(names) is not None]

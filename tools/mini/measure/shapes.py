@@ -21,12 +21,10 @@ from torch import Tensor
 
 from omnibind_core.errors import OmniBindError
 from omnibind_core.evaluation.retrieval import Figure, Row, measure
-from omnibind_core.specialists.base import unit
-from omnibind_core.specialists.load import tower
-from omnibind_core.types import Text
+from tools.mini.labels import label_vectors
 from tools.mini.pools.vectors import in_development, named_shapes
-from tools.mini.shapes.folds import DENSITIES, STYLES, TEMPERATURE, fold_vectors, pooled_views
-from tools.mini.shapes.targets import FOLDS, conse_of, fold_of, looks_of, looks_of_names, words_of
+from tools.mini.shapes.folds import DENSITIES, STYLES, class_rows, fold_vectors, pooled_views
+from tools.mini.shapes.targets import FOLDS, conse_of, fold_of, looks_of, words_of
 
 __all__ = ["FIGURES", "SHARES", "five_fold_scores", "kept_rows", "measured", "rows_of", "write_rows"]
 
@@ -64,8 +62,7 @@ def five_fold_scores(work: Path) -> dict[str, Tensor]:
     """
     labels = sorted({mesh.label for mesh in named_shapes()})
     words = words_of(labels)[0]
-    looks = looks_of_names(labels)
-    sentences = tower("minilm_l6").embed("text", [Text(label) for label in labels])
+    looks = label_vectors(labels, "looks")[0]
     scores: dict[str, Tensor] = {}
 
     def put(name: str, rows: Tensor, values: Tensor) -> None:
@@ -76,9 +73,7 @@ def five_fold_scores(work: Path) -> dict[str, Tensor]:
         rows = found["rows"]
         for density in DENSITIES:
             put(f"points, words at {density:,}", rows, found[f"points.{density}"] @ words.T)
-        # As the head of the kind "anchors" does: a sentence is a mixture of the classes whose names lie nearest.
-        shares = (sentences @ sentences[found["shaped.classes"]].T / TEMPERATURE).softmax(1)
-        classes = unit(shares @ found["shaped.centres"])
+        classes = class_rows(labels, found["shaped.centres"], found["shaped.classes"])
         for style, before in zip(STYLES, _BEFORE, strict=True):
             points = "grey.points" if style == "grey" else "points"
             put(f"{before}points, words", rows, found[f"{points}.{DENSITIES[-1]}"] @ words.T)

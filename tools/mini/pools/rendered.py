@@ -20,7 +20,10 @@ from omnibind_core.types import Audio, FloatArray
 from tools.mini.pools.debian import package_folder
 from tools.mini.pools.sounds import Clip
 
-__all__ = ["FONTS", "SOURCES", "rendered", "signals"]
+__all__ = ["FONTS", "SOURCES", "VERSION", "rendered", "signals"]
+
+VERSION = 1
+"""Of what is rendered here: whoever changes a sound raises it."""
 
 FONTS: dict[str, str] = {
     "fluid-soundfont-gm": "usr/share/sounds/sf2/FluidR3_GM.sf2",

@@ -23,7 +23,7 @@ from omnibind_core.types import Audio
 from tools.mini.pools.archives import READERS
 from tools.mini.pools.debian import package_folder
 
-__all__ = ["DEVELOPMENT", "TEST", "Clip", "packages", "read_clip", "sources_of_labels", "table"]
+__all__ = ["DEVELOPMENT", "TEST", "Clip", "packages", "read_clip", "sources_of_labels", "table", "versions"]
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,13 @@ def table() -> tuple[Clip, ...]:
     """All labelled recordings, in the order of the committed table (label, package, file)."""
     with SOUNDS.open(newline="", encoding="utf-8") as stream:
         return tuple(Clip(row["label"], row["package"], row["file"]) for row in csv.DictReader(stream))
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Version of each package of the table, as the committed list states it."""
+    with (Path(__file__).parent / "data" / "sound_packages.csv").open(newline="", encoding="utf-8") as stream:
+        return {row["package"]: row["version"] for row in csv.DictReader(stream)}
 
 
 def packages() -> tuple[str, ...]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from omnibind_core.evaluation.bench import Pool
+from omnibind_core.media import raster
 from omnibind_core.specialists.load import tower
-from omnibind_core.store.paths import cache_directory
+from omnibind_core.store.kept import digest, file_digest
+from omnibind_core.store.shards import kept_rows
+from omnibind_core.training.extraction import tower_identity
 from omnibind_core.types import FloatArray, Modality, Text
 from tools.mini.pools.meshes import NamedMesh, load_mesh, sweet_home
 from tools.mini.pools.pictures import load_picture, tux_paint
@@ -31,10 +32,9 @@ __all__ = [
     "texts",
 ]
 
-log = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
-_CHUNK = 32
-_SAME = 2e-3  # an entry of a unit row of width 1280 is about 0.03
+_VERSION = 1  # of how towers read: whoever changes what they make of the same weights and media raises it
 
 
 def in_development(key: str) -> bool:
@@ -52,14 +52,23 @@ def in_development(key: str) -> bool:
 def picture_vectors(name: str = "efficientnet_lite2") -> FloatArray:
     """Give a picture tower's unit rows of all Tux Paint pictures: (538, d), in the pool's order."""
     pool = tux_paint()
-    return _kept("tux_paint", name, "image", [p.key for p in pool], lambda i: load_picture(pool[i]))
+    probes = [load_picture(picture).rgb for picture in _probes(pool)]
+    data = [file_digest(*(picture.file for picture in pool)), digest(*probes)]
+    return _kept("tux_paint", name, "image", [p.key for p in pool], data, lambda i: load_picture(pool[i]))
 
 
 @cache
 def shape_vectors(name: str = "shape_views") -> FloatArray:
     """Give a shape tower's unit rows of all Sweet Home meshes that have a class: (n, d), in the pool's order."""
     pool = named_shapes()
-    return _kept("sweet_home", name, "point", [m.key for m in pool], lambda i: load_mesh(pool[i]))
+    probes = [raster.render(load_mesh(mesh), size=32) for mesh in _probes(pool)]
+    data = [file_digest(*sorted({mesh.archive for mesh in pool})), digest(*probes)]
+    return _kept("sweet_home", name, "point", [m.key for m in pool], data, lambda i: load_mesh(pool[i]))
+
+
+def _probes(pool: Sequence[Item]) -> list[Item]:
+    """Give two items whose decoded form tells whether decoder or renderer have changed."""
+    return [pool[0], pool[len(pool) // 2]]
 
 
 def named_shapes() -> list[NamedMesh]:
@@ -80,34 +89,17 @@ def feature_means(pictures_by: str = "efficientnet_lite2", shapes_by: str = "sha
     return torch.from_numpy(np.mean(means, axis=0, dtype=np.float32))
 
 
-def _kept(pool: str, name: str, modality: Modality, keys: Sequence[str], load: Callable[[int], Any]) -> FloatArray:
+def _kept(
+    pool: str, name: str, modality: Modality, keys: Sequence[str], data: Sequence[str], load: Callable[[int], Any]
+) -> FloatArray:
     """Embed what `load` gives for each index, or read what an earlier run kept."""
-    path = cache_directory() / "vectors" / f"{pool}-{name}.npz"
-    specialist = tower(name)
 
-    def embed(indices: Sequence[int]) -> FloatArray:
-        return specialist.embed(modality, [load(i) for i in indices]).cpu().numpy()
+    def embed(some: Sequence[int]) -> FloatArray:
+        rows: FloatArray = tower(name).embed(modality, [load(i) for i in some]).cpu().numpy()
+        return rows
 
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as kept:
-            known: list[str] = kept["keys"].tolist()
-            rows: FloatArray = kept["rows"]
-        # Two items are embedded anew: if weights, renderer or decoder have changed since, they come out otherwise.
-        probes = [0, len(keys) // 2]
-        if known == list(keys) and np.allclose(embed(probes), rows[probes], atol=_SAME):
-            return rows
-        log.info("%s: kept vectors are out of date", pool)
-    parts: list[FloatArray] = []
-    for start in range(0, len(keys), _CHUNK):
-        parts.append(embed(range(start, min(start + _CHUNK, len(keys)))))
-        log.info("%s: %d of %d", pool, min(start + _CHUNK, len(keys)), len(keys))
-    rows = np.concatenate(parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.savez(stream, keys=np.array(keys), rows=rows)
-    part.replace(path)
-    return rows
+    decides = {"tower": tower_identity(name), "data": list(data), "version": _VERSION}
+    return kept_rows(f"{pool}-{name}", decides, keys, embed).chunk(0, len(keys))
 
 
 @cache

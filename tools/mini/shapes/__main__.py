@@ -21,9 +21,31 @@ from tools.mini.measure.shapes import FIGURES, measured, write_rows
 from tools.mini.shapes.final import write_final
 from tools.mini.shapes.kept import write_kept
 
-__all__ = ["main", "parser"]
+__all__ = ["main", "make", "parser"]
 
 log = logging.getLogger(__name__)
+
+
+def make(out: Path, work: Path | None = None, *, folds: bool = True, final: bool = True) -> None:
+    """Train, measure and write.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to write to; what is measured goes into its ``eval``.
+    work : Path, optional
+        Of the states of trainings; None for a folder of the cache directory.
+    folds, final : bool
+        Whether the five-fold figures are made, and the weights that are used.
+    """
+    work = work or cache_directory() / "training" / "points"
+    if folds:
+        rows = measured(work)
+        write_rows(out / FIGURES, rows)
+        write_kept(work, out / "eval")
+        log.info("%s", table(rows))
+    if final:
+        write_final(work, out)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,28 +55,20 @@ def parser() -> argparse.ArgumentParser:
         description="Train mini's point encoder and all its heads for shapes, five-fold first.",
     )
     found.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    found.add_argument(
-        "--work", type=Path, default=cache_directory() / "training" / "points", help="states of trainings"
-    )
+    found.add_argument("--work", type=Path, help="states of trainings (default: in the cache directory)")
     found.add_argument("--folds", action="store_true", help="only the five-fold figures")
     found.add_argument("--final", action="store_true", help="only the weights that are used")
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, measure and write."""
+    """Make what is asked for."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("trimesh").setLevel(logging.WARNING)
     torch.set_num_threads(1)
-    if options.folds or not options.final:
-        rows = measured(options.work)
-        write_rows(options.out / FIGURES, rows)
-        write_kept(options.work, options.out / "eval")
-        log.info("%s", table(rows))
-    if options.final or not options.folds:
-        for path in write_final(options.work, options.out):
-            log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+    either = options.folds or options.final
+    make(options.out, options.work, folds=options.folds or not either, final=options.final or not either)
 
 
 if __name__ == "__main__":

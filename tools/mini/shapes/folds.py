@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from omnibind_core.binding.forms import apply_heads
 from omnibind_core.media.limits import GREY
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.point_encoder import GROUPS, farthest, group, sphere
+from omnibind_core.store.kept import digest, kept
+from tools.mini.labels import kinship, meanings
+from tools.mini.naming import NamingRecipe
 from tools.mini.pools.vectors import named_shapes, shape_vectors
-from tools.mini.shapes.heads import Discriminant, ViewRecipe, consensus, train_views
+from tools.mini.shapes.heads import VIEW_RECIPE, Discriminant, train_views
 from tools.mini.shapes.pool import SWEET_HOME, Style, clouds, queried, seen
-from tools.mini.shapes.targets import fold_of, kinship, taught_rows, words_of
-from tools.mini.shapes.train import PRETRAINING, TRAINING, Learner, trained
+from tools.mini.shapes.targets import fold_of, numbered, taught_rows, words_of
+from tools.mini.shapes.train import Learner, trained
 
 __all__ = [
     "DENSITIES",
     "STYLES",
     "TEMPERATURE",
-    "VIEW_HEADS",
+    "class_rows",
     "discriminant",
     "fold_vectors",
     "point_rows",
@@ -35,39 +39,53 @@ DENSITIES: tuple[int, ...] = (256, 512, 1024, 2048, 4096, 10_000)
 TEMPERATURE = 0.1
 """What cosines of sentences with class names are divided by, to mix a sentence from classes in the block shaped."""
 
-VIEW_HEADS = 3
-"""Heads from views to words whose outputs are averaged."""
-
 STYLES: tuple[Style, ...] = ("colour", "grey", "splat")
 """Styles of the views that heads learn from and are measured on."""
 
 _BATCH = 64
+_VERSION = 1  # of what is worked out of the trained models
 
 
-def view_heads(fold: int | None, recipe: ViewRecipe | None = None) -> list[nn.Sequential]:
-    """Train :data:`VIEW_HEADS` heads from views to words that differ by their seeds, without a part of the meshes."""
-    names = clouds(SWEET_HOME)[1]
+def _known(fold: int | None) -> tuple[list[str], Tensor, list[Tensor]]:
+    """Classes, and label and features of the drawn views of the meshes that may be learned from, by style."""
+    names, rows = clouds(SWEET_HOME)[1], taught_rows(fold)
     labels = sorted(set(names))
-    numbers = {label: number for number, label in enumerate(labels)}
-    rows = taught_rows(fold)
-    label = torch.tensor([numbers[name] for name in names])[rows]
-    styles = [seen(SWEET_HOME, style)[rows] for style in STYLES]
+    return labels, numbered(names, labels)[rows], [seen(SWEET_HOME, style)[rows] for style in STYLES]
+
+
+def view_heads(work: Path, fold: int | None, recipe: NamingRecipe = VIEW_RECIPE) -> list[nn.Sequential]:
+    """Train heads from views to words that differ by their seeds, without a part of the meshes."""
+    labels, label, styles = _known(fold)
     written = words_of(labels)
-    kin = kinship(written[0])
-    return [train_views(styles, label, written, kin, recipe or ViewRecipe(), seed) for seed in range(VIEW_HEADS)]
+    return train_views(styles, label, written, kinship(written[0]), recipe, work / "views")
 
 
 def discriminant(fold: int | None) -> Discriminant:
     """Axes that part the classes, worked out without a part of the meshes."""
-    names = clouds(SWEET_HOME)[1]
-    labels = sorted(set(names))
-    numbers = {label: number for number, label in enumerate(labels)}
-    rows = taught_rows(fold)
-    label = torch.tensor([numbers[name] for name in names])[rows]
-    colour, grey, splat = (seen(SWEET_HOME, style)[rows].float() for style in STYLES)
+    _, label, styles = _known(fold)
+    colour, grey, splat = (style.float() for style in styles)
     pooled = [colour[:, :4].mean(1), colour[:, [0, 1, 3]].mean(1), colour[:, [1, 4]].mean(1), colour[:, [0, 5]].mean(1)]
     pooled += [colour[:, [2, 3]].mean(1), grey.mean(1), splat.mean(1)]
     return Discriminant.fit(unit(torch.cat(pooled)), label.repeat(len(pooled)))
+
+
+def class_rows(labels: Sequence[str], centres: Tensor, classes: Tensor) -> Tensor:
+    """Place class names in the block shaped, as its head for sentences does: mixed from the classes that are known.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        L names.
+    centres, classes
+        See :class:`~tools.mini.shapes.heads.Discriminant`; `classes` are places in `labels`.
+
+    Returns
+    -------
+    Tensor, shape (L, 128), float32
+        Unit rows.
+    """
+    sentences = meanings(labels)[0]
+    return unit((sentences @ sentences[classes].T / TEMPERATURE).softmax(1) @ centres)
 
 
 def pooled_views(style: Style) -> Tensor:
@@ -117,28 +135,25 @@ def fold_vectors(work: Path, fold: int) -> dict[str, Tensor]:
         ``grey.`` before it where their colour is lost; ``<style>.views`` (n, 384) and ``<style>.shaped`` (n, 128) for
         each of :data:`STYLES`; all unit rows. ``shaped.centres`` (C, 128) of ``shaped.classes`` (C,).
     """
-    from safetensors.torch import load_file, save_file
-
-    recipes = repr((PRETRAINING, TRAINING, ViewRecipe(), VIEW_HEADS, DENSITIES, STYLES))
-    path = work / f"vectors{fold}-{hashlib.sha256(recipes.encode()).hexdigest()[:12]}.safetensors"
-    if path.is_file():
-        kept: dict[str, Tensor] = load_file(path)
-        return kept
     rows = torch.tensor([i for i, mesh in enumerate(named_shapes()) if fold_of(mesh.key) == fold])
-    learner = trained(work, fold)
-    found = {"rows": rows}
-    for density in DENSITIES:
-        points = queried(SWEET_HOME, density)[rows]
-        _, found[f"points.{density}"], found["looks"] = point_rows(learner, points)
-    points[..., 3:] = GREY
-    _, found[f"grey.points.{DENSITIES[-1]}"], found["grey.looks"] = point_rows(learner, points)
-    heads, axes = view_heads(fold), discriminant(fold)
-    with torch.inference_mode():
-        for style in STYLES:
-            views = pooled_views(style)[rows]
-            found[f"{style}.views"], found[f"{style}.shaped"] = consensus(heads, views), axes(views)
-        found["shaped.centres"], found["shaped.classes"] = axes.centres, axes.classes
-    part = path.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in found.items()}, part)
-    part.replace(path)
-    return found
+    learner, queries = trained(work, fold), [queried(SWEET_HOME, density)[rows] for density in DENSITIES]
+    views = [pooled_views(style)[rows] for style in STYLES]
+    labels, label, styles = _known(fold)
+    decides = {
+        "learner": digest(*learner.state_dict().values()), "queries": digest(rows, *queries), "views": digest(*views),
+        "taught": digest(label, *styles), "words": digest(words_of(labels)), "recipe": VIEW_RECIPE, "version": _VERSION,
+    }  # fmt: skip
+
+    def make() -> tuple[dict[str, Tensor], None]:
+        found = {"rows": rows}
+        for density, points in zip(DENSITIES, queries, strict=True):
+            _, found[f"points.{density}"], found["looks"] = point_rows(learner, points)
+        grey = torch.cat([points[..., :3], torch.full_like(points[..., 3:], GREY)], 2)
+        _, found[f"grey.points.{DENSITIES[-1]}"], found["grey.looks"] = point_rows(learner, grey)
+        heads, axes = view_heads(work, fold), discriminant(fold)
+        with torch.inference_mode():
+            for style, pooled in zip(STYLES, views, strict=True):
+                found[f"{style}.views"], found[f"{style}.shaped"] = unit(apply_heads(heads, pooled)), axes(pooled)
+        return {**found, "shaped.centres": axes.centres, "shaped.classes": axes.classes}, None
+
+    return kept(work, f"vectors{fold}", decides, make)[0]

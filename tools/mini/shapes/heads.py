@@ -13,78 +13,37 @@ Heads are stored at their block's own width, as :mod:`omnibind_core.binding.proj
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.binding.forms import seeded
 from omnibind_core.specialists.base import unit
+from omnibind_core.store.kept import digest
+from omnibind_core.training.loop import Recipe
+from tools.mini.naming import NamingRecipe, train_naming
 
-__all__ = ["SHAPED", "Discriminant", "ViewRecipe", "consensus", "mlp", "train_views", "write_heads"]
+__all__ = ["SHAPED", "VIEW_RECIPE", "Discriminant", "train_views"]
 
 SHAPED = 128
 """Width of the block of shape classes."""
 
-_VERSION = "1"
+VIEW_RECIPE = NamingRecipe(
+    Recipe(steps=400, batch=256, rate=2e-3, decay=0.05, warm_up=0.2, one_cycle=True, scale=20.0),
+    dropout=0.2,
+    bfloat16=True,
+)
+"""How heads for views are trained; chosen on meshes of the development half."""
 
-
-def mlp(d: int, hidden: int, width: int) -> nn.Sequential:
-    """Make a head of the published form: Linear, BatchNorm, ReLU, Linear, BatchNorm."""
-    return nn.Sequential(
-        nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, width), nn.BatchNorm1d(width)
-    )
-
-
-@torch.inference_mode()
-def consensus(heads: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """Mean of the heads' unit rows, scaled to unit length: (n, d) -> (n, width)."""
-    return unit(torch.stack([unit(head(x)) for head in heads]).mean(0))
-
-
-@dataclass(frozen=True)
-class ViewRecipe:
-    """How a head for views is trained; chosen on meshes of the development half.
-
-    Attributes
-    ----------
-    hidden : int
-        Width of the middle layer.
-    steps, batch : int
-        Steps of AdamW, and shapes in each.
-    rate, decay : float
-        Highest learning rate of one cycle; weight decay.
-    scale : float
-        What cosines are multiplied with before the softmax over classes.
-    kinship : float
-        Share of the target that goes to classes of similar meaning.
-    mixing : float
-        Upper end of the share of another shape's features and target that is mixed in.
-    dropout : float
-        Share of the input's entries that are left out at each step.
-    balance : float
-        Classes are drawn in proportion to their number of shapes to the power of 1 - balance.
-    """
-
-    hidden: int = 512
-    steps: int = 400
-    batch: int = 256
-    rate: float = 2e-3
-    decay: float = 0.05
-    scale: float = 20.0
-    kinship: float = 0.2
-    mixing: float = 0.3
-    dropout: float = 0.2
-    balance: float = 0.5
+_SEEN = 0.6  # share of a shape's views that are looked at in a step
 
 
 def train_views(
-    styles: Sequence[Tensor], label: Tensor, written: Tensor, kin: Tensor, recipe: ViewRecipe, seed: int
-) -> nn.Sequential:
-    """Train a head from pooled views to words.
+    styles: Sequence[Tensor], label: Tensor, written: Tensor, kin: Tensor, recipe: NamingRecipe, folder: Path
+) -> list[nn.Sequential]:
+    """Train heads from pooled views to words, by :func:`~tools.mini.naming.train_naming`.
 
     Parameters
     ----------
@@ -96,45 +55,26 @@ def train_views(
         Unit rows: vectors of the L classes.
     kin : Tensor, shape (L, L), float32
         Rows that sum to 1: which classes mean nearly the same.
-    recipe : ViewRecipe
+    recipe : NamingRecipe
         How.
-    seed : int
-        Of first weights and order.
+    folder : Path
+        Where the trainings under way are kept.
 
     Returns
     -------
-    Sequential
-        Head from d to 384, in evaluation mode.
+    list of Sequential
+        Heads from d to 384, in evaluation mode.
     """
-    rng = torch.Generator().manual_seed(seed)
-    head = seeded(lambda: mlp(styles[0].shape[2], recipe.hidden, written.shape[2]), seed)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.2, cycle_momentum=False
-    )
-    count = torch.bincount(label, minlength=len(kin)).double()
-    weights = count[label] ** -recipe.balance
-    for _ in range(recipe.steps):
-        rows = torch.multinomial(weights, recipe.batch, replacement=True, generator=rng)
+    weights = torch.bincount(label, minlength=len(kin)).double()[label] ** -recipe.balance
+
+    def draw(rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = torch.multinomial(weights, recipe.training.batch, replacement=True, generator=rng)
         views = styles[int(torch.randint(len(styles), (1,), generator=rng))][rows].float()
-        share = (torch.rand(views.shape[:2], generator=rng) < 0.6).float()[..., None] + 1e-4
-        x = unit((views * share).sum(1) / share.sum(1))
-        names = nn.functional.one_hot(label[rows], len(kin)).float()
-        wanted = (1 - recipe.kinship) * names + recipe.kinship * kin[label[rows]]
-        partner = torch.randperm(recipe.batch, generator=rng)
-        mixed = torch.rand(recipe.batch, 1, generator=rng) * recipe.mixing
-        x, wanted = torch.lerp(x, x[partner], mixed), torch.lerp(wanted, wanted[partner], mixed)
-        x = x * (torch.rand(x.shape, generator=rng) >= recipe.dropout) / (1 - recipe.dropout)
-        texts = written[int(torch.randint(len(written), (1,), generator=rng))]
-        with torch.autocast("cpu", torch.bfloat16):
-            found = head(x)
-        loss = nn.functional.cross_entropy(recipe.scale * unit(found) @ texts.T, wanted)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-    trained: nn.Sequential = head.eval()
-    return trained
+        share = (torch.rand(views.shape[:2], generator=rng) < _SEEN).float()[..., None] + 1e-4
+        return unit((views * share).sum(1) / share.sum(1)), label[rows]
+
+    data = {"rows": digest(*styles, label), "seen": _SEEN}
+    return train_naming(draw, styles[0].shape[2], written, kin, recipe, folder, data, "views head")
 
 
 @dataclass(frozen=True)
@@ -209,15 +149,3 @@ class Discriminant:
         """
         a = words[self.classes] / temperature
         return {"A": a, "a": torch.zeros(len(a)), "B": self.centres, "m": torch.zeros(self.centres.shape[1])}
-
-
-def write_heads(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, object]) -> None:
-    """Write heads as float16 safetensors at their block's own width, and what they say of themselves as JSON."""
-    from safetensors.torch import save_file
-
-    stored = {
-        n: t.detach().to(torch.float16).contiguous() for n, t in sorted(tensors.items()) if "num_batches" not in n
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One key: safetensors writes several in no fixed order.
-    save_file(stored, path, {"heads": json.dumps({"version": _VERSION, **about}, sort_keys=True)})

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from omnibind_core.store.kept import write_tensors
+from omnibind_core.store.weights import read_tensors
 from tools.mini.shapes.folds import fold_vectors
 from tools.mini.shapes.targets import FOLDS
 
@@ -28,19 +30,12 @@ def _path(folder: Path, fold: int) -> Path:
 
 def write_kept(work: Path, folder: Path) -> list[Path]:
     """Write the vectors of all folds, rows as float16, out of the trainings in `work`; gives the paths written."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    paths: list[Path] = []
     for fold in range(FOLDS):
         found = fold_vectors(work, fold)
-        kept = {name: found[name] for name in (*KEPT.values(), *_BESIDE)}
-        path = _path(folder, fold)
-        part = path.with_suffix(".part")
-        save_file({n: v.half() if v.is_floating_point() else v.to(torch.int16) for n, v in kept.items()}, part)
-        part.replace(path)
-        paths.append(path)
-    return paths
+        rows = {name: found[name] for name in (*KEPT.values(), *_BESIDE)}
+        small = {n: v.half() if v.is_floating_point() else v.to(torch.int16) for n, v in rows.items()}
+        write_tensors(_path(folder, fold), small, {})
+    return [_path(folder, fold) for fold in range(FOLDS)]
 
 
 def kept_vectors(folder: Path, fold: int) -> dict[str, Tensor]:
@@ -52,7 +47,5 @@ def kept_vectors(folder: Path, fold: int) -> dict[str, Tensor]:
         float32 rows, and int64 ``rows`` and ``shaped.classes``; see
         :func:`~tools.mini.shapes.folds.fold_vectors`.
     """
-    from safetensors.torch import load_file
-
-    stored = load_file(_path(folder, fold))
+    stored = read_tensors(_path(folder, fold))
     return {name: v.float() if v.is_floating_point() else v.long() for name, v in stored.items()}

@@ -12,10 +12,14 @@ from torch import Tensor
 from omnibind_core.media.limits import GREY
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.point_encoder import GROUPS, SAMPLES, farthest, group, sphere
-from tools.mini.shapes.pool import Pool, clouds, sampled, seen
-from tools.mini.shapes.targets import looks_of
+from omnibind_core.store.kept import digest
+from tools.mini.shapes.pool import ShapeSet, clouds, sampled, seen
+from tools.mini.shapes.targets import looks_of, numbered
 
-__all__ = ["MANY", "QUERIES", "Densities", "Lessons", "augmented", "looks_targets"]
+__all__ = ["MANY", "QUERIES", "VERSION", "Densities", "Lessons", "augmented", "looks_targets"]
+
+VERSION = 1
+"""Of what chance does to a batch: whoever changes that raises it."""
 
 _KEPT = 32  # groups of the 64 that are read in a step: half the time, and no group can be relied on
 _BALANCE = 0.5  # classes are drawn in proportion to their number of shapes to the power of 1 - this
@@ -70,15 +74,19 @@ class Lessons:
     weights: Tensor
 
     @classmethod
-    def of(cls, pool: Pool, labels: Sequence[str], rows: Tensor | None = None) -> Lessons:
+    def of(cls, pool: ShapeSet, labels: Sequence[str], rows: Tensor | None = None) -> Lessons:
         """Read a pool, or `rows` of it; `labels` are all classes' names."""
         even, raw = sampled(pool)
-        numbers = {label: number for number, label in enumerate(labels)}
-        label, views = torch.tensor([numbers[name] for name in clouds(pool)[1]]), seen(pool, "colour")
+        label, views = numbered(clouds(pool)[1], labels), seen(pool, "colour")
         if rows is not None:
             even, raw, label, views = even[rows], raw[rows], label[rows], views[rows]
         count = torch.bincount(label).double()
         return cls(even, raw, label, views, count[label] ** -_BALANCE)
+
+    @property
+    def identity(self) -> str:
+        """Hash of all of it."""
+        return digest(self.even, self.raw, self.label, self.views, self.weights)
 
     def draw(self, count: int, rng: torch.Generator) -> Tensor:
         """Rows for a batch, classes balanced half-way."""

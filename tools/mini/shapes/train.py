@@ -10,21 +10,23 @@ quarter of each batch still parametric. Densities, crops, poses, noise and lost 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.binding.forms import seeded
+from omnibind_core.binding.forms import layers, seeded
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.point_encoder import WIDTH, Network
+from omnibind_core.store.kept import digest, file_digest, identity
+from omnibind_core.store.paths import assets_directory
 from omnibind_core.training.loop import Recipe, train
-from tools.mini.shapes.heads import mlp
-from tools.mini.shapes.lessons import MANY, QUERIES, Densities, Lessons, augmented, looks_targets
+from tools.mini.labels import kinship
+from tools.mini.shapes.lessons import MANY, QUERIES, VERSION, Densities, Lessons, augmented, looks_targets
 from tools.mini.shapes.pool import PROCEDURAL, SWEET_HOME, clouds
-from tools.mini.shapes.targets import kinship, taught_rows, words_of
+from tools.mini.shapes.targets import taught_rows, words_of
 
 __all__ = ["PRETRAINING", "TRAINING", "Learner", "Teacher", "all_labels", "pretrained", "trained"]
 
@@ -48,8 +50,8 @@ class Learner(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = Network()
-        self.words = mlp(WIDTH, _HIDDEN, 384)
-        self.looks = mlp(WIDTH, _HIDDEN, 256)
+        self.words = layers(WIDTH, _HIDDEN, 384)
+        self.looks = layers(WIDTH, _HIDDEN, 256)
 
     def forward(self, groups: Tensor) -> tuple[Tensor, Tensor]:
         """Place groups of points: words (b, 384) and looks (b, 256), unit rows."""
@@ -81,6 +83,21 @@ class Teacher:
     scale: float = 20.0
     densities: Densities = QUERIES
 
+    @classmethod
+    def of(cls, labels: Sequence[str], densities: Densities) -> Teacher:
+        """Teach the names of these classes."""
+        written = words_of(labels)
+        return cls(written, kinship(written[0]), densities=densities)
+
+    @property
+    def decides(self) -> dict[str, object]:
+        """All that decides the losses but for the shapes."""
+        weights = [_KINSHIP, _LOOKS, _PAIRS, _PAIR_SCALE]
+        heads = file_digest(assets_directory() / "mini" / "looks.safetensors")  # what looks are taken with
+        names = digest(self.written, self.kin)
+        about = {"names": names, "scale": self.scale, "weights": weights, "looks": heads, "version": VERSION}
+        return {**about, "densities": asdict(self.densities)}
+
     def loss(self, learner: nn.Module, drawn: Sequence[tuple[Lessons, Tensor]], rng: torch.Generator) -> Tensor:
         """Loss of a batch, each shape of which is changed by chance.
 
@@ -111,11 +128,6 @@ def all_labels() -> list[str]:
     return sorted({*clouds(SWEET_HOME)[1], *clouds(PROCEDURAL)[1]})
 
 
-def _teacher(labels: Sequence[str], densities: Densities) -> Teacher:
-    written = words_of(labels)
-    return Teacher(written, kinship(written[0]), densities=densities)
-
-
 def pretrained(work: Path, seed: int = 0, recipe: Recipe = PRETRAINING) -> Learner:
     """Train on parametric shapes alone, or go on with it.
 
@@ -129,14 +141,8 @@ def pretrained(work: Path, seed: int = 0, recipe: Recipe = PRETRAINING) -> Learn
         How.
     """
     labels = all_labels()
-    lessons, teacher = Lessons.of(PROCEDURAL, labels), _teacher(labels, MANY)
-    learner = seeded(Learner, seed)
-
-    def loss_of(step: int, rng: torch.Generator) -> Tensor:
-        return teacher.loss(learner, [(lessons, lessons.draw(recipe.batch, rng))], rng)
-
-    _run(learner, loss_of, replace(recipe, seed=seed), work / f"parametric-{seed}", "parametric shapes")
-    return learner
+    return _taught([(Lessons.of(PROCEDURAL, labels), recipe.batch)], Teacher.of(labels, MANY), seeded(Learner, seed),
+                   replace(recipe, seed=seed), work, "parametric shapes")  # fmt: skip
 
 
 def trained(work: Path, fold: int | None, seed: int = 0, recipe: Recipe = TRAINING) -> Learner:
@@ -153,25 +159,27 @@ def trained(work: Path, fold: int | None, seed: int = 0, recipe: Recipe = TRAINI
     recipe : Recipe
         How.
     """
-    labels, teacher = all_labels(), _teacher(all_labels(), QUERIES)
+    labels = all_labels()
     meshes, parametric = Lessons.of(SWEET_HOME, labels, taught_rows(fold)), Lessons.of(PROCEDURAL, labels)
-    learner = pretrained(work, seed)
+    batch = [(meshes, recipe.batch - _PARAMETRIC), (parametric, _PARAMETRIC)]
+    title = "all meshes" if fold is None else f"all meshes but part {fold}"
+    return _taught(batch, Teacher.of(labels, QUERIES), pretrained(work, seed), replace(recipe, seed=seed), work, title)
+
+
+def _taught(
+    batch: Sequence[tuple[Lessons, int]], teacher: Teacher, learner: Learner, recipe: Recipe, work: Path, title: str
+) -> Learner:
+    """Train with so many shapes of each pool in a batch; other data, classes, heads or first weights train anew."""
 
     def loss_of(step: int, rng: torch.Generator) -> Tensor:
-        drawn = [
-            (meshes, meshes.draw(recipe.batch - _PARAMETRIC, rng)),
-            (parametric, parametric.draw(_PARAMETRIC, rng)),
-        ]
-        return teacher.loss(learner, drawn, rng)
+        return teacher.loss(learner, [(lessons, lessons.draw(count, rng)) for lessons, count in batch], rng)
 
-    name = "all meshes" if fold is None else f"all meshes but part {fold}"
-    folder = work / ("final" if fold is None else f"fold{fold}")
-    _run(learner, loss_of, replace(recipe, seed=seed), folder.with_name(f"{folder.name}-{seed}"), name)
-    return learner
-
-
-def _run(
-    learner: nn.Module, loss_of: Callable[[int, torch.Generator], Tensor], recipe: Recipe, folder: Path, title: str
-) -> None:
-    losses = train(learner, loss_of, recipe, folder, identity={"title": title}, title=title)
+    decides = {
+        "lessons": [[lessons.identity, count] for lessons, count in batch], "teacher": teacher.decides,
+        "first": digest(*learner.state_dict().values()), "recipe": replace(recipe, checkpoint=1),
+    }  # fmt: skip
+    who = identity(decides)
+    folder = work / f"{title.replace(' ', '-')}-{who}"
+    losses = train(learner, loss_of, recipe, folder, identity={"who": who}, title=title)
     log.info("%s: loss %.2f", title, float(losses[-recipe.steps // 10 :].mean()))
+    return learner

@@ -6,7 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["augment"]
+__all__ = ["VERSION", "augment"]
+
+VERSION = 1
+"""Of what :func:`augment` gives: whoever changes that raises it."""
 
 _LONGEST, _SHORTEST, _BRIEF, _PAUSE = 5.0, 1.16, 1.86, 0.46  # seconds
 _DULL = (0.47, 0.94)  # share of the bins that an old recording keeps

@@ -1,19 +1,14 @@
 """Vectors of the sound pool, as recorded and as :mod:`tools.mini.sounds.augment` changes it, kept in the cache.
 
-Each sound's vectors are a file of their own, written atomically: what is killed goes on where it was, and a longer
-table costs only the sounds that are new. All that is random is decided by the sound's own key.
+Each sound's vectors are a file of their own: what is killed goes on where it was, and a longer table costs only the
+sounds that are new. All that is random is decided by the sound's own key.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
-import json
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +17,20 @@ import torch
 from torch import Tensor
 
 from omnibind_core.media.audio import resample
-from omnibind_core.specialists import aisfx, whisper_tiny
+from omnibind_core.specialists import aisfx
 from omnibind_core.specialists.base import unit
 from omnibind_core.specialists.load import tower
+from omnibind_core.store.kept import identity, kept, write_tensors
 from omnibind_core.store.paths import cache_directory
+from omnibind_core.store.weights import read_tensors
+from omnibind_core.training.extraction import tower_identity
 from omnibind_core.types import Audio
 from tools.mini.pools import rendered as pools_rendered
 from tools.mini.pools import sounds as pools_sounds
-from tools.mini.pools.sounds import Clip
+from tools.mini.pools.sounds import Clip, versions
 from tools.mini.sounds import augment as augmenting
 
-__all__ = ["TOWERS", "Hearing", "Tower", "hear", "hear_recordings"]
-
-log = logging.getLogger(__name__)
+__all__ = ["TOWERS", "VERSION", "Hearing", "Tower", "decides", "hear", "hear_recordings"]
 
 _SECONDS = 10.0
 RECORDED_COPIES, RENDERED_COPIES = 16, 5
@@ -103,7 +99,8 @@ def _built(name: str) -> Any:
 
 TOWERS: dict[str, Callable[[], Tower]] = {"aisfx": _aisfx, "whisper_tiny": _whisper}
 """Specialist -> how it is loaded for training."""
-_MODULES = {"aisfx": aisfx, "whisper_tiny": whisper_tiny}
+VERSION = 1
+"""Of how towers are taken apart and sounds are cut: whoever changes what they make of a sound raises it."""
 
 
 def hear(name: str) -> Hearing:
@@ -121,67 +118,47 @@ def hear(name: str) -> Hearing:
     Hearing
         16 copies of each recording, 5 of each rendered sound.
     """
-    return _kept("pool", name, pools_sounds.table(), copies=True)
+    return _heard("pool", name, pools_sounds.table(), copies=True)
 
 
 def hear_recordings(name: str, sources: tuple[str, ...]) -> Hearing:
     """Vectors of the recordings of some packages as they are; seconds, then read from the cache directory."""
     clips = tuple(clip for clip in pools_sounds.table() if clip.source in sources)
-    return _kept("-".join(sources), name, clips, copies=False)
+    return _heard("-".join(sources), name, clips, copies=False)
 
 
-def _kept(pool: str, name: str, recorded: tuple[Clip, ...], *, copies: bool) -> Hearing:
-    from safetensors import safe_open
-    from safetensors.torch import save_file
+def decides(name: str, *, copies: bool) -> dict[str, object]:
+    """All that decides what a tower makes of a sound, but for the sound."""
+    made = [RECORDED_COPIES, RENDERED_COPIES, _SEED, augmenting.VERSION, pools_rendered.VERSION]
+    about = {"tower": tower_identity(name), "seconds": _SECONDS, "version": VERSION}
+    return {**about, "copies": made if copies else None}
 
-    code = _code(name)
-    asked = hashlib.sha256(f"{pool} {copies} {code} {recorded!r} {_tree(pools_rendered)}".encode()).hexdigest()[:16]
-    path = cache_directory() / "ears" / f"{name}-{asked}.safetensors"
-    if not path.is_file():
-        folder = path.parent / f"{name}-{code}-{'copies' if copies else 'clean'}"
-        heard = _embed(name, recorded, folder, copies)
-        part = path.with_suffix(".part")
+
+def _heard(pool: str, name: str, recorded: tuple[Clip, ...], *, copies: bool) -> Hearing:
+    folder, who = cache_directory() / "ears", decides(name, copies=copies)
+
+    def make() -> tuple[dict[str, Tensor], list[list[str]]]:
+        heard = _embed(name, recorded, folder / f"{name}-{identity(who)}", copies)
         tensors = {"clean": heard.clean, "copies": heard.copies.half(), "origin": heard.origin}
-        save_file(tensors, part, {"clips": json.dumps([[c.label, c.source, c.file] for c in heard.clips])})
-        part.replace(path)
-    with safe_open(path, "pt") as stored:
-        clips = tuple(Clip(*row) for row in json.loads(stored.metadata()["clips"]))
-        clean, origin = stored.get_tensor("clean"), stored.get_tensor("origin")
-        return Hearing(clips, clean, stored.get_tensor("copies").float(), origin)
+        return tensors, [[c.label, c.source, c.file] for c in heard.clips]
 
-
-def _code(name: str) -> str:
-    """Change with whatever makes or changes spectrograms and vectors, and with the numbers of copies."""
-    about = (RECORDED_COPIES, RENDERED_COPIES, _SEED, _SECONDS, _tree(augmenting), _tree(_MODULES[name]))
-    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
-
-
-@cache
-def _tree(module: Any) -> str:
-    """Give a module's program without comments and docstrings."""
-    tree = ast.parse(inspect.getsource(module))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
-                line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-            ]
-    return ast.dump(tree)
+    clips = [[c.label, c.source, c.file, versions().get(c.source, "")] for c in recorded]
+    tensors, rows = kept(folder, name, {**who, "pool": pool, "clips": clips}, make)
+    return Hearing(tuple(Clip(*row) for row in rows), tensors["clean"], tensors["copies"].float(), tensors["origin"])
 
 
 @torch.inference_mode()
 def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) -> Hearing:
-    from safetensors.torch import load_file, save_file
     from tqdm import tqdm
 
-    folder.mkdir(parents=True, exist_ok=True)
     ears = TOWERS[name]()
 
     def powers(audio: Audio) -> Tensor:
         return ears.power(Audio(audio.samples[: round(_SECONDS * audio.rate)], audio.rate))
 
     def path(clip: Clip) -> Path:
-        return folder / f"{hashlib.sha256(clip.key.encode()).hexdigest()[:24]}.safetensors"
+        stated = f"{clip.key} {versions().get(clip.source, '')}"
+        return folder / f"{hashlib.sha256(stated.encode()).hexdigest()[:24]}.safetensors"
 
     # What may be heard behind a copy: signals of our own, the same whatever the table says.
     behind = [powers(audio) for _, audio in pools_rendered.signals()] if copies else []
@@ -196,9 +173,7 @@ def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) ->
             rng = np.random.default_rng((_SEED, *hashlib.sha256(clip.key.encode()).digest()[:8]))
             changed = [augmenting.augment(power, behind, rng, ears.frames) for _ in range(count)]
             rows = unit(torch.stack([ears.features(one) for one in (power, *changed)]))
-            part = path(clip).with_suffix(".part")
-            save_file({"clean": rows[0].clone(), "copies": rows[1:].half()}, part)
-            part.replace(path(clip))
+            write_tensors(path(clip), {"clean": rows[0], "copies": rows[1:].half()}, {})
         return made
 
     new = tuple(clip for clip in recorded if not path(clip).is_file())
@@ -206,7 +181,7 @@ def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) ->
     clips = [clip for clip in recorded if path(clip).is_file()]
     if copies:
         clips += make(pools_rendered.rendered(), RENDERED_COPIES, None, f"{name}: rendered")
-    kept = [load_file(path(clip)) for clip in clips]
-    origin = torch.arange(len(clips)).repeat_interleave(torch.tensor([len(one["copies"]) for one in kept]))
-    changed = torch.cat([one["copies"] for one in kept]).float()
-    return Hearing(tuple(clips), torch.stack([one["clean"] for one in kept]), changed, origin)
+    each = [read_tensors(path(clip)) for clip in clips]
+    origin = torch.arange(len(clips)).repeat_interleave(torch.tensor([len(one["copies"]) for one in each]))
+    changed = torch.cat([one["copies"] for one in each]).float()
+    return Hearing(tuple(clips), torch.stack([one["clean"] for one in each]), changed, origin)

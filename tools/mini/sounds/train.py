@@ -1,16 +1,13 @@
 """Trains the heads by which sounds enter the preset `mini`, from two towers: aiSFX and Whisper tiny's encoder.
 
 words
-    A head of the published form (Linear, BatchNorm, ReLU, Linear, BatchNorm, unit rows; three of a tower are
-    averaged) for each tower. InfoNCE over all labels of the pool: a sound, changed by
-    :mod:`tools.mini.sounds.augment`, shall lie nearer to the vector of its own label than to those of all others,
-    a label being written in a different way at each step. Labels that mean nearly the same share a part of the
-    target, so that "thunder" is no foe of "rain".
+    Heads that name (:mod:`tools.mini.naming`), three for each tower, of sounds that are changed by
+    :mod:`tools.mini.sounds.augment`.
 looks, sights, heard
     In closed form, by :mod:`tools.mini.sounds.axes`: a sound looks like its ten likeliest labels look, to
     one tower in each block; and both towers' axes make the block of sound itself.
 
-Run ``python -m tools.mini.sounds.train``: about 20 minutes on one core. The first run also fetches the packages;
+``python -m tools.mini ears`` takes about 20 minutes on one core. The first run also fetches the packages;
 they, the vectors of all sounds' copies and the trainings under way are kept in the cache directory, so that what is
 killed goes on where it was and ends in the same files. Seeds are fixed: on one machine the files come out the same to
 the byte.
@@ -18,30 +15,28 @@ the byte.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import hashlib
-import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.binding.forms import head_tensors, new_head, write_heads
-from omnibind_core.specialists.base import unit
+from omnibind_core.binding.forms import head_tensors, kinds_of, write_heads
+from omnibind_core.store.kept import digest
 from omnibind_core.store.paths import assets_directory, cache_directory
-from omnibind_core.training import loop as training
+from omnibind_core.training.loop import Recipe
 from tools.mini.blocks import BLOCKS
+from tools.mini.labels import kinship, label_vectors, meanings
+from tools.mini.naming import NamingRecipe, train_naming
 from tools.mini.pools.rendered import SOURCES as RENDERED
 from tools.mini.pools.sounds import TEST
 from tools.mini.sounds.axes import Axes, conse_tensors, discriminant_axes, heard_tensors
 from tools.mini.sounds.hearing import Hearing, hear
-from tools.mini.sounds.labels import SOURCES, kinship, label_vectors, meanings
 
-__all__ = ["APPEARANCE", "TWIN", "EarRecipe", "Pool", "build", "main", "train_heads", "twins"]
+__all__ = ["APPEARANCE", "RECIPE", "TEMPLATES", "TWIN", "SoundLessons", "build", "make", "train_heads", "twins"]
 
 log = logging.getLogger(__name__)
 
@@ -49,42 +44,31 @@ APPEARANCE: dict[str, str] = {"aisfx": "looks", "whisper_tiny": "sights"}
 """Tower -> the block of appearance that it leads to."""
 TWIN = 0.97
 """Two sounds whose aiSFX vectors have a larger cosine count as one recording."""
+TEMPLATES: tuple[str, ...] = (
+    "{}",
+    "a {}",
+    "the sound of {}",
+    "sound of a {}",
+    "a recording of {}",
+    "{} sound effect",
+    "you can hear {}",
+)
+"""Ways of writing a label."""
+SOURCES = {
+    "aisfx": "aiSFX checkpoint (C) 2022 A. B. Ma and A. Lerch, CC-BY-4.0",
+    "whisper_tiny": "Whisper tiny.en (C) 2022 OpenAI, MIT",
+    "minilm_l6": "all-MiniLM-L6-v2, Apache-2.0",
+}
+"""Specialist -> what a file of heads says about what it was made from."""
+_VERSION = "2"  # of the files
 
 
-@dataclass(frozen=True)
-class EarRecipe:
-    """How a words head is trained; chosen on the development packages.
-
-    Attributes
-    ----------
-    heads : int
-        How many that differ by their seeds are averaged.
-    training : Recipe
-        Steps, batch, rates, scale, width of the middle layer.
-    kinship : float
-        Share of the target that goes to labels of similar meaning.
-    mixing : float
-        Upper end of the share of another sound's vector and target that is mixed in.
-    dropout : float
-        Share of the input's entries that are left out at each step.
-    balance : float
-        Labels are drawn in proportion to their number of sounds to the power of 1 - balance.
-    """
-
-    heads: int = 3
-    training: training.Recipe = field(
-        default_factory=lambda: training.Recipe(
-            steps=500, batch=256, rate=2e-3, decay=0.05, warm_up=0.2, scale=20.0, hidden=512, checkpoint=100
-        )
-    )
-    kinship: float = 0.2
-    mixing: float = 0.3
-    dropout: float = 0.1
-    balance: float = 0.5
+RECIPE = NamingRecipe(Recipe(steps=500, batch=256, rate=2e-3, decay=0.05, warm_up=0.2, scale=20.0, checkpoint=100))
+"""How a words head is trained; chosen on the development packages."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class SoundLessons:
     """What is learned from: both towers' vectors of the same sounds, and which of them may be learned.
 
     Attributes
@@ -135,13 +119,13 @@ def twins(heard: Hearing, sources: Collection[str]) -> Tensor:
 
 
 def train_heads(
-    pool: Pool, tower: str, targets: Tensor, kin: Tensor, recipe: EarRecipe, folder: Path
+    pool: SoundLessons, tower: str, targets: Tensor, kin: Tensor, recipe: NamingRecipe, folder: Path
 ) -> list[nn.Sequential]:
-    """Train heads that differ by their seeds.
+    """Train heads that differ by their seeds, by :func:`~tools.mini.naming.train_naming` on standardised rows.
 
     Parameters
     ----------
-    pool : Pool
+    pool : SoundLessons
         With copies.
     tower : str
         Whose vectors they read.
@@ -149,7 +133,7 @@ def train_heads(
         Vectors of the labels.
     kin : Tensor, shape (L, L), float32
         Rows that sum to 1: which labels mean nearly the same.
-    recipe : EarRecipe
+    recipe : NamingRecipe
         How.
     folder : Path
         Where the trainings under way are kept.
@@ -165,52 +149,14 @@ def train_heads(
     mean = (weights / weights.sum()).float() @ copies
     scale = ((weights / weights.sum()).float() @ (copies - mean).square()).sqrt().clamp(min=1e-6)
     copies = (copies - mean) / scale
-    asked = hashlib.sha256(json.dumps(asdict(replace(recipe, heads=0)), sort_keys=True).encode())
-    for tensor in (copies, label, weights, targets, kin):
-        asked.update(tensor.contiguous().numpy().tobytes())
-    heads = []
-    for seed in range(recipe.heads):
-        seeded = replace(recipe, training=replace(recipe.training, seed=seed))
-        head = _train(copies, label, weights, targets, kin, seeded, folder, asked.hexdigest())
-        heads.append(_unscaled(head, mean, scale))
-    return heads
 
+    def draw(rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        drawn = torch.multinomial(weights, recipe.training.batch, replacement=True, generator=rng)
+        return copies[drawn], label[drawn]
 
-def _train(
-    copies: Tensor,
-    label: Tensor,
-    weights: Tensor,
-    targets: Tensor,
-    kin: Tensor,
-    recipe: EarRecipe,
-    folder: Path,
-    asked: str,
-) -> nn.Sequential:
-    how = recipe.training
-    names = torch.eye(len(kin))
-    head = new_head(copies.shape[1], how.hidden, targets.shape[2], how.seed)
-
-    def loss_of(_step: int, rng: torch.Generator) -> Tensor:
-        drawn = torch.multinomial(weights, how.batch, replacement=True, generator=rng)
-        x, y = copies[drawn], label[drawn]
-        wanted = (1 - recipe.kinship) * names[y] + recipe.kinship * kin[y]
-        partner = torch.randperm(how.batch, generator=rng)
-        share = torch.rand(how.batch, 1, generator=rng) * recipe.mixing
-        x, wanted = torch.lerp(x, x[partner], share), torch.lerp(wanted, wanted[partner], share)
-        kept = torch.rand(x.shape, generator=rng) >= recipe.dropout
-        written = targets[int(torch.randint(len(targets), (1,), generator=rng))]
-        cosines = unit(head(x * kept / (1 - recipe.dropout))) @ written.T
-        return nn.functional.cross_entropy(how.scale * cosines, wanted)
-
-    training.train(
-        head,
-        loss_of,
-        how,
-        folder / f"{asked[:16]}-{how.seed}",
-        identity={"asked": asked},
-        title=f"words head {how.seed}",
-    )
-    return nn.Sequential(*head.children())
+    data = digest(copies, label, weights)
+    heads = train_naming(draw, copies.shape[1], targets, kin, recipe, folder, data, "words head")
+    return [_unscaled(head, mean, scale) for head in heads]
 
 
 def _unscaled(head: nn.Sequential, mean: Tensor, scale: Tensor) -> nn.Sequential:
@@ -224,20 +170,20 @@ def _unscaled(head: nn.Sequential, mean: Tensor, scale: Tensor) -> nn.Sequential
 
 
 def build(
-    pool: Pool, eyes: Path, out: Path, recipe: EarRecipe, about: Mapping[str, object], folder: Path
+    pool: SoundLessons, eyes: Path, out: Path, recipe: NamingRecipe, about: Mapping[str, object], folder: Path
 ) -> list[Path]:
     """Train and write all heads for sounds.
 
     Parameters
     ----------
-    pool : Pool
+    pool : SoundLessons
         What is learned from.
     eyes : Path
         Folder of ``words.safetensors``, ``looks.safetensors`` and so on, from :mod:`tools.mini.pictures`;
         a block of appearance that has no file there is left out with a warning.
     out : Path
         Folder to write to.
-    recipe : EarRecipe
+    recipe : NamingRecipe
         How words heads are trained.
     about : mapping of str to object
         What the files shall say about themselves.
@@ -249,56 +195,50 @@ def build(
     list of Path
         Files written.
     """
-    words = label_vectors(pool.labels, eyes, "words")
+    words = label_vectors(pool.labels, "words", TEMPLATES, eyes)
     kin = kinship(words[0])
     written: list[Path] = []
 
-    def write(name: str, block: str, tensors: Mapping[str, Tensor], kinds: Mapping[str, str], **more: object) -> None:
+    def write(name: str, block: str, tensors: Mapping[str, Tensor], **more: object) -> None:
         towers = [tower for tower in pool.towers if name.startswith(tower) or name == "heard"]
         sources = "; ".join(SOURCES[one] for one in (*towers, "minilm_l6"))
-        write_heads(out / f"{name}.safetensors", BLOCKS[block], tensors, kinds, {**about, **more, "sources": sources})
+        said = {"block": BLOCKS[block], "kinds": kinds_of(tensors), "version": _VERSION, **about, **more}
+        write_heads(out / f"{name}.safetensors", tensors, {**said, "sources": sources})
         written.append(out / f"{name}.safetensors")
 
     axes: dict[str, Axes] = {}
     for tower, heard in pool.towers.items():
         heads = train_heads(pool, tower, words, kin, recipe, folder)
-        write(f"{tower}_words", "words", head_tensors(heads), {"audio": "mlp"}, count=len(heads))
+        write(f"{tower}_words", "words", head_tensors({"audio": heads}), count=len(heads))
         weights = pool.weights(tower, recipe.balance)
         axes[tower] = discriminant_axes(heard.copies, pool.label[heard.origin], weights, len(pool.labels))
         block = APPEARANCE[tower]
         if (eyes / f"{block}.safetensors").is_file():
-            tensors = conse_tensors(axes[tower], label_vectors(pool.labels, eyes, block)[0])
+            tensors = conse_tensors(axes[tower], label_vectors(pool.labels, block, TEMPLATES, eyes)[0])
             named = {f"audio.{name}": value for name, value in tensors.items()}
-            write(f"{tower}_{block}", block, named, {"audio": "anchors"}, top_k={"audio": 10})
+            write(f"{tower}_{block}", block, named, top_k={"audio": 10})
         else:
             log.warning("no %s.safetensors in %s: sounds get no head for it", block, eyes)
-    kinds = {"text": "anchors", **dict.fromkeys(axes, "linear")}
-    write("heard", "heard", heard_tensors(axes, meanings(pool.labels)[0]), kinds)
+    write("heard", "heard", heard_tensors(axes, meanings(pool.labels, TEMPLATES)[0]))
     return written
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train and write mini's heads for sounds: those that are used, and those that never heard the test packages."""
-    parser = argparse.ArgumentParser(description="Train mini's heads for sounds.")
-    parser.add_argument("--out", type=Path, default=assets_directory() / "mini", help="folder to write to")
-    parser.add_argument("--eyes", type=Path, default=assets_directory() / "mini", help="folder of the labels' heads")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)  # sums in one order on every machine, and the fastest for layers of this size
+def make(out: Path) -> None:
+    """Train and write mini's heads for sounds: those that are used, and those that never heard the test packages.
+
+    Parameters
+    ----------
+    out : Path
+        Folder to write to; heads that are measured go into its ``eval``. Labels lie where mini's own heads put them.
+    """
     towers = {name: hear(name) for name in APPEARANCE}
     clips = towers["aisfx"].clips
     labels = sorted({clip.label for clip in clips})
-    work = cache_directory() / "ears" / "training"
-    for out, held_out in ((options.out, ()), (options.out / "eval", TEST)):
+    for folder, held_out in ((out, ()), (out / "eval", TEST)):
         unheard = torch.tensor([clip.source in held_out for clip in clips])
         twin = twins(towers["aisfx"], held_out)
-        pool = Pool(towers, labels, ~unheard & ~twin)
-        log.info("%s: %d of %d sounds, %d left out as twins", out, int(pool.taught.sum()), len(clips), int(twin.sum()))
+        pool = SoundLessons(towers, labels, ~unheard & ~twin)
+        log.info("%s: %d of %d sounds, %d are twins", folder, int(pool.taught.sum()), len(clips), int(twin.sum()))
         taught = sorted({clip.label for clip, known in zip(clips, pool.taught, strict=True) if known})
         about = {"labels": labels, "taught": taught, "held_out": held_out, "twins": int(twin.sum())}
-        for path in build(pool, options.eyes, out, EarRecipe(), about, work):
-            log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
-
-
-if __name__ == "__main__":
-    main()
+        build(pool, assets_directory() / "mini", folder, RECIPE, about, cache_directory() / "ears" / "training")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from omnibind_core.media.shapes import Part, cloud_of_parts
+from omnibind_core.store.kept import digest
 from omnibind_core.types import PointCloud
 from tools.mini.pools.parametric.fittings import FITTINGS
 from tools.mini.pools.parametric.furniture import FURNITURE
@@ -41,13 +42,11 @@ def catalogue() -> list[Procedural]:
     return [Procedural(label, number) for label in CLASSES for number in range(EACH)]
 
 
-def fingerprint() -> bytes:
-    """Digest of the first shape of every class: what is kept of the shapes goes by it."""
-    digest = hashlib.sha256()
-    for label in CLASSES:
-        for part in _sketch(Procedural(label, 0), np.random.default_rng(0)):
-            digest.update(np.round(1000 * part.vertices).astype(np.int64).tobytes())
-    return digest.digest()
+def fingerprint() -> str:
+    """Digest of the first shape of every class, 16 hexadecimal digits: what is kept of the shapes goes by it."""
+    parts = [part for label in CLASSES for part in _sketch(Procedural(label, 0), np.random.default_rng(0))]
+    drawn = [rows for part in parts for rows in (part.vertices, part.faces, part.rgb) if rows is not None]
+    return digest(*(np.round(1000 * rows).astype(np.int64) for rows in drawn))
 
 
 def build(which: Procedural) -> PointCloud:

@@ -1,0 +1,106 @@
+"""Drawings (SVG) to pixels by resvg: no scripts, no network; files are kept from it here.
+
+resvg follows paths to pictures on this machine. So whatever a drawing refers to is dropped here unless it lies within
+it, and a drawing that takes long ends its process, which is what decoding processes are for.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from omnibind_core.media import limits
+from omnibind_core.media.notices import note
+
+__all__ = ["rasterise"]
+
+_SIDE = 768  # pixels of the longer side
+_INSIDE = re.compile(r"\s*(?:#|data:image/(?:png|jpeg|jpg|gif|webp)[;,])", re.IGNORECASE)
+
+
+def rasterise(data: bytes) -> bytes:
+    """Draw an SVG.
+
+    Parameters
+    ----------
+    data : bytes
+        XML, at most `limits.MAX_SVG_BYTES`, of at most `limits.MAX_SVG_PARTS` elements.
+
+    Returns
+    -------
+    bytes
+        A PNG with transparency.
+
+    Raises
+    ------
+    ValueError
+        It is too large, not valid, or draws nothing.
+    """
+    import resvg_py
+
+    if len(data) > limits.MAX_SVG_BYTES:
+        raise ValueError(f"a drawing of more than {limits.MAX_SVG_BYTES / limits.MB:.0f} MB")
+    text = _without_outside(data)
+    with _ending_after(limits.SVG_SECONDS):
+        try:
+            width, height = _shape(text)
+            side = {"width": _SIDE} if width >= height else {"height": _SIDE}
+            return bytes(resvg_py.svg_to_bytes(svg_string=text, **side))  # type: ignore[arg-type]
+        except Exception:
+            raise
+        except BaseException as error:  # a panic of the Rust code is no Exception
+            if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+                raise
+            raise ValueError("a drawing that cannot be drawn") from error
+
+
+def _without_outside(data: bytes) -> str:
+    """Drop links out of the drawing, and say so."""
+    try:
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError) as error:
+        raise ValueError(f"not valid XML: {error}") from error
+    dropped = 0
+    for parts, element in enumerate(root.iter(), 1):
+        if parts > limits.MAX_SVG_PARTS:
+            raise ValueError(f"a drawing of more than {limits.MAX_SVG_PARTS:,} elements")
+        for name in list(element.attrib):
+            if name.rpartition("}")[2].lower() == "href" and not _INSIDE.match(element.attrib[name]):
+                del element.attrib[name]
+                dropped += element.tag.rpartition("}")[2] in ("image", "use", "feImage")
+    if dropped:
+        note(f"{dropped} {'link' if dropped == 1 else 'links'} out of the drawing not followed")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _shape(text: str) -> tuple[float, float]:
+    """Width and height of the drawing, as far as their proportion matters."""
+    head = text[: text.find(">") + 1]
+    sides = []
+    for name in ("width", "height"):
+        found = re.search(rf'\s{name}="\s*([\d.]+)\s*(?:px|pt|mm|cm|in)?\s*"', head)
+        sides.append(float(found[1]) if found and found[1].count(".") < 2 and found[1] != "." else 0.0)
+    box = re.search(r'\sviewBox="([^"]*)"', head)
+    numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", box[1]) if box else []
+    if not all(sides) and len(numbers) == 4:
+        sides = [float(numbers[2]), float(numbers[3])]
+    width, height = (side or 1.0 for side in sides)
+    if max(width, height) > limits.MAX_ASPECT * min(width, height):
+        raise ValueError("a drawing that is a strip")
+    return width, height
+
+
+@contextmanager
+def _ending_after(seconds: float) -> Iterator[None]:
+    """End this process after so many seconds: nothing else stops compiled code. Only where it is a decoding one."""
+    if not hasattr(signal, "setitimer") or not signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)

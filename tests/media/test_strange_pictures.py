@@ -1,0 +1,253 @@
+"""Pictures as people have them: each kind of strangeness, and what is to be seen of it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+import pytest
+
+from omnibind_core.errors import MediaError
+from omnibind_core.media import limits, load_image
+
+from .makers import bomb_png, encoded, picture
+
+COLOURS = np.asarray(PIL.Image.open(io.BytesIO(picture("png"))).convert("RGB"))
+
+
+def alike(rgb: np.ndarray, wanted: np.ndarray = COLOURS, most: float = 6.0) -> None:
+    assert rgb.shape == wanted.shape
+    assert np.abs(rgb.astype(int) - wanted).mean() < most
+
+
+def chunk(kind: bytes, data: bytes, right: bool = True) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data) ^ (not right))
+
+
+def with_chunk(*chunks: bytes) -> bytes:
+    """Put chunks behind the header of a PNG."""
+    data = picture("png")
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_chunk(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 5_000_000))),
+        with_chunk(chunk(b"tEXt", b"Comment\0" + b"a" * 5_000_000)),
+        with_chunk(chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(b"a" * 5_000_000))),
+        with_chunk(*[chunk(b"zTXt", b"a\0\0" + zlib.compress(b"a" * 900_000))] * 80),
+        with_chunk(chunk(b"iCCP", b"profile\0\0" + zlib.compress(b"p" * 3_000_000))),
+        with_chunk(chunk(b"iCCP", b"profile\0\0not compressed")),
+        with_chunk(chunk(b"tEXt", b"Comment\0hello", right=False)),
+        with_chunk(chunk(b"pHYs", b"\0", right=False)),
+        with_chunk(chunk(b"eXIf", b"no EXIF at all")),
+    ],
+)
+def test_what_a_png_says_beside_its_pixels_does_not_matter(data: bytes) -> None:
+    image = load_image(data)
+    np.testing.assert_array_equal(image.rgb, COLOURS)
+    assert len(image.notices) == 0
+
+
+def test_a_wrong_checksum_of_the_pixels_is_said() -> None:
+    data = bytearray(picture("png"))
+    place = data.index(b"IDAT")
+    end = place + 4 + int.from_bytes(data[place - 4 : place], "big")
+    data[end] ^= 1
+    image = load_image(bytes(data))
+    np.testing.assert_array_equal(image.rgb, COLOURS)
+    assert image.notices == ("1 part of the picture with a wrong checksum read all the same",)
+
+
+@pytest.mark.parametrize("missing", [1, 2, 20])
+def test_jpeg_without_its_end(missing: int) -> None:
+    image = load_image(picture("jpg")[:-missing])
+    alike(image.rgb)
+    assert not image.notices or "the end of the file is missing" in image.notices[0]
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "bmp", "gif", "tiff"])
+def test_half_a_picture_is_what_is_there(assets: Path, extension: str) -> None:
+    with PIL.Image.open(assets / "images" / "cheetah.jpg") as whole:
+        options = {"interlace": 0} if extension == "gif" else {}
+        data = encoded(whole.convert("P" if extension == "gif" else "RGB"), extension, **options)
+        wanted = np.asarray(whole.convert("P").convert("RGB") if extension == "gif" else whole)
+    image = load_image(data[: len(data) // 2])
+    rows = len(image.rgb)
+    assert 0.3 < rows / len(wanted) < 0.7
+    if extension != "bmp":  # which is written from below
+        assert np.abs(image.rgb[: rows - 20].astype(int) - wanted[: rows - 20]).mean() < 6
+    assert image.notices == (
+        f"{100 * rows / len(wanted):.0f} % of the picture are there: the rest of the file is missing",
+    )
+
+
+def test_half_of_every_other_row(assets: Path) -> None:
+    with PIL.Image.open(assets / "images" / "cheetah.jpg") as whole:
+        small = whole.convert("P")
+    data = encoded(small, "gif", interlace=1)
+    image = load_image(data[: len(data) * 3 // 4])
+    assert len(image.rgb) > 0.98 * small.height
+    assert np.abs(image.rgb.astype(int) - np.asarray(small.convert("RGB"))[: len(image.rgb)]).mean() < 30
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "gif", "webp"])
+@pytest.mark.parametrize("junk", [b"\r\n", bytes(700), b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"])
+def test_junk_before_a_picture(extension: str, junk: bytes) -> None:
+    alike(load_image(junk + picture(extension), extension=extension).rgb, most=8)
+
+
+def test_alpha_of_zero_everywhere_is_ignored() -> None:
+    clear = np.dstack([COLOURS, np.zeros(COLOURS.shape[:2], np.uint8)])
+    for extension in ("png", "webp"):
+        options = {"lossless": True, "exact": True} if extension == "webp" else {}
+        image = load_image(encoded(PIL.Image.fromarray(clear), extension, **options))
+        np.testing.assert_array_equal(image.rgb, COLOURS)
+        assert image.notices == ("the picture is transparent everywhere: its transparency is ignored",)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_white_on_transparent_is_seen(mode: str) -> None:
+    drawing = PIL.Image.new("RGBA", (64, 64), (255, 255, 255, 0))
+    drawing.paste((250, 250, 250, 255), (16, 16, 48, 48))
+    data = encoded(drawing.convert(mode), "png")
+    image = load_image(data)
+    assert image.rgb[2, 2].max() < 30
+    assert image.rgb[32, 32].min() > 230
+    assert image.notices == ("white on a transparent ground: seen on black",)
+
+
+def test_what_shows_on_white_stays_on_white() -> None:
+    for colour in ((0, 0, 0), (200, 120, 40), (255, 255, 0)):
+        drawing = PIL.Image.new("RGBA", (64, 64), (255, 255, 255, 0))
+        drawing.paste((*colour, 255), (16, 16, 48, 48))
+        image = load_image(encoded(drawing, "png"))
+        assert image.rgb[2, 2].tolist() == [255, 255, 255]
+        assert image.rgb[32, 32].tolist() == list(colour)
+        assert not image.notices
+
+
+@pytest.mark.parametrize("extension", ["gif", "webp", "png"])
+def test_a_blank_first_frame_is_passed_over(extension: str) -> None:
+    frames = [PIL.Image.new("RGB", (96, 96), shade) for shade in ("black", "black", "white")]
+    frames.append(PIL.Image.fromarray(COLOURS))
+    data = encoded(frames[0], extension, save_all=True, append_images=frames[1:])
+    image = load_image(data)
+    alike(image.rgb, most=12)
+    assert image.notices[0].startswith("the first frame is blank: number ")
+    blank = load_image(encoded(frames[0], extension, save_all=True, append_images=frames[1:3]))
+    assert (blank.rgb == 0).all()
+    assert not blank.notices
+
+
+def key_png(colour_type: int, bits: int, rows: list[bytes], key: bytes, width: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, colour_type, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        itertools.starmap(chunk, [(b"IHDR", header), (b"tRNS", key), (b"IDAT", body), (b"IEND", b"")])
+    )
+
+
+def test_a_transparent_colour_of_any_depth() -> None:
+    grey = struct.pack(">4H", 0x1234, 0x8000, 0x1235, 0)
+    assert load_image(key_png(0, 16, [grey], b"\x12\x34", 4)).rgb[0, :, 0].tolist() == [255, 128, 18, 0]
+    colour = struct.pack(">6H", 0x1234, 0x5678, 0x9ABC, 0, 0, 0)
+    rgb = load_image(key_png(2, 16, [colour], b"\x12\x34\x56\x78\x9a\xbc", 2)).rgb
+    assert rgb[0].tolist() == [[255, 255, 255], [0, 0, 0]]
+    four_bits = load_image(key_png(0, 4, [b"\x37\xf0"], b"\0\3", 4)).rgb
+    assert four_bits[0, :, 0].tolist() == [255, 119, 255, 0]
+
+
+def test_tiff_pages_and_depths() -> None:
+    pages = [PIL.Image.fromarray(COLOURS), PIL.Image.new("RGB", (8, 8))]
+    image = load_image(encoded(pages[0], "tiff", save_all=True, append_images=pages[1:]))
+    np.testing.assert_array_equal(image.rgb, COLOURS)
+    assert image.notices == ("the first of several pages is seen",)
+    wide = load_image(encoded(PIL.Image.fromarray(COLOURS[..., 0].astype(np.uint16) * 257), "tiff"))
+    np.testing.assert_array_equal(wide.rgb[..., 0], COLOURS[..., 0])
+    fractions = load_image(encoded(PIL.Image.fromarray(COLOURS[..., 0].astype(np.float32) / 255), "tiff"))
+    assert np.abs(fractions.rgb[..., 0].astype(int) - COLOURS[..., 0]).max() <= 1
+
+
+@pytest.mark.parametrize("extension", ["heic", "avif", "jpg", "webp", "png"])
+def test_pictures_are_upright(extension: str) -> None:
+    flat = PIL.Image.fromarray(COLOURS[:48])
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    if extension == "heic":  # turned by a property of its own, not by EXIF
+        flat.info["exif"] = exif.tobytes()
+        data = encoded(flat, extension)
+        assert b"irot" in data
+    else:
+        data = encoded(flat, extension, exif=exif)
+    rgb = load_image(data).rgb
+    assert rgb.shape == (96, 48, 3)
+    assert np.abs(rgb[5, -5].astype(int) - (255, 0, 0)).max() < 45
+
+
+def test_photographs_of_many_megapixels() -> None:
+    ramp = PIL.Image.linear_gradient("L")
+    for side, extension, least in ((6_000, "jpg", 3_000), (12_000, "jpg", 3_000), (6_000, "png", 3_000)):
+        image = load_image(encoded(ramp.resize((side, side)), extension))
+        assert image.rgb.shape == (least, least, 3)
+        assert image.rgb.nbytes <= 3 * limits.KEEP_PIXELS
+        assert np.abs(image.rgb[::500, 5, 0].astype(int) - np.linspace(0, 255, least)[::500]).max() < 4
+    assert load_image(bomb_png(8_000, 8_000)).rgb.shape == (4_000, 4_000, 3)
+    with pytest.raises(MediaError, match=r"at most 64 megapixels.*save it as JPEG"):
+        load_image(bomb_png(8_100, 8_000))
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {}>{}</svg>'
+
+
+def test_drawings_are_drawn() -> None:
+    image = load_image(SVG.format('viewBox="0 0 20 10"', '<rect width="10" height="10" fill="red"/>').encode())
+    assert image.rgb.shape == (384, 768, 3)
+    assert image.rgb[200, 100].tolist() == [255, 0, 0]
+    assert image.rgb[200, 700].tolist() == [255, 255, 255]
+    declared = '<?xml version="1.0" encoding="utf-16"?>\n<!-- a comment -->\n' + SVG.format("", '<circle r="9"/>')
+    assert load_image(declared.replace("utf-16", "utf-8").encode(), extension="svg").rgb.min() == 0
+
+
+@pytest.mark.parametrize("link", ["{}", "file://{}", "&#x2f;{}", "data:image/svg+xml,%3Csvg/%3E"])
+@pytest.mark.parametrize("attribute", ["href", "xlink:href"])
+def test_drawings_open_no_files(tmp_path: Path, link: str, attribute: str) -> None:
+    (tmp_path / "secret.png").write_bytes(picture("png"))
+    place = str(tmp_path / "secret.png")
+    target = link.format(place.lstrip("/") if link.startswith("&") else place)
+    image = load_image(
+        SVG.format('width="9" height="9"', f'<image width="9" height="9" {attribute}="{target}"/>').encode()
+    )
+    assert (image.rgb == 255).all()
+    assert image.notices == ("1 link out of the drawing not followed",)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"<svg >", "not valid XML"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="1"/>', "a strip"),
+        (SVG.format("", "<g/>" * 20_001).encode(), "more than 20,000 elements"),
+        (b"<html></html>", "XML or HTML data"),
+    ],
+)
+def test_bad_drawings(data: bytes, words: str) -> None:
+    with pytest.raises(MediaError) as caught:
+        load_image(data, extension="svg")
+    assert words in str(caught.value)
+
+
+def test_a_drawing_that_refers_to_itself_again_and_again_ends() -> None:
+    levels = "".join(
+        f'<g id="g{level}">' + f'<use href="#g{level + 1}"/>' * 10 + "</g>" for level in range(12)
+    )  # 10**12 rectangles
+    data = SVG.format('width="9" height="9"', f'<g id="g12"><rect width="1" height="1"/></g>{levels}').encode()
+    with pytest.raises(MediaError):
+        load_image(data)
