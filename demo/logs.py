@@ -105,7 +105,8 @@ def _words(record: logging.LogRecord) -> str:
     if record.name == "py.warnings":
         found = re.match(r"[^\n]*?:\d+: \w+", record.getMessage())
         return found[0] if found else "a warning"
-    return str(record.msg).split("\n")[0][:120]
+    first = str(record.msg).split("\n")[0][:120]
+    return "an error, in words that may quote what was sent" if first.startswith("Traceback") else first
 
 
 def _told(error: BaseException, trace: TracebackType | None) -> dict[str, object]:

@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, cast
@@ -54,6 +55,7 @@ class Turns(Queue):  # type: ignore[misc]
         )
         self.ANALYTICS_MAX_EVENTS = 1  # nobody looks at them
         self.uploads = uploads
+        self._served: dict[Visitor, float] = {}  # when each was last given a place
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -131,12 +133,20 @@ class Turns(Queue):  # type: ignore[misc]
         for event in sorted(queue.queue, key=lambda one: one.enqueue_time):
             rounds[event] = visits[_visitor(event)]
             visits[_visitor(event)] += 1
+
+        def place(event: Event) -> tuple[int, float, float]:
+            return rounds[event], self._served.get(_visitor(event), 0.0), event.enqueue_time
+
         addresses = Counter(_visitor(event)[0] for event in running)
         order: dict[Event, int] = {}
-        for event in sorted(queue.queue, key=lambda one: (rounds[one], one.enqueue_time)):
+        for event in sorted(queue.queue, key=place):
             order[event] = addresses[_visitor(event)[0]]
             addresses[_visitor(event)[0]] += 1
-        queue.queue.sort(key=lambda one: (order[one], rounds[one], one.enqueue_time))
+        last: defaultdict[str, float] = defaultdict(float)
+        for (address, _), when in self._served.items():
+            last[address] = max(last[address], when)
+        several = len({_visitor(event)[0] for event in queue.queue}) > 1
+        queue.queue.sort(key=lambda one: (order[one], last[_visitor(one)[0]] if several else 0.0, *place(one)))
 
     def get_events(self) -> tuple[list[Event], bool, str] | None:
         """Take the next query out, in turn; of several places for files, none has them all."""
@@ -153,6 +163,10 @@ class Turns(Queue):  # type: ignore[misc]
             chosen = next((event for event in queue.queue if held[_visitor(event)] < most), None)
             if chosen is not None:
                 queue.queue.remove(chosen)
+                self._served.pop(_visitor(chosen), None)
+                self._served[_visitor(chosen)] = time.monotonic()  # the latest stands last
+                while len(self._served) > 2 * QUEUE:
+                    del self._served[next(iter(self._served))]
                 return [chosen], chosen.fn.batch, name
         return None
 
