@@ -31,6 +31,7 @@ __all__ = [
     "centre",
     "check_request",
     "check_terms",
+    "check_vector",
     "unit_rows",
 ]
 
@@ -128,7 +129,6 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
         many as the first one has.
     """
     weights = np.array([check_weight(term.weight) for term in terms], np.float32)
-    vectors = [_check_vector(term, terms[0]) for term in terms]
     weights[abs(weights) <= _TINY] = 0
     if not weights.any():
         raise QueryError(
@@ -136,23 +136,36 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
             "at least one term with a weight from -1 to 1",
             "add a term, or move a slider away from 0",
         )
-    return np.stack(vectors), weights
+    first: object = terms[0].vector
+    length = len(first) if isinstance(first, (np.ndarray, list, tuple)) and np.iterable(first) else 0
+    return np.stack([check_vector(term.vector, length, term.label) for term in terms]), weights
 
 
-def _check_vector(term: Term, first: Term) -> FloatArray:
-    """Give a term's vector; raises QueryError where it is no row of numbers, or not as long as the first one."""
-    named = f" of term '{term.label}'" if term.label else " of a term"
+def check_vector(given: object, length: int, label: str = "") -> FloatArray:
+    """Give a vector as finite numbers: (D,), float32.
+
+    Parameters
+    ----------
+    given : object
+        What is said to be one.
+    length : int
+        D, of what it is compared with.
+    label : str
+        Of its term, for the message.
+
+    Raises
+    ------
+    QueryError
+        It is not so many finite numbers.
+    """
+    named = f" of the term '{label[:60]}'" if label else ""
     try:
-        vector = np.asarray(term.vector, np.float32)
-        length = len(first.vector)
+        vector = np.asarray(given, np.float32)
     except (TypeError, ValueError):
-        raise QueryError(f"a vector{named} that is not numbers", "a row of numbers", "embed the term again") from None
-    if vector.shape != (length,) or not length:
-        raise QueryError(
-            f"a vector{named} of shape {vector.shape}",
-            f"as many numbers as the other terms have ({length})",
-            "embed all terms with the same preset",
-        )
+        raise QueryError(f"a vector{named} that is not numbers", "a row of numbers", "embed it again") from None
+    if vector.ndim != 1 or not len(vector) or len(vector) != length:
+        allowed = f"a row of {length} numbers, as what it is compared with" if length else "a row of numbers"
+        raise QueryError(f"a vector{named} of shape {vector.shape}", allowed, "embed everything with the same preset")
     if not np.isfinite(vector).all():
         raise QueryError(f"a vector{named} with values that are not numbers", "finite numbers", "embed it again")
     return vector
