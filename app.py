@@ -1,28 +1,74 @@
 """Starts OmniBind Explorer: ``python app.py [--preset mini] [--device auto] [--host 127.0.0.1] [--port 7860]``."""
 
+from __future__ import annotations
+
 import os
+import signal
+import sys
 import threading
+from types import FrameType
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
-from demo.settings import Settings
+from demo.settings import STOP_SECONDS, Settings
+
+if TYPE_CHECKING:
+    from demo.uploads import Uploads
 
 
 def main() -> None:
-    """Show the page at once, then load the models behind it."""
+    """Show the page at once, then load the models behind it; end in good order when told to."""
     settings = Settings.read()  # before seconds of imports, so that --help is there at once
-    from demo.page import build_demo, launch
-    from demo.service import Service
+    from demo.logs import set_up
+    from demo.uploads import Uploads
 
-    service = Service(settings)
-    demo = build_demo(service)
-    address = launch(demo, service)
-    service.start()
-    print(f"OmniBind Explorer: {address}", flush=True)  # noqa: T201
+    set_up()
+    told = _signals()
     try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        demo.close(verbose=False)
+        uploads = Uploads.open()  # before gradio is imported, which reads where it lies
+    except OSError as error:
+        sys.exit(f"No folder for uploads ({error}): set GRADIO_TEMP_DIR to one that can be written.")
+    try:
+        from demo.page import build_demo, launch, stop
+        from demo.service import Service
+
+        service = Service(settings)
+        demo = build_demo(service, uploads)
+        address = launch(demo, service)
+        service.start()
+        print(f"OmniBind Explorer: {address}", flush=True)  # noqa: T201
+        told.wait()
+        overdue = threading.Timer(STOP_SECONDS, _end, [uploads])
+        overdue.daemon = True
+        overdue.start()
+        stop(demo, STOP_SECONDS - 0.5)
+    finally:
+        uploads.close()
+    _end(uploads)
+
+
+def _signals() -> threading.Event:
+    """Give what is set when this process is told to end."""
+    told = threading.Event()
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if told.is_set():  # twice means now
+            os._exit(1)
+        told.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, tell)
+    return told
+
+
+def _end(uploads: Uploads) -> None:
+    """End the process now: threads that still compute would keep it, and their answers reach nobody any more."""
+    uploads.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

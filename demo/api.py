@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
-from urllib.parse import quote
 
 import gradio as gr
 from gradio import FileData
 
 from demo.guard import uploaded_path
+from demo.html.pictures import file_address
 from demo.service import Service
 from demo.settings import MAX_TERMS, MODEL_EVENTS
 from omnibind_core.errors import MediaError, OmniBindError, QueryError
@@ -161,6 +161,8 @@ class Api:
 
     def _one(self, text: object, file: object, modality: str, up: str) -> Embedded:
         """Embed what a call brought."""
+        if not isinstance(modality, str) or not isinstance(up, str):
+            raise QueryError("a modality or an axis that is not a word", "one of the documented words", "correct it")
         if file and text:
             raise QueryError("a file and a sentence", "one of them", "leave one out, or use /mix")
         if not file:
@@ -188,7 +190,7 @@ class Api:
 
 def _address(path: str) -> str:
     """Say where a file of the gallery is on this server."""
-    return f"/gradio_api/file={quote(path)}"
+    return f"/{file_address(path)}"
 
 
 def publish(service: Service) -> None:

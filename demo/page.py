@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
+from gradio import queueing, route_utils, routes
+from gradio.utils import get_upload_folder
 
 from demo import api
-from demo.guard import NoFetching
+from demo.guard import allowed_hosts, layers, malformed
 from demo.html import panels
+from demo.logs import Told, take_over
 from demo.service import Service
-from demo.settings import CACHE_SECONDS, CLAIM, MAX_UPLOAD, QUEUE, SESSIONS, TITLE
+from demo.settings import CACHE_SECONDS, CLAIM, MAX_UPLOAD, SESSIONS, STOP_SECONDS, TITLE
 from demo.shell.examples import Examples
 from demo.shell.tab import Tab
 from demo.shell.theme import HEAD, theme
 from demo.tabs import about, classify, explore, results
+from demo.turns import Turns
+from demo.uploads import Uploads
+from omnibind_core import media
 
-__all__ = ["build_demo", "launch"]
+__all__ = ["build_demo", "launch", "stop"]
 
 TABS: Sequence[Tab] = (explore, classify, results, about)
 
 
-def build_demo(service: Service) -> gr.Blocks:
-    """Build the application around a service, which may still be asleep."""
+_MEDIA = ("images", "shapes", "sounds", "thumbnails")  # what is shown of the gallery's folder
+
+
+def build_demo(service: Service, uploads: Uploads | None = None) -> gr.Blocks:
+    """Build the application around a service, which may still be asleep.
+
+    Parameters
+    ----------
+    uploads : Uploads, optional
+        Where visitors' files lie; None takes the folder that gradio was told of before.
+    """
+    uploads = uploads or Uploads(Path(get_upload_folder()))
     examples = Examples.read(service.folder.parent)
     with gr.Blocks(title=TITLE, fill_width=True, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
         gr.HTML(panels.header(TITLE, CLAIM), apply_default_css=False, js_on_load=None, elem_classes="ob-plain")
@@ -35,7 +55,8 @@ def build_demo(service: Service) -> gr.Blocks:
         for tab, page, parts in built:
             tab.wire(demo, page, service, parts)
         api.publish(service)
-    demo.queue(max_size=QUEUE, default_concurrency_limit=4)
+    demo.queue(api_open=False)
+    demo._queue = Turns(demo, uploads)
     return demo
 
 
@@ -57,7 +78,21 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
     SystemExit
         The port is taken; with what to do.
     """
-    settings = service.settings
+    settings, turns = service.settings, demo._queue
+
+    def ready() -> tuple[bool, str]:
+        now = service.status()
+        return now.phase == "ready", now.phase
+
+    for module in (queueing, route_utils, routes):
+        module.traceback = Told()
+    around = layers(
+        hosts=allowed_hosts(settings.host, settings.hosts, os.environ.get("SPACE_HOST")),
+        uploads=turns.uploads if isinstance(turns, Turns) else Uploads(Path(get_upload_folder())),
+        gallery=service.folder,
+        ready=ready,
+        retry=turns.retry_seconds if isinstance(turns, Turns) else lambda: 1,
+    )
     options: dict[str, Any] = {
         "server_name": settings.host,
         "server_port": settings.port,
@@ -67,17 +102,42 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
         "theme": theme(),
         "head": HEAD,
         "max_file_size": MAX_UPLOAD,
-        "allowed_paths": [str(service.folder.resolve())],
+        "allowed_paths": [str(service.folder.resolve() / name) for name in _MEDIA],
         "state_session_capacity": SESSIONS,
         "footer_links": ["api", "settings"],
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
-        "app_kwargs": {"middleware": NoFetching.middleware()},
+        "mcp_server": False,
+        "app_kwargs": {"middleware": around, "exception_handlers": {RequestValidationError: malformed}},
     }
     try:
         _, local, _ = demo.launch(**{**options, **changes})
     except OSError as error:
         port = settings.port or "7860 and those after it"
         raise SystemExit(f"Port {port} is taken: choose another one with --port.") from error
+    take_over()
     return local
+
+
+def stop(demo: gr.Blocks, seconds: float = STOP_SECONDS) -> None:
+    """End the service: take nothing more in, let queries in flight end, tell those that cannot, and free the port.
+
+    Parameters
+    ----------
+    seconds : float
+        All the time there is for it.
+    """
+    end = time.monotonic() + seconds
+    turns = demo._queue
+    if isinstance(turns, Turns):
+        turns.refuse()
+        while turns.is_busy() and time.monotonic() < end - 0.3 * seconds:
+            time.sleep(0.02)
+        if turns.is_busy():
+            turns.tell_all()
+            time.sleep(0.1 * seconds)  # for the words to arrive
+    if demo.server is not None:
+        demo.server.should_exit = demo.server.force_exit = True  # connections of pages stay open else
+    demo.close(verbose=False)
+    media.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,10 +21,20 @@ MAX_TERMS = 8  # ingredients of one mix: more do not fit a screen, nor a thought
 MAX_UPLOAD = "128mb"  # the largest file that any decoder accepts
 CACHE_SECONDS = (600, 3600)  # look every ten minutes, delete uploads older than an hour
 SESSIONS = 500  # visitors whose state is kept in memory
-QUEUE = 64  # requests that may wait; the next is told to come back
-MODEL_EVENTS = 2  # requests that compute at the same time, of all that use the model
+QUEUE = 256  # requests that may wait; the next is told to come back
+QUEUE_EACH = 8  # of one visitor
+MODEL_EVENTS = 2  # requests that compute at the same time, of all that use the model and bring no file
+FILE_EVENTS = 2  # requests with files that are answered at the same time: their decoders never keep a sentence waiting
 WAIT_SECONDS = 900.0  # for the models, including a first download over a slow line
 PULSE_SECONDS = 0.4  # between two looks at the progress of loading
+STOP_SECONDS = 5.0  # from the signal to the end: queries in flight are answered meanwhile, or told so
+UPLOADS_EACH = 512_000_000  # bytes of files that one visitor may have here at a time: the largest file, four times
+UPLOADS_ALL = 4_000_000_000  # bytes of files that all visitors may have here at a time
+UNUSED_SECONDS = 600.0  # after which a file that no query took is deleted
+VISIT_SECONDS = 60.0  # after which a visit that was left counts as ended, and its files are deleted
+
+DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})|\*")
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,8 @@ class Settings:
         None takes the first free one from 7860 upwards.
     routing : str
         "default", or "trained" for the preset's trained routers.
+    hosts : tuple of str
+        Names that the page may be called by besides this machine's own: ``("omnibind.example.org", "*.example.org")``.
     """
 
     preset: str = "mini"
@@ -48,6 +62,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int | None = None
     routing: str = "default"
+    hosts: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, arguments: Sequence[str] | None = None) -> Settings:
@@ -57,14 +72,38 @@ class Settings:
         ----------
         arguments : sequence of str, optional
             Instead of ``sys.argv[1:]``.
+
+        Raises
+        ------
+        SystemExit
+            A value that cannot be right, with one message for each.
         """
-        return cls(**vars(cls.parser().parse_args(arguments)))
+        parser = cls.parser()
+        given = vars(parser.parse_args(arguments))
+        wrong: list[str] = []
+        port = _port(given["port"], wrong)
+        hosts = tuple(name.strip().lower() for name in (given["hosts"] or "").split(",") if name.strip())
+        wrong += [
+            f"--hosts {_short(name)!r}: names of hosts, separated by commas, without a scheme or a port"
+            for name in hosts
+            if not HOST_NAME.fullmatch(name)
+        ]
+        if not DEVICES.fullmatch(given["device"]):
+            wrong.append(f"--device {_short(given['device'])!r}: one of auto, cpu, cuda, cuda:0, cuda:1, ..")
+        if given["routing"] not in {"default", "trained"}:
+            wrong.append(f"--routing {_short(given['routing'])!r}: one of default, trained")
+        if not given["preset"] or len(given["preset"]) > 4_000 or not given["preset"].isprintable():
+            wrong.append(f"--preset {_short(given['preset'])!r}: the name of a preset, or the path of a .json file")
+        if problem := _not_ours(given["host"]):
+            wrong.append(f"--host {_short(given['host'])!r}: {problem}")
+        if wrong:
+            parser.error("\n  ".join(["settings that cannot be right:", *wrong]))
+        return cls(**{**given, "port": port, "hosts": hosts})
 
     @classmethod
     def parser(cls) -> argparse.ArgumentParser:
         """Give the command's options, with the environment's values as their defaults."""
         default, env = cls(), os.environ
-        port = env.get("GRADIO_SERVER_PORT", "")
         parser = argparse.ArgumentParser(prog="app.py", description=CLAIM)
         parser.add_argument(
             "--preset", default=env.get("OMNIBIND_PRESET", default.preset), help="mini, base, large, .."
@@ -80,8 +119,43 @@ class Settings:
         )
         parser.add_argument(
             "--port",
-            type=int,
-            default=int(port) if port.isdigit() else None,
+            default=env.get("GRADIO_SERVER_PORT") or None,
             help="to listen on (default: first free one from 7860)",
         )
+        parser.add_argument(
+            "--hosts",
+            default=env.get("OMNIBIND_HOSTS") or None,
+            help="names that the page may be called by, beside this machine's own; *.example.org: all below it",
+        )
         return parser
+
+
+def _port(given: str | None, wrong: list[str]) -> int | None:
+    if given is None:
+        return None
+    if given.isascii() and given.isdigit() and len(given) < 6 and 1 <= int(given) <= 65_535:
+        return int(given)
+    wrong.append(f"--port {_short(given)!r} (or GRADIO_SERVER_PORT): a whole number from 1 to 65535")
+    return None
+
+
+def _not_ours(host: str) -> str:
+    """Say why this machine cannot listen on an address; empty where it can."""
+    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    advice = "127.0.0.1 for this machine alone, 0.0.0.0 for others too, or an address of this machine"
+    try:
+        found = socket.getaddrinfo(name, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return f"no address of that name; {advice}"
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as tried:
+                tried.bind(address)
+        except OSError:
+            continue
+        return ""
+    return f"not an address of this machine; {advice}"
+
+
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[:most] + ".."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "DamagedError",
     "GalleryError",
     "MediaError",
     "OmniBindError",
@@ -32,6 +33,7 @@ class OmniBindError(Exception):
     """
 
     def __init__(self, given: str, allowed: str, action: str) -> None:
+        given = _short(given)  # what was given may hold a name of thousands of characters
         self.given = given
         self.allowed = allowed
         self.action = action
@@ -40,6 +42,12 @@ class OmniBindError(Exception):
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         """Let the error cross a process border with its three parts."""
         return type(self), (self.given, self.allowed, self.action)
+
+
+def _short(text: str, most: int = 400) -> str:
+    """Leave the middle of a long text out, and the marks of control that would end a line."""
+    plain = "".join(one if one.isprintable() else " " for one in text)
+    return plain if len(plain) <= most else f"{plain[: most // 2]} .. {plain[-most // 2 :]}"
 
 
 class MediaError(OmniBindError, ValueError):
@@ -52,6 +60,10 @@ class PresetError(OmniBindError, ValueError):
 
 class WeightsError(OmniBindError, RuntimeError):
     """Weights that are missing, cannot be fetched, or are not what they should be."""
+
+
+class DamagedError(OmniBindError, RuntimeError):
+    """A committed file that is no longer what was committed: nothing is computed with it, and nothing replaces it."""
 
 
 class QueryError(OmniBindError, ValueError):

@@ -31,14 +31,17 @@ def test_only_the_demo_imports_gradio():
 
 DEMO = {
     "settings": (),
-    "guard": (),
+    "logs": (),
+    "uploads": ("settings",),
+    "guard": ("settings", "uploads"),
+    "turns": ("settings", "uploads", "guard"),
     "state": ("settings",),
     "html": ("settings", "state"),
     "service": ("settings", "state", "html"),
     "shell": ("settings", "state", "html", "guard", "service"),
     "tabs": ("settings", "state", "html", "guard", "service", "shell"),
-    "api": ("settings", "guard", "service"),
-    "page": ("settings", "html", "guard", "service", "shell", "tabs", "api"),
+    "api": ("settings", "guard", "html", "service"),
+    "page": ("settings", "logs", "uploads", "html", "guard", "turns", "service", "shell", "tabs", "api"),
 }
 """What each part of the demo may import of it, beside itself."""
 
@@ -63,7 +66,7 @@ def test_the_parts_of_the_demo_import_downwards():
 
 def test_drawings_state_and_service_know_nothing_of_gradio():
     outside = imports(modules(ROOT), outside=True)
-    free = {"html", "state", "settings", "service"}
+    free = {"html", "state", "settings", "service", "logs", "uploads"}
     names = {name.split(".")[0] for module, named in outside.items() if part_of(module) in free for name in named}
     assert not names & {"gradio", "gradio_client"}
 

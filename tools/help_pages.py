@@ -22,7 +22,7 @@ from omnibind_core import cli
 from omnibind_core.evaluation import composing_page
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import __main__ as training
-from tools import api_page, rooms
+from tools import api_page, rooms, sums
 from tools.bench import __main__ as bench
 from tools.bench import binding
 from tools.gallery import __main__ as gallery
@@ -72,6 +72,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.bench.__main__": bench.parser,
     "tools.bench.binding": binding.parser,
     "tools.rooms": rooms.parser,
+    "tools.sums": sums.parser,
     "tools.api_page": api_page.parser,
     "tools.help_pages": parser,
 }
@@ -110,6 +111,13 @@ VARIABLES: Mapping[str, Variable] = {
     "HF_ENDPOINT": Variable("`https://huggingface.co`", "address of the Hub or of a mirror"),
     "GRADIO_SERVER_NAME": Variable(f"`{_DEFAULTS.host}`", "address that `app.py` listens on"),
     "GRADIO_SERVER_PORT": Variable("first free one from 7860", "port that `app.py` listens on"),
+    "GRADIO_TEMP_DIR": Variable(
+        "the folder of temporary files", "where `app.py` makes its own folder for uploads, and deletes it again"
+    ),
+    "OMNIBIND_HOSTS": Variable(
+        "-", "names that the page may be called by, beside this machine's own: `omnibind.example.org,*.example.net`"
+    ),
+    "SPACE_HOST": Variable("-", "set by Spaces: the name that the page is called by there"),
     "GRADIO_ANALYTICS_ENABLED": Variable("`False`", "whether gradio reports to its makers; `app.py` switches it off"),
     "OMP_NUM_THREADS": Variable("measured, for each machine", "threads of the CPU"),
     "RANK": Variable("-", "set by `torchrun` and `accelerate launch`: number of this process in a training"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -18,8 +19,11 @@ _BARS = 32
 
 
 def file_address(path: str) -> str:
-    """Where a file of an allowed folder is served, relative to the page (which may live under a prefix)."""
-    return f"gradio_api/file={quote(path)}"
+    """Where a file of the gallery is served, relative to the page (which may live under a prefix).
+
+    It says nothing of where the gallery lies on this machine: the last two parts of the path name the file.
+    """
+    return f"gallery/{quote('/'.join(Path(path).parts[-2:]))}"
 
 
 def thumbnail(media: Media) -> str:

@@ -7,8 +7,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from omnibind_core.errors import GalleryError, QueryError
+from omnibind_core.errors import DamagedError, GalleryError, QueryError
 from omnibind_core.store.catalogue import Item, read_catalogue
+from omnibind_core.store.integrity import check_committed
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = ["Examples", "Mix", "Part"]
@@ -109,8 +110,9 @@ class Examples:
         """
         try:
             catalogue = {item.id: item for item in read_catalogue(assets / "gallery")}
-        except GalleryError:
-            log.warning("no catalogue in %s: the page offers no examples", assets / "gallery")
+            check_committed([assets / "examples.json"])
+        except (DamagedError, GalleryError) as error:
+            log.warning("the page offers no examples: %s", error)
             return cls()
         path = assets / "examples.json"
         raw = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -12,6 +12,7 @@ import torch
 from omnibind_core.errors import WeightsError
 from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.registry import all_specs, required
+from omnibind_core.store.integrity import check_committed
 from omnibind_core.store.weights import CommittedFile, Progress, Tensors, local_files, read_tensors
 from omnibind_core.types import Modality
 
@@ -135,6 +136,8 @@ def load_files(
 
     Raises
     ------
+    DamagedError
+        A committed file is not what was committed.
     WeightsError
         A file is missing, damaged, not made yet, or holds other names.
     """
@@ -155,6 +158,7 @@ def load_files(
             raise WeightsError(
                 f"no file {path}", "the weights that the preset names", "restore it from version control, or its folder"
             )
+        check_committed([path])
         loaded[name] = read_tensors(path)
         check_names(preset, name, loaded[name])
     return loaded

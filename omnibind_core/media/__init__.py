@@ -10,11 +10,12 @@ from omnibind_core.media.audio import load_audio, resample, windows
 from omnibind_core.media.dispatch import formats, load, modality_of
 from omnibind_core.media.image import load_image
 from omnibind_core.media.points import Up, load_points
-from omnibind_core.media.pool import warm
+from omnibind_core.media.pool import close, warm
 from omnibind_core.media.text import load_text
 
 __all__ = [
     "Up",
+    "close",
     "formats",
     "load",
     "load_audio",

@@ -22,7 +22,7 @@ from omnibind_core.media.source import Blob
 from omnibind_core.media.wire import Frame, read_frame, unpack, write_frame
 from omnibind_core.types import Media, Modality
 
-__all__ = ["WorkerPool", "decode", "pool", "warm"]
+__all__ = ["WorkerPool", "close", "decode", "pool", "warm"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -282,9 +282,13 @@ def warm() -> None:
 
 
 @atexit.register
-def _close() -> None:
-    if _POOL is not None:
-        _POOL.close()
+def close() -> None:
+    """End the decoding processes, whatever they are at; a later query starts new ones."""
+    global _POOL
+    with _POOL_LOCK:
+        closed, _POOL = _POOL, None
+    if closed is not None:
+        closed.close()
 
 
 _PARENTS: list[WorkerPool | None] = []

@@ -9,6 +9,7 @@ import numpy as np
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import QueryError
 from omnibind_core.search.answers import LabelScore
+from omnibind_core.search.compose import check_vector
 from omnibind_core.types import FloatArray
 
 __all__ = ["classify"]
@@ -39,14 +40,16 @@ def classify(model: OmniBind, vector: FloatArray, labels: Sequence[str]) -> list
     Raises
     ------
     QueryError
-        No labels or too many.
+        No labels or too many, something else than words, or a vector that is none of this model.
     """
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise QueryError("labels of another form", "a list of words or sentences", "give a list of labels")
     names = list(dict.fromkeys(label.strip() for label in labels if label.strip()))
     if not 1 <= len(names) <= MAX_LABELS:
         raise QueryError(
             f"{len(names)} labels", f"1 to {MAX_LABELS} labels, separated by commas", "change the list of labels"
         )
-    cosines = model.embed_texts(names) @ vector
+    cosines = model.embed_texts(names) @ check_vector(vector, model.width)
     shares = np.exp((cosines - cosines.max()) / TEMPERATURE)
     shares /= shares.sum()
     order = np.argsort(-cosines, kind="stable")

@@ -31,6 +31,7 @@ __all__ = [
     "centre",
     "check_request",
     "check_terms",
+    "check_vector",
     "unit_rows",
 ]
 
@@ -124,7 +125,8 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
     Raises
     ------
     QueryError
-        No terms, all weights 0, or a weight that is not a number from -1 to 1.
+        No terms, all weights 0, a weight that is not a number from -1 to 1, or a vector that is not finite numbers, as
+        many as the first one has.
     """
     weights = np.array([check_weight(term.weight) for term in terms], np.float32)
     weights[abs(weights) <= _TINY] = 0
@@ -134,7 +136,39 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
             "at least one term with a weight from -1 to 1",
             "add a term, or move a slider away from 0",
         )
-    return np.stack([term.vector for term in terms]).astype(np.float32), weights
+    first: object = terms[0].vector
+    length = len(first) if isinstance(first, (np.ndarray, list, tuple)) and np.iterable(first) else 0
+    return np.stack([check_vector(term.vector, length, term.label) for term in terms]), weights
+
+
+def check_vector(given: object, length: int, label: str = "") -> FloatArray:
+    """Give a vector as finite numbers: (D,), float32.
+
+    Parameters
+    ----------
+    given : object
+        What is said to be one.
+    length : int
+        D, of what it is compared with.
+    label : str
+        Of its term, for the message.
+
+    Raises
+    ------
+    QueryError
+        It is not so many finite numbers.
+    """
+    named = f" of the term '{label[:60]}'" if label else ""
+    try:
+        vector = np.asarray(given, np.float32)
+    except (TypeError, ValueError):
+        raise QueryError(f"a vector{named} that is not numbers", "a row of numbers", "embed it again") from None
+    if vector.ndim != 1 or not len(vector) or len(vector) != length:
+        allowed = f"a row of {length} numbers, as what it is compared with" if length else "a row of numbers"
+        raise QueryError(f"a vector{named} of shape {vector.shape}", allowed, "embed everything with the same preset")
+    if not np.isfinite(vector).all():
+        raise QueryError(f"a vector{named} with values that are not numbers", "finite numbers", "embed it again")
+    return vector
 
 
 def check_weight(weight: object) -> float:
@@ -257,7 +291,7 @@ class Product:
         """Each term on its own (negative ones turned round), and their sum."""
         signed: FloatArray = np.sign(weights)[:, None] * vectors
         total: FloatArray = weights @ vectors
-        return unit_rows(np.vstack([signed, total[None]]))
+        return np.vstack([unit_rows(signed), _query(total)])
 
     def scores(self, vectors: FloatArray, weights: FloatArray, candidates: FloatArray) -> FloatArray:
         """(t, D), (t,), (n, D) -> (n,) in 0..1."""
@@ -296,9 +330,9 @@ def check_request(k: int, modalities: Sequence[str], operator: str, match: str) 
     """
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
         raise QueryError(f"k = {k!r}", f"a whole number from 1 to {MAX_HITS}", "correct k")
-    if not modalities or set(modalities) - set(MODALITIES):
+    if not modalities or not all(isinstance(one, str) for one in modalities) or set(modalities) - set(MODALITIES):
         raise QueryError(f"modalities {list(modalities)}", f"some of {', '.join(MODALITIES)}", "correct the list")
-    if operator not in OPERATORS:
+    if not isinstance(operator, str) or operator not in OPERATORS:
         raise QueryError(f"operator '{operator}'", f"one of {', '.join(OPERATORS)}", "choose one of these")
     if match not in MATCHES:
         raise QueryError(f"match '{match}'", f"one of {', '.join(MATCHES)}", "choose one of these")

@@ -19,6 +19,7 @@ from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
+from omnibind_core.store.integrity import check_content
 from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 
 __all__ = ["Explorer"]
@@ -139,12 +140,17 @@ class Explorer:
 
         Raises
         ------
+        DamagedError
+            Its file is not what the catalogue says.
         QueryError
             There is no such item.
         """
         if item_id not in self._items:
             item = self.gallery.item(item_id)
-            made = self.embed(self.gallery.path(item) or item.caption, item.modality)
+            path = self.gallery.path(item)
+            if path:
+                check_content(Path(path), item.sha256)
+            made = self.embed(path or item.caption, item.modality)
             self._items[item_id] = replace(made, media=None)
         return self._items[item_id]
 

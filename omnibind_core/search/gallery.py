@@ -32,6 +32,7 @@ from omnibind_core.search.compose import (
 )
 from omnibind_core.search.index import FlatIndex
 from omnibind_core.store.catalogue import Item, read_catalogue
+from omnibind_core.store.integrity import check_committed
 from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
 from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 
@@ -187,11 +188,14 @@ class Gallery:
 
         Raises
         ------
+        DamagedError
+            Committed vectors, or the catalogue, are not what was committed.
         GalleryError
             No vectors for this preset, or vectors of another preset, catalogue or version.
         """
         folder = folder or assets_directory() / "gallery"
         items = read_catalogue(folder)
+        check_committed([vectors_path(folder, model.preset.name)])  # damaged is not missing: nothing is made instead
         try:
             media, caption = _read(vectors_path(folder, model.preset.name), model, items)
         except GalleryError:
@@ -297,6 +301,13 @@ class Gallery:
         """
         check_request(k, modalities, operator, match)
         vectors, weights = check_terms(terms)
+        width = self._plain["media"].shape[1]
+        if vectors.shape[1] != width:
+            raise QueryError(
+                f"terms of {vectors.shape[1]} numbers",
+                f"vectors of {width} numbers, as this gallery has",
+                "embed the terms with the gallery's preset",
+            )
         if centred:
             vectors = np.vstack([centre(t.vector[None], self._mean(match, t.modality)) for t in terms])
         hidden = set(exclude) | self._duplicates(terms)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omnibind_core.errors import GalleryError
+from omnibind_core.store.integrity import check_committed
 from omnibind_core.types import Modality
 
 __all__ = ["Item", "read_catalogue"]
@@ -51,10 +52,13 @@ def read_catalogue(folder: Path) -> list[Item]:
 
     Raises
     ------
+    DamagedError
+        It is not what was committed.
     GalleryError
         It is missing or not of the right form.
     """
     path = folder / "catalogue.json"
+    check_committed([path])
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["items"]
         names = set(Item.__dataclass_fields__)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from omnibind_core.errors import WeightsError
+from omnibind_core.store.integrity import check_committed
 from omnibind_core.store.paths import OFFLINE_NAMES, assets_directory, cache_directory, is_offline
 
 __all__ = [
@@ -195,6 +196,8 @@ def local_files(
 
     Raises
     ------
+    DamagedError
+        A committed file is not what was committed.
     WeightsError
         Offline and not cached; the download failed; or a hash is not the stated one (that file is then deleted).
     """
@@ -223,6 +226,7 @@ def local_files(
             paths[role] = _member_path(source)
         elif isinstance(source, CommittedFile):
             paths[role] = source.local()
+            check_committed([paths[role]])
         else:
             paths[role] = _hub_file(source, report, offline)
         if source.sha256:

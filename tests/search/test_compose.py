@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from omnibind_core.errors import QueryError
-from omnibind_core.search.compose import OPERATORS, Term, centre, check_terms, check_weight
+from omnibind_core.search.classify import classify
+from omnibind_core.search.compose import OPERATORS, Term, centre, check_request, check_terms, check_weight
 
 E = np.eye(4, dtype=np.float32)
 
@@ -90,3 +91,63 @@ def test_centring_removes_the_mean():
     centred = centre(rows, rows.mean(axis=0))
     np.testing.assert_allclose(np.linalg.norm(centred, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(centred[0], -centred[1], atol=1e-5)
+
+
+WRONG_VECTORS = {
+    "nan": [1, np.nan, 0, 0],
+    "infinite": [1, np.inf, 0, 0],
+    "short": [1, 0],
+    "long": [0] * 9,
+    "empty": [],
+    "scalar": 3.0,
+    "square": np.eye(4),
+    "words": ["a", "b", "c", "d"],
+    "ragged": [[1], [1, 2], 3, 4],
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("vector", WRONG_VECTORS.values(), ids=WRONG_VECTORS)
+def test_a_vector_that_is_none_is_one_sentence(vector):
+    for terms in ([Term(E[0]), Term(vector, label="odd")], [Term(vector), Term(E[0])]):
+        with pytest.raises(QueryError, match="a vector"):
+            check_terms(terms)
+
+
+@pytest.mark.parametrize("vector", WRONG_VECTORS.values(), ids=WRONG_VECTORS)
+def test_nothing_is_named_by_a_vector_that_is_none(mini, vector):
+    with pytest.raises(QueryError, match="a vector"):
+        classify(mini, vector, ["a dog", "a cat"])
+
+
+@pytest.mark.parametrize("labels", ["dog", [1, 2], [None], [["dog"]]], ids=str)
+def test_labels_that_are_no_words(mini, labels):
+    with pytest.raises(QueryError, match="labels of another form"):
+        classify(mini, np.ones(mini.width, np.float32), labels)
+
+
+def test_labels_that_are_said_twice_count_once(mini):
+    vector = mini.embed_texts(["a puppy"])[0]
+    once, twice = classify(mini, vector, ["dog", "cat"]), classify(mini, vector, ["dog", "cat", " dog ", "cat"])
+    assert [one.label for one in twice] == [one.label for one in once]
+    assert sum(one.probability for one in twice) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["sum", "product", "projection"])
+def test_a_term_without_itself_is_explained_by_every_operator(name):
+    with pytest.raises(QueryError, match="cancel"):
+        OPERATORS[name].queries(np.stack([E[0], E[0]]), np.array([1, -1], np.float32))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"operator": {"a": 1}}, {"operator": ["sum"]}, {"modalities": [{}]}, {"match": {}}], ids=str
+)
+def test_choices_of_a_wrong_type_are_explained(wrong):
+    choices = {"k": 3, "modalities": ["text"], "operator": "sum", "match": "media", **wrong}
+    with pytest.raises(QueryError):
+        check_request(**choices)
+
+
+def test_a_message_is_bounded_whatever_it_quotes():
+    error = QueryError("the name " + "x" * 5_000 + "\n\x1b[31m.png", "another", "rename it")
+    assert len(str(error)) < 600 and "\n" not in str(error) and "\x1b" not in str(error)
