@@ -42,7 +42,7 @@ def _open_clip(name: str) -> Callable[[Path], Specialist]:
         from omnibind_core.specialists.open_clip_towers import OpenClipTower
 
         torch.save(test_open_clip_towers.state(name), folder / f"{name}.bin")
-        files = {"model": folder / f"{name}.bin", "tokenizer": test_open_clip_towers.write_tokenizer(folder)}
+        files = {"model": folder / f"{name}.bin", "tokenizer": test_open_clip_towers.tokenizer_of(name, folder)}
         return OpenClipTower(find(name)[0], files, CPU, torch.float32, test_open_clip_towers.small(name))
 
     return make
