@@ -25,8 +25,8 @@ def _wavcaps(folder: Path) -> Specialist:
     return test_wavcaps.make({"model": folder / "wavcaps.pt", "tokenizer": write_wordpiece(folder / "bert.json")})
 
 
-def _clap(folder: Path) -> Specialist:
-    return test_clap.make("clap_general", folder, write_byte_level(folder / "roberta.json"))
+def _clap(name: str) -> Callable[[Path], Specialist]:
+    return lambda folder: test_clap.make(name, folder, write_byte_level(folder / "roberta.json"))
 
 
 def _imagebind(folder: Path) -> Specialist:
@@ -83,11 +83,13 @@ def eva_clip(folder: Path, dtype: torch.dtype = torch.float32, **sizes: tuple[in
 
 MAKERS: Mapping[str, Callable[[Path], Specialist]] = {
     "wavcaps": _wavcaps,
-    "clap_general": _clap,
+    "clap_general": _clap("clap_general"),
+    "clap_music": _clap("clap_music"),
     "imagebind_huge": _imagebind,
     "eva02_e14_plus": _open_clip("eva02_e14_plus"),
     "dfn_h14": _open_clip("dfn_h14"),
     "siglip_l_384": _open_clip("siglip_l_384"),
+    "siglip2_so400m_384": _open_clip("siglip2_so400m_384"),
     "uni3d_g": _uni3d,
     "eva_clip_18b": _eva_clip,
 }
