@@ -16,7 +16,7 @@ from torch import Tensor
 
 from omnibind_core import media
 from omnibind_core.binding.files import load_files
-from omnibind_core.binding.first_start import with_made_files
+from omnibind_core.binding.first_start import is_made, with_made_files
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import QueryError
@@ -115,11 +115,15 @@ class OmniBind:
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)
         chosen_dtype = choose_dtype(dtype, chosen_device)
-        placement = Placement(plan, preset, wanted, chosen_device, chosen_dtype)
-        announce(preset, names)
+        # Binding its spaces runs all towers, whatever is wanted later.
+        bound = is_made(preset, chosen_device, chosen_dtype)
+        placement = Placement(plan, preset, wanted if bound else preset.members, chosen_device, chosen_dtype)
+        announce(preset, names if bound else required(preset.specialists()))
         report = progress or (lambda _label, _share: None)
         towers = load(names, offline=offline, progress=report, place=placement.build)
-        preset = with_made_files(preset, chosen_device, chosen_dtype, offline=offline, progress=report, have=towers)
+        preset = with_made_files(
+            preset, chosen_device, chosen_dtype, offline=offline, progress=report, have=towers, place=placement.build
+        )
         files = load_files(preset, wanted, offline=offline, progress=report)
         projectors = Projectors(preset, files, chosen_device, modalities=wanted)
         routers = Routers(preset, files, chosen_device, modalities=wanted)

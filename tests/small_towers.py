@@ -25,8 +25,8 @@ def _wavcaps(folder: Path) -> Specialist:
     return test_wavcaps.make({"model": folder / "wavcaps.pt", "tokenizer": write_wordpiece(folder / "bert.json")})
 
 
-def _clap(folder: Path) -> Specialist:
-    return test_clap.make("clap_general", folder, write_byte_level(folder / "roberta.json"))
+def _clap(name: str) -> Callable[[Path], Specialist]:
+    return lambda folder: test_clap.make(name, folder, write_byte_level(folder / "roberta.json"))
 
 
 def _imagebind(folder: Path) -> Specialist:
@@ -42,7 +42,7 @@ def _open_clip(name: str) -> Callable[[Path], Specialist]:
         from omnibind_core.specialists.open_clip_towers import OpenClipTower
 
         torch.save(test_open_clip_towers.state(name), folder / f"{name}.bin")
-        files = {"model": folder / f"{name}.bin", "tokenizer": test_open_clip_towers.write_tokenizer(folder)}
+        files = {"model": folder / f"{name}.bin", "tokenizer": test_open_clip_towers.tokenizer_of(name, folder)}
         return OpenClipTower(find(name)[0], files, CPU, torch.float32, test_open_clip_towers.small(name))
 
     return make
@@ -83,11 +83,13 @@ def eva_clip(folder: Path, dtype: torch.dtype = torch.float32, **sizes: tuple[in
 
 MAKERS: Mapping[str, Callable[[Path], Specialist]] = {
     "wavcaps": _wavcaps,
-    "clap_general": _clap,
+    "clap_general": _clap("clap_general"),
+    "clap_music": _clap("clap_music"),
     "imagebind_huge": _imagebind,
     "eva02_e14_plus": _open_clip("eva02_e14_plus"),
     "dfn_h14": _open_clip("dfn_h14"),
     "siglip_l_384": _open_clip("siglip_l_384"),
+    "siglip2_so400m_384": _open_clip("siglip2_so400m_384"),
     "uni3d_g": _uni3d,
     "eva_clip_18b": _eva_clip,
 }

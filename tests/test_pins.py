@@ -15,8 +15,9 @@ FINGERPRINTS = {
     "base": "bdf6c884f9cbbcaf",
     "full": "7ff13d63d572e40a",
     "large": "86c3a1156e8a3197",
-    "lite": "8bbb2b624e962c6e",
+    "lite": "bdac88ddd2efda32",
     "mini": "7a654bde3936dc8d",
+    "open": "002c434f6b9df287",
 }
 SAME = 1 - 1e-5  # cosine: another processor rounds otherwise, another program does not come near
 

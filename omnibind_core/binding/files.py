@@ -19,7 +19,10 @@ from omnibind_core.types import Modality
 __all__ = ["check_names", "expected_names", "files_of", "fingerprint", "load_files"]
 
 # Of a preset what is for people to read, only a choice, or about machines: none of it decides a vector.
-_WORDS = {"title", "note", "licence", "trained", "rank", "published"}
+_WORDS = {
+    *("title", "note", "licence", "languages", "first_start", "proven"),
+    *("trained", "rank", "published", "card"),
+}
 
 _COUNTER = "num_batches_tracked"  # of a BatchNorm in training: published, and without effect on any output
 _LINEAR = ("weight", "bias")

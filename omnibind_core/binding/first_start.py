@@ -1,7 +1,8 @@
 """Binds the spaces of a preset on this machine, once: what `lite` does at its first start, in under two minutes.
 
-The space whose heads are linear is the target; its vectors are only centred, each kind of input by its own mean. Every
-other space is carried into it by heads that learn from text alone (:mod:`.bridge`). Some of the gallery's media
+The space whose heads are linear is the target; its vectors are only centred, each kind of input by its own mean, and so
+are those of towers that were trained into the same space. Every other space is carried into it by heads that learn from
+text alone (:mod:`.bridge`). Some of the gallery's media
 are looked at too, for their means and nothing else. Vectors are kept in shards while it works, so that a process that
 is killed goes on where it was; the finished file appears under its name at once, or not at all.
 """
@@ -29,14 +30,14 @@ from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import PresetError
 from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.base import Specialist
-from omnibind_core.specialists.load import load
+from omnibind_core.specialists.load import Place, load
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
 from omnibind_core.store.shards import extract
 from omnibind_core.store.weights import Progress
 from omnibind_core.types import Modality, Text
 
-__all__ = ["SOUNDS", "bind_spaces", "made", "shared_sentences", "some_media", "target_of", "with_made_files"]
+__all__ = ["SOUNDS", "bind_spaces", "is_made", "made", "shared_sentences", "some_media", "target_of", "with_made_files"]
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def made(
     offline: bool | None = None,
     progress: Progress | None = None,
     have: Mapping[str, Specialist] | None = None,
+    place: Place | None = None,
 ) -> Path:
     """Give the file of heads that belongs to `preset` on this machine, and make it where there is none.
 
@@ -75,6 +77,8 @@ def made(
         Called with (what is done, share done in 0..1).
     have : mapping of str to Specialist, optional
         Towers that are loaded, there and in that type; the preset's others are loaded where the file must be made.
+    place : callable, optional
+        Builds those, as for :func:`omnibind_core.specialists.load.load`.
 
     Returns
     -------
@@ -89,6 +93,26 @@ def made(
     target_of(preset)
     gallery = assets_directory() / "gallery"
     sentences, items = shared_sentences(gallery), some_media(gallery)
+    path = _path(preset, device, dtype, sentences, items)
+    if path.is_file():
+        return path
+    log.info("preset %s: %s (a minute or two)", preset.name, LABEL)
+    report = progress or (lambda _label, _share: None)
+    began = time.perf_counter()
+    with _all_threads():
+        towers = load(preset.specialists(), device, dtype, offline=offline, progress=report, place=place, have=have)
+        tensors = bind_spaces(preset, towers, sentences, items, gallery, path.with_suffix(""), report)
+    from safetensors.torch import save
+
+    replace_file(path, save(tensors))
+    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    log.info("preset %s: bound in %.0f s", preset.name, time.perf_counter() - began)
+    return path
+
+
+def _path(
+    preset: Preset, device: torch.device, dtype: torch.dtype, sentences: Sequence[str], items: Sequence[Item]
+) -> Path:
     decides = [
         fingerprint(preset),
         f"device={device.type} dtype={str(dtype).removeprefix('torch.')}",  # of two equal cards, either will do
@@ -97,21 +121,15 @@ def made(
         *(f"{item.id} {item.sha256}" for item in items),
     ]
     digest = hashlib.sha256("\0".join(decides).encode()).hexdigest()[:16]
-    path = cache_directory() / "bound" / f"{preset.name}-{digest}.safetensors"
-    if path.is_file():
-        return path
-    log.info("preset %s: %s (a minute or two)", preset.name, LABEL)
-    report = progress or (lambda _label, _share: None)
-    began = time.perf_counter()
-    with _all_threads():
-        towers = load(preset.specialists(), device, dtype, offline=offline, progress=report, have=have)
-        tensors = bind_spaces(preset, towers, sentences, items, gallery, path.with_suffix(""), report)
-    from safetensors.torch import save
+    return cache_directory() / "bound" / f"{preset.name}-{digest}.safetensors"
 
-    replace_file(path, save(tensors))
-    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-    log.info("preset %s: bound in %.0f s", preset.name, time.perf_counter() - began)
-    return path
+
+def is_made(preset: Preset, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether nothing is left for this machine to make: the file of heads is there, or the preset wants none."""
+    if not any(isinstance(source, MadeHere) for source in preset.files.values()):
+        return True
+    gallery = assets_directory() / "gallery"
+    return _path(preset, device, dtype, shared_sentences(gallery), some_media(gallery)).is_file()
 
 
 def with_made_files(
@@ -122,6 +140,7 @@ def with_made_files(
     offline: bool | None = None,
     progress: Progress | None = None,
     have: Mapping[str, Specialist] | None = None,
+    place: Place | None = None,
 ) -> Preset:
     """Give a preset whose files are all there: those that this machine makes are made, and named as they lie.
 
@@ -130,27 +149,32 @@ def with_made_files(
     """
     if not any(isinstance(source, MadeHere) for source in preset.files.values()):
         return preset
-    path = made(preset, device, dtype, offline=offline, progress=progress, have=have)
+    path = made(preset, device, dtype, offline=offline, progress=progress, have=have, place=place)
     there = Asset(path.name, path.parent)
     return replace(preset, files={n: there if isinstance(f, MadeHere) else f for n, f in preset.files.items()})
 
 
 def target_of(preset: Preset) -> str:
-    """Name the space that all others are carried to: the one whose heads are linear.
+    """Name the space that all others are carried to: the one of linear heads that reads sentences.
+
+    Other spaces of linear heads were trained into it, such as a shape tower into an image-text space: they read
+    sentences by the same tower, or not at all.
 
     Raises
     ------
     PresetError
-        There is not exactly one, or a space without sentences.
+        There is not exactly one, or a space to be carried has no sentences.
     """
-    found = [name for name, space in preset.spaces.items() if {h.kind for h in space.heads.values()} == {"linear"}]
-    if len(found) != 1 or any("text" not in space.towers for space in preset.spaces.values()):
+    linear = [name for name, space in preset.spaces.items() if {h.kind for h in space.heads.values()} == {"linear"}]
+    reading = [name for name in linear if "text" in preset.spaces[name].towers]
+    towers = {preset.tower("text", name) for name in reading}
+    if len(towers) != 1 or any("text" not in s.towers for name, s in preset.spaces.items() if name not in linear):
         raise PresetError(
-            f"preset '{preset.name}' with {len(found)} spaces of linear heads",
-            "one such space, the others with heads of the kind mlp, and a text tower in each",
+            f"preset '{preset.name}' with {len(towers)} spaces of linear heads that read sentences",
+            "one such text tower, the other spaces with heads of the kind mlp, and a text tower in each",
             "correct the preset",
         )
-    return found[0]
+    return reading[0]
 
 
 def shared_sentences(gallery: Path | None = None) -> list[str]:
@@ -225,38 +249,37 @@ def bind_spaces(
     for item in items:
         keys.setdefault(item.modality, []).append(item.id)
     kinds = [(name, modality) for name, space in preset.spaces.items() for modality in space.towers]
-    count = _Counter(sum(_COST[m] * len(keys[m]) for _, m in kinds), progress)
-    rows: dict[tuple[str, Modality], Tensor] = {}
-    for name, modality in kinds:
-        tower = preset.tower(modality, name)
+    runs = list(dict.fromkeys((preset.tower(modality, name), modality) for name, modality in kinds))
+    count = _Counter(sum(_COST[m] * len(keys[m]) for _, m in runs), progress)
+    seen: dict[tuple[str, Modality], Tensor] = {}
+    for tower, modality in runs:
         embed = _embedder(towers[tower], modality, files, count)
-        part = folder / f"{name}-{modality}"
         found = extract(
-            part, keys[modality], keys[modality], embed,
+            folder / f"{tower}-{modality}", keys[modality], keys[modality], embed,
             specialist=tower, batch=_BATCH if modality == "text" else 4, shard_rows=_SHARD, dtype="float32",
         )  # fmt: skip
-        rows[name, modality] = torch.from_numpy(found.chunk(0, len(found)))
+        seen[tower, modality] = torch.from_numpy(found.chunk(0, len(found)))
         count.reach(_COST[modality] * len(keys[modality]))
-    centres = {kind: Centre.of(found) for kind, found in rows.items()}
+    centres = {run: Centre.of(rows) for run, rows in seen.items()}
     target = target_of(preset)
-    aim = centres[target, "text"](rows[target, "text"])
+    said = {tower: centres[tower, modality](rows) for (tower, modality), rows in seen.items() if modality == "text"}
+    aim = said[preset.tower("text", target)]
     tensors: dict[str, Tensor] = {}
-    carried, through = len(preset.spaces) - 1, 0
+    carried = [name for name, space in preset.spaces.items() if {h.kind for h in space.heads.values()} != {"linear"}]
 
     def part_of(before: int) -> Callable[[float], None]:
-        return lambda share: progress(LABEL, 1 - _TRAINING * (1 - (before + share) / carried))
+        return lambda share: progress(LABEL, 1 - _TRAINING * (1 - (before + share) / len(carried)))
 
-    for name, space in preset.spaces.items():
-        heads = {modality: space.heads[modality].prefix for modality in space.towers}
-        if name == target:
-            for modality, prefix in heads.items():
-                tensors |= {f"{prefix}W": torch.eye(aim.shape[1]), f"{prefix}b": -centres[name, modality].mean}
-            continue
+    for name, modality in kinds:
+        if name not in carried:
+            prefix, centre = preset.spaces[name].heads[modality].prefix, centres[preset.tower(modality, name), modality]
+            tensors |= {f"{prefix}W": torch.eye(aim.shape[1]), f"{prefix}b": -centre.mean}
+    for through, name in enumerate(carried):
+        space = preset.spaces[name]
         recipe = recipe or Recipe(heads=space.heads["text"].count)
-        bound = bridge(centres[name, "text"](rows[name, "text"]), aim, recipe, progress=part_of(through))
-        through += 1
-        for modality, prefix in heads.items():
-            tensors |= bound.tensors(prefix, centres[name, modality])
+        bound = bridge(said[space.towers["text"]], aim, recipe, progress=part_of(through))
+        for modality, tower in space.towers.items():
+            tensors |= bound.tensors(space.heads[modality].prefix, centres[tower, modality])
     progress(LABEL, 1.0)
     return tensors
 

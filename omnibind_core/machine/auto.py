@@ -41,7 +41,8 @@ def best_preset(
 ) -> str:
     """Choose a preset: the highest in rank that fits the card, the memory, the disk and the network here.
 
-    Without a card the published presets take many seconds for an answer, and are not looked at.
+    Without a card the presets that want one take many seconds for an answer, and are not looked at. Licences do not
+    count: who needs commercial use names a preset that allows it.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def best_preset(
     offline = is_offline() if offline is None else offline
     answers = cache(lambda: not offline and reachable())
     *presets, last = ranked()
-    unfit = [] if card is not None else [preset.name for preset in presets if preset.published]
+    unfit = [] if card is not None else [preset.name for preset in presets if preset.card]
     reasons = [f"{', '.join(unfit)}: want a CUDA card, and the device here is {chosen}"] if unfit else []
     for preset in presets:
         if preset.name in unfit:
@@ -84,7 +85,7 @@ def _fits(preset: Preset, card: int | None, answers: Callable[[], bool]) -> tupl
         return False, f"{missing[0].label} is not here and the Hub cannot be reached"
     if wanted > free_on_disk():
         return False, f"its files need {wanted / 1e9:.1f} GB of disk"
-    if preset.published:
+    if preset.card:
         plan, reason = choose_plan(needs(preset, card=card), card, free_in_machine())
         return plan is not None, f"plan {plan}: {reason}" if plan else reason
     memory, free = light_needs(preset), free_in_machine()

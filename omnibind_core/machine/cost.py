@@ -132,11 +132,11 @@ def meta_network(name: str) -> nn.Module:
 
 @cache
 def _published() -> frozenset[str]:
-    return frozenset(tower for preset in ranked() if preset.published for tower in preset.specialists())
+    return frozenset(tower for preset in ranked() if preset.card for tower in preset.specialists())
 
 
 def is_published(name: str) -> bool:
-    """Whether `name` is a specialist of the published presets, which are large enough to need a memory plan."""
+    """Whether `name` is a specialist of the presets for a card, which are large enough to need a memory plan."""
     return name in _published()
 
 

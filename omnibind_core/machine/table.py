@@ -15,7 +15,10 @@ __all__ = ["preset_table"]
 
 _CARD = 23_500_000_000  # bytes free on a 24 GB card, which "streamed" fills
 _ORDER: tuple[Modality, ...] = ("text", "image", "audio", "point")
-HEAD = "| preset | what | size | licence | needs | GFLOP for a sentence, picture, 10 s sound, shape |"
+HEAD = (
+    "| preset | what | size | commercial use | languages | needs | first start | tried "
+    "| GFLOP for a sentence, picture, 10 s sound, shape |"
+)
 
 
 def preset_table() -> list[str]:
@@ -25,7 +28,7 @@ def preset_table() -> list[str]:
     are counted on the meta device. The same on every machine.
     """
     presets = sorted((load_preset(name) for name in preset_names()), key=_parameters)
-    return [HEAD, "|---|---|---|---|---|---|", *(_row(preset) for preset in presets)]
+    return [HEAD, "|" + "---|" * (HEAD.count("|") - 1), *(_row(preset) for preset in presets)]
 
 
 def _parameters(preset: Preset) -> int:
@@ -37,10 +40,13 @@ def _row(preset: Preset) -> str:
     count = f"{parameters / 1e9:.1f} B" if parameters > 1e9 else f"{parameters / 1e6:.0f} M"
     fetched = f"{size / 1e9:.1f} GB" if size > 1e9 else f"{size / 1e6:.0f} MB"
     free = is_commercial(preset.licence) and all(is_commercial(name) for name in licences(preset))
-    licence = preset.licence if free else f"non-commercial ({preset.licence.removesuffix('-non-commercial-research')})"
+    licence = f"{'yes' if free else 'no'} ({preset.licence})"
     titles = Counter(find(name)[0].title.split(",")[0] for name in required(preset.specialists()))
     what = ", ".join(title if n == 1 else f"{title} x{n}" for title, n in titles.items())
-    cells = (f"`{preset.name}`", what, f"{count} parameters, {fetched}", licence, _needs(preset), _cost(preset))
+    cells = (
+        *(f"`{preset.name}`", what, f"{count} parameters, {fetched}", licence, preset.languages or "not stated"),
+        *(_needs(preset), preset.first_start or "none", preset.proven or "not stated", _cost(preset)),
+    )
     return f"| {' | '.join(cells)} |"
 
 

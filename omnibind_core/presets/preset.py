@@ -192,6 +192,9 @@ class Preset:
     ----------
     name, title, licence, note : str
         For people; `licence` is the strictest of its parts.
+    languages, first_start, proven : str
+        For people, in few words: what languages its sentences may be in; what its first start does beside the download,
+        and how long that takes; how far it was tried, and with which weights.
     width : int
         Width D of the shared space.
     dtype : str
@@ -212,7 +215,9 @@ class Preset:
         Place among the presets that the automatic choice tries: the highest first, and the lowest where nothing else
         can be run. None is never chosen.
     published : bool
-        Whether it is the authors' own: its towers are so large that they want a card and a memory plan.
+        Whether it is the authors' own.
+    card : bool
+        Whether its towers are so large that they want a card and a memory plan; the authors' own always are.
     """
 
     name: str
@@ -229,6 +234,10 @@ class Preset:
     alternatives: Mapping[Modality, RouterSpec] = field(default_factory=dict)
     rank: int | None = None
     published: bool = False
+    card: bool = False
+    languages: str = ""
+    first_start: str = ""
+    proven: str = ""
 
     def with_routing(self, routing: str) -> Preset:
         """Weigh as `routing` says.
@@ -343,6 +352,10 @@ def _parse(raw: dict[str, Any], text: str, folder: Path) -> Preset:
         alternatives={m: _router(body["trained"]) for m, body in modalities.items() if "trained" in body},
         rank=None if raw.get("rank") is None else int(raw["rank"]),
         published=bool(raw.get("published", False)),
+        card=bool(raw.get("card", raw.get("published", False))),
+        languages=raw.get("languages", ""),
+        first_start=raw.get("first_start", ""),
+        proven=raw.get("proven", ""),
     )
     for problem in _contradictions(preset):
         raise PresetError(f"preset '{preset.name}': {problem}", "a preset that agrees with itself", "correct its JSON")

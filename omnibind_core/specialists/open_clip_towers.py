@@ -1,4 +1,4 @@
-"""Image-text towers that open_clip builds: EVA02-CLIP-E-14+, DFN5B ViT-H-14 and two SigLIP at 384 pixels."""
+"""Image-text towers that open_clip builds: EVA02-CLIP-E-14+, DFN5B ViT-H-14, SigLIP at 384 pixels and SigLIP 2."""
 
 from __future__ import annotations
 
@@ -21,13 +21,55 @@ from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tow
 from omnibind_core.store.weights import HubFile, read_tensors
 from omnibind_core.types import Modality
 
-__all__ = ["SPECS", "OpenClipTower", "build", "configuration", "network", "runs", "siglip_tokenizer"]
+__all__ = [
+    "SIGLIP",
+    "SIGLIP_2",
+    "SPECS",
+    "OpenClipTower",
+    "Pieces",
+    "build",
+    "configuration",
+    "network",
+    "runs",
+    "siglip_tokenizer",
+]
 
 _BATCH: Mapping[str, int] = {"image": 8, "text": 32}
-# SigLIP's training pads sentences to 64 pieces with the end-of-sentence piece, and ends a cut one with it too
-# (big_vision: tokenize(max_len=64, eos="sticky", pad_value=1)).
-_SIGLIP_LENGTH, _SIGLIP_END, _SIGLIP_END_ID = 64, "</s>", 1
+_SIGLIP_LENGTH = 64
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How a SigLIP reads sentences: 64 pieces, of which the last is the end even of one that is cut.
+
+    big_vision calls this ``tokenize(max_len=64, eos="sticky")``.
+
+    Attributes
+    ----------
+    title : str
+        Whose.
+    end, padding : tuple of (str, int)
+        The piece that ends a sentence and the one that fills it up, each with its number.
+    punctuation : bool
+        Whether it is read; capitals never are.
+    """
+
+    title: str
+    end: tuple[str, int]
+    padding: tuple[str, int]
+    punctuation: bool
+
+    def clean(self, text: str) -> str:
+        """Give what is read of a sentence."""
+        # As transformers' SiglipTokenizer and Siglip2Tokenizer. open_clip takes punctuation from both, but SigLIP 2 was
+        # trained on lower case alone (arXiv 2502.14786).
+        return text.lower() if self.punctuation else " ".join(text.lower().translate(_PUNCTUATION).split())
+
+
+SIGLIP = Pieces("SigLIP", ("</s>", 1), ("</s>", 1), punctuation=False)
+SIGLIP_2 = Pieces("SigLIP 2", ("<eos>", 1), ("<pad>", 0), punctuation=True)
+"""Gemma's pieces, of many languages."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +82,34 @@ class _Recipe:
         Name of open_clip's model configuration.
     tag : str
         Name of its weights; they settle size, mean, deviation, interpolation and how a picture is made square.
-    siglip : bool
-        SigLIP computes GELU by its tanh approximation, as big_vision trained it and as transformers' SiglipModel,
-        which the published OmniBind runs, does; open_clip's configuration of 2023 leaves GELU exact.
+    siglip : Pieces, optional
+        How SigLIP reads sentences; None for others. SigLIP computes GELU by its tanh approximation, as big_vision
+        trained it and as transformers' SiglipModel, which the published OmniBind runs, does; open_clip's
+        configuration of 2023 leaves GELU exact.
     both_ways : bool
         Whether sentences are read both ways: then padding is seen too, and all places run.
     """
 
     model: str
     tag: str
-    siglip: bool = False
+    siglip: Pieces | None = None
     both_ways: bool = False
 
 
 _RECIPES: Mapping[str, _Recipe] = {
     "eva02_e14_plus": _Recipe("EVA02-E-14-plus", "laion2b_s9b_b144k"),
     "dfn_h14": _Recipe("ViT-H-14-quickgelu", "dfn5b"),
-    "siglip_l_384": _Recipe("ViT-L-16-SigLIP-384", "webli", siglip=True, both_ways=True),
-    "siglip_so400m_384": _Recipe("ViT-SO400M-14-SigLIP-384", "webli", siglip=True, both_ways=True),
-    "mobileclip2_s0": _Recipe("MobileCLIP2-S0", "dfndr2b", both_ways=True),  # its record is in mobileclip.py
+    "siglip_l_384": _Recipe("ViT-L-16-SigLIP-384", "webli", siglip=SIGLIP, both_ways=True),
+    "siglip_so400m_384": _Recipe("ViT-SO400M-14-SigLIP-384", "webli", siglip=SIGLIP, both_ways=True),
+    "siglip2_b32_256": _Recipe("ViT-B-32-SigLIP2-256", "webli", siglip=SIGLIP_2, both_ways=True),
+    "siglip2_so400m_384": _Recipe("ViT-SO400M-16-SigLIP2-384", "webli", siglip=SIGLIP_2, both_ways=True),
 }
 
 _SIGLIP_PAPER = "Zhai, Mustafa, Kolesnikov and Beyer, Sigmoid Loss for Language Image Pre-Training, arXiv 2303.15343"
+_SIGLIP_2_PAPER = (
+    "Tschannen et al., SigLIP 2: Multilingual Vision-Language Encoders with Improved Semantic Understanding, "
+    "Localization, and Dense Features, arXiv 2502.14786"
+)
 _L_REVISION = "306cc288a5a625ac50e0516a0df5ed17fee33699"
 _SO400M_REVISION = "9a9cf937c9944727bd49787baa7ea78c1363a999"
 
@@ -136,6 +184,33 @@ SPECS: tuple[SpecialistSpec, ...] = (
         parameters=877_960_498,
         published_pair=True,
     ),
+    SpecialistSpec(
+        name="siglip2_b32_256",
+        title="SigLIP 2 ViT-B-32-256",
+        widths={"image": 768, "text": 768},
+        # No list of these repositories' commits could be read when this was written: "main" until one is known.
+        weights={
+            "model": HubFile("timm/ViT-B-32-SigLIP2-256", "open_clip_model.safetensors", "main"),
+            "tokenizer": HubFile("timm/ViT-B-32-SigLIP2-256", "tokenizer.json", "main"),
+        },
+        licence="Apache-2.0",
+        paper=_SIGLIP_2_PAPER,
+        source="Google's SigLIP 2 B/32 at 256 pixels (WebLI), in open_clip's form on the Hub under timm/",
+        parameters=376_856_066,
+    ),
+    SpecialistSpec(
+        name="siglip2_so400m_384",
+        title="SigLIP 2 ViT-SO400M-16-384",
+        widths={"image": 1152, "text": 1152},
+        weights={
+            "model": HubFile("timm/ViT-SO400M-16-SigLIP2-384", "open_clip_model.safetensors", "main"),
+            "tokenizer": HubFile("timm/ViT-SO400M-16-SigLIP2-384", "tokenizer.json", "main"),
+        },
+        licence="Apache-2.0",
+        paper=_SIGLIP_2_PAPER,
+        source="Google's SigLIP 2 SO400M/16 at 384 pixels (WebLI), in open_clip's form on the Hub under timm/",
+        parameters=1_136_039_602,
+    ),
 )
 
 
@@ -176,7 +251,7 @@ def network(config: Mapping[str, Any], *, siglip: bool = False) -> nn.Module:
     return made
 
 
-def siglip_tokenizer(file: Path, vocabulary: int) -> Callable[[Sequence[str]], Tensor]:
+def siglip_tokenizer(file: Path, vocabulary: int, pieces: Pieces = SIGLIP) -> Callable[[Sequence[str]], Tensor]:
     """Read SigLIP's tokenizer from its own file; open_clip would ask the Hub for it.
 
     Parameters
@@ -185,11 +260,13 @@ def siglip_tokenizer(file: Path, vocabulary: int) -> Callable[[Sequence[str]], T
         ``tokenizer.json``.
     vocabulary : int
         How many pieces the network knows; the file may list unused ones beyond them.
+    pieces : Pieces
+        Which SigLIP's.
 
     Returns
     -------
     callable
-        Sentences -> (n, 64) int64 pieces: lower case, without punctuation, cut or padded with ``</s>``.
+        Sentences -> (n, 64) int64 pieces, cut or padded.
 
     Raises
     ------
@@ -197,26 +274,28 @@ def siglip_tokenizer(file: Path, vocabulary: int) -> Callable[[Sequence[str]], T
         The file is damaged, or of another vocabulary.
     """
     from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
 
     try:
-        pieces = Tokenizer.from_file(str(file))
+        made = Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises nothing narrower
         raise WeightsError(
             f"tokenizer {file.name} cannot be read ({str(error)[:200]})", "the published file", "fetch it again"
         ) from error
-    if pieces.get_vocab_size() < vocabulary or pieces.token_to_id(_SIGLIP_END) != _SIGLIP_END_ID:
+    (end, end_id), (padding, padding_id) = pieces.end, pieces.padding
+    if made.get_vocab_size() < vocabulary or (made.token_to_id(end), made.token_to_id(padding)) != (end_id, padding_id):
         raise WeightsError(
-            f"a tokenizer of {pieces.get_vocab_size():,} pieces, {_SIGLIP_END} being {pieces.token_to_id(_SIGLIP_END)}",
-            f"SigLIP's, of {vocabulary:,} pieces or more, {_SIGLIP_END} being {_SIGLIP_END_ID}",
+            f"a tokenizer of {made.get_vocab_size():,} pieces, {end} being {made.token_to_id(end)}",
+            f"{pieces.title}'s, of {vocabulary:,} pieces or more, {end} being {end_id} and {padding} {padding_id}",
             "fetch it again",
         )
-    pieces.enable_truncation(_SIGLIP_LENGTH)
-    pieces.enable_padding(length=_SIGLIP_LENGTH, pad_id=_SIGLIP_END_ID, pad_token=_SIGLIP_END)
+    # A file says where sentences begin and end as its own program last left it; Gemma's own begin with <bos>.
+    made.post_processor = TemplateProcessing(single=f"$A {end}", special_tokens=[pieces.end])
+    made.enable_truncation(_SIGLIP_LENGTH)
+    made.enable_padding(length=_SIGLIP_LENGTH, pad_id=padding_id, pad_token=padding)
 
     def tokenize(texts: Sequence[str]) -> Tensor:
-        # As transformers' SiglipTokenizer; open_clip's cleaning differs for "_" and for HTML entities.
-        plain = [" ".join(text.lower().translate(_PUNCTUATION).split()) for text in texts]
-        return torch.tensor([coded.ids for coded in pieces.encode_batch(plain)])
+        return torch.tensor([coded.ids for coded in made.encode_batch([pieces.clean(text) for text in texts])])
 
     return tokenize
 
@@ -244,11 +323,11 @@ class OpenClipTower(Tower):
         square = PreprocessCfg(size=config["vision_cfg"]["image_size"], **{name: published[name] for name in names})
         self._prepare = image_transform_v2(square, is_train=False)
         self._tokenize: Callable[[list[str]], Tensor] = (
-            siglip_tokenizer(files["tokenizer"], config["text_cfg"]["vocab_size"])
+            siglip_tokenizer(files["tokenizer"], config["text_cfg"]["vocab_size"], recipe.siglip)
             if recipe.siglip
             else open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
         )
-        empty = network(config, siglip=recipe.siglip)
+        empty = network(config, siglip=recipe.siglip is not None)
         self._network: Any = fill(empty, [read_tensors(files["model"])], spec.title, device, dtype)
 
     def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:

@@ -72,12 +72,13 @@ def test_what_is_made_is_what_the_preset_names(items, tmp_path):
     assert told == sorted(told)
     assert told[-1] == 1.0
     heads = Projectors(LITE, {"bridge": tensors})
-    rows = towers()["mobileclip2_s0"].embed("text", [type("T", (), {"text": s}) for s in SENTENCES])
+    said = [type("T", (), {"text": s}) for s in SENTENCES]
+    rows, heard = (towers()[name].embed("text", said) for name in ("siglip2_b32_256", "clap_unfused"))
     centred = rows - rows.mean(0)
-    out = heads("text", {"sight": rows, "sound": rows})
+    out = heads("text", {"sight": rows, "sound": heard})
     assert (out["sight"] - torch.nn.functional.normalize(centred, dim=1)).abs().max() < 1e-5
-    assert out["sound"].shape == (200, 512)
-    assert heads("audio", {"sound": rows})["sound"].isfinite().all()
+    assert out["sound"].shape == (200, 768)
+    assert heads("audio", {"sound": heard})["sound"].isfinite().all()
 
 
 def test_a_killed_one_goes_on_where_it_was_and_ends_the_same(items, tmp_path):
@@ -86,7 +87,7 @@ def test_a_killed_one_goes_on_where_it_was_and_ends_the_same(items, tmp_path):
         bind(towers(lasts=5), items, tmp_path / "killed")  # 160 of 200 sentences: one shard of 128 is finished
     again = towers()
     found = bind(again, items, tmp_path / "killed")
-    assert again["mobileclip2_s0"].seen == 200 - 128 + 1  # and one picture
+    assert again["siglip2_b32_256"].seen == 200 - 128 + 1  # and one picture
     assert all(torch.equal(found[name], whole[name]) for name in whole)
 
 
@@ -180,7 +181,7 @@ def test_the_library_loads_lite_and_puts_sentences_pictures_and_sounds_into_one_
     )
     assert any(label == first_start.LABEL for label, _ in told)  # the application's page shows it
     bound = model.embed_texts(["a dog barks", "a piano"], explain=True)
-    assert bound.vectors.shape == (2, 512)
+    assert bound.vectors.shape == (2, 768)
     assert bound.weights_by_name() == {"sight": 0.5, "sound": 0.25, "points": 0.25}
     sound = model.embed_audio([(48_000, np.sin(np.arange(48_000, dtype=np.float32) / 20))])
     picture = model.embed_images([np.arange(192, dtype=np.uint8).reshape(8, 8, 3)])

@@ -36,10 +36,10 @@ def machine(monkeypatch):
         (23, 64, 500, False, "mini", "the Hub cannot be reached"),
         (4, 8, 500, True, "lite", "not base: resident needs"),
         (None, 64, 500, True, "lite", "want a CUDA card"),
-        (None, 64, 500, True, "lite", "0.9 GB to fetch"),
+        (None, 64, 500, True, "lite", "2.1 GB to fetch"),
         (None, 64, 500, False, "mini", "open_clip_model.safetensors is not here and the Hub cannot be reached"),
-        (None, 2, 500, True, "mini", "not lite: 3.0 GB of memory (2.0 free)"),
-        (None, 64, 0.5, True, "mini", "its files need 0.9 GB of disk"),
+        (None, 2, 500, True, "mini", "not lite: 5.4 GB of memory (2.0 free)"),
+        (None, 64, 0.5, True, "mini", "its files need 2.1 GB of disk"),
     ],
 )
 def test_the_best_preset_that_runs_is_taken_and_the_log_says_why(

@@ -139,10 +139,12 @@ def test_resident_is_left_as_it_is(tmp_path):
 ON_META = {
     "wavcaps": ["audio"],
     "clap_general": [],
+    "clap_music": ["audio"],
     "imagebind_huge": ["image", "audio", "text"],
     "eva02_e14_plus": ["image", "text"],
     "dfn_h14": ["image", "text"],
     "siglip_l_384": ["image", "text"],
+    "siglip2_so400m_384": ["image", "text"],
     "uni3d_g": ["point"],
     "eva_clip_18b": ["image", "text"],
 }

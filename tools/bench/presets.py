@@ -44,6 +44,13 @@ def _published() -> list[Preset]:
     return [preset for preset in reversed(ranked()) if preset.published]
 
 
+def _for_cards() -> list[Preset]:
+    """Give the presets that want a card, the lowest in rank first."""
+    from omnibind_core.presets.preset import ranked
+
+    return [preset for preset in reversed(ranked()) if preset.card]
+
+
 def rows() -> list[str]:
     """Give the table of costs, line by line."""
     from omnibind_core.machine.cost import table
@@ -80,7 +87,7 @@ Seconds for one input are **estimates, not measurements**: {flops:.0f} TFLOP/s, 
 without the time to start kernels, which adds tens of milliseconds.
 """
 FLOPS, MEMORY, BUS = 100e12, 0.8e12, 20e9  # a second
-CARDS = (("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
+CARDS = (("open", 24), ("base", 16), ("large", 24), ("full", 24), ("full", 40), ("full", 80))
 
 
 def plan_rows() -> list[str]:
@@ -88,7 +95,7 @@ def plan_rows() -> list[str]:
     from omnibind_core.machine.plans import needs
 
     lines = ["| preset | plan | card GB | machine GB |", "|---|---|---:|---:|"]
-    for preset in _published():
+    for preset in _for_cards():
         found = needs(preset, card=23_500_000_000)
         lines += [f"| {preset.name} | {one.plan} | {one.card / 1e9:.1f} | {one.machine / 1e9:.1f} |" for one in found]
     return lines
