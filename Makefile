@@ -1,11 +1,11 @@
-# make app | make test | make test-all | make lint | make eval | make train-mini | make gallery
-# make bench | make bench-presets | make bench-binding
+# make app | make test | make test-all | make test-fast | make lint | make format | make eval | make train-mini
+# make gallery | make bench | make bench-presets | make bench-binding | make clean: docs/usage.md says what each does.
 # Everything happens in .venv; no root and no GPU are needed.
 
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
-# The newest of the supported interpreters that is on this machine; PYTHON=... overrides it.
+# The first of the supported interpreters that is on this machine; PYTHON=... overrides it.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 

@@ -128,7 +128,7 @@ class Api:
 
         Parameters are those of /search. Answers {"preset", "modality", "vector": unit vector as a list of numbers,
         "weights": {specialist: the router's weight}, "routed": whether a trained router weighed this modality,
-        "timings": {stage: seconds}}.
+        "timings": {stage: seconds}, "notices"}.
         """
         return {"preset": self._service.wait().preset, **embedded_form(self._one(text, file, modality, up))}
 
@@ -143,8 +143,8 @@ class Api:
     ) -> dict[str, Any]:
         """Say which of 1 to 200 `labels` fits a file or a sentence best.
 
-        The other parameters are those of /search. Answers {"preset", "scores": [{"label", "probability", "cosine"}]},
-        best first; probabilities sum to 1.
+        The other parameters are those of /search. Answers {"preset", "scores": [{"label", "probability", "cosine"}],
+        "notices"}, best first; probabilities sum to 1.
         """
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise QueryError("labels of another form", "a list of words or sentences", "see the documentation")

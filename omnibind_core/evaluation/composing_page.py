@@ -50,7 +50,7 @@ def sections(measured: Measured) -> list[Section]:
     ways = [*OPERATORS, "first term", "best single term", "words only"]
     like = [overall[one] for one in (replace(chosen, way=way) for way in ways) if one in overall]
     default = Setting(DEFAULT_OPERATOR, DEFAULT_CENTRED, DEFAULT_MATCH)
-    verdict = f"The winner is **{_said(chosen)}**"
+    verdict = f"The default is **{_said(chosen)}**"
     if decision.best != chosen:
         verdict += (
             f": the best mean, of {_said(decision.best)}, leads by {decision.lead.value:.1f} points (95 % interval "

@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="python -m omnibind_core.training", description="Train projectors and routers."
     )
-    found.add_argument("plan", type=Path, help="TOML; its form is described in omnibind_core/training/plan.py")
+    found.add_argument("plan", type=Path, help="TOML; docs/training.md describes its form")
     found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     found.add_argument("--threads", type=int, default=1, help="of the CPU; results repeat to the bit only with one")
     return found
@@ -42,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0, or 2 where a person has to correct something: said on standard error.
     """
-    options = parser().parse_args(arguments)
+    reader = parser()
+    options = reader.parse_args(arguments)
+    if options.threads < 1:
+        reader.error(f"--threads {options.threads}: give 1 or more")
     before = torch.get_num_threads()
     torch.set_num_threads(options.threads)
     try:

@@ -142,9 +142,7 @@ def read_plan(path: Path) -> Plan:
         if isinstance(error, TrainingError):
             raise
         what = f"no '{error.args[0]}'" if isinstance(error, KeyError) else str(error)
-        raise TrainingError(
-            f"{path}: {what}", "the form in omnibind_core/training/plan.py", "correct the TOML"
-        ) from error
+        raise TrainingError(f"{path}: {what}", "a plan as docs/training.md describes it", "correct the TOML") from error
     for problem in _contradictions(plan):
         raise TrainingError(f"{path}: {problem}", "a plan that agrees with itself", "correct the TOML")
     return plan

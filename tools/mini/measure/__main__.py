@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from omnibind_core.binder import OmniBind
-from omnibind_core.errors import OmniBindError
+from omnibind_core.errors import OmniBindError, ReportError
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
 from omnibind_core.evaluation.published import published_section
@@ -62,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("trimesh").setLevel(logging.WARNING)
     torch.set_num_threads(1)  # sums in one order, and no slower for towers of this size
     try:
+        for path in (options.out, options.data):
+            if path is not None and not path.parent.is_dir():  # said before minutes are spent
+                raise ReportError(
+                    f"{path}, whose folder is not there", "a folder that exists", "make it, or name another"
+                )
         report = measured()
         write_report(report, options.out, options.data or (assets_directory() / RESULTS if options.out else None))
     except OmniBindError as error:
