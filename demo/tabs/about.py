@@ -18,12 +18,11 @@ TITLE = "How it works"
 
 _STORY = """
 ### One space for everything
-Nobody has data that pairs shapes, sounds, pictures and sentences all together. But there are **specialists**: networks
-that were trained to join two or three of them. Here every specialist stays frozen; light **projectors** carry its
-vectors into one shared space, and a **router** decides how much each specialist counts: for the input at hand where it is trained, else by weights that
-measured best. What
-comes out is one unit vector, whatever went in: so a bark, a photograph of a dog, a plastic dog and the word are
-neighbours, and vectors can be added and subtracted.
+Nobody has data that pairs shapes, sounds, pictures and sentences all together. But there are **specialists**:
+networks that were trained to join two or three of them. Here every specialist stays frozen; light **projectors**
+carry its vectors into one shared space, and a **router** decides how much each specialist counts: for the input at
+hand where it is trained, else by weights that measured best. What comes out is one unit vector, whatever went in: so
+a bark, a photograph of a dog, a plastic dog and the word are neighbours, and vectors can be added and subtracted.
 
 ### Reading the answers
 - **Dots** say how far an answer stands out from the average item of its column. They can be compared between columns.
