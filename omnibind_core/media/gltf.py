@@ -220,6 +220,8 @@ def _primitive(
     channel = f"TEXCOORD_{material.channel}"
     if material.texture is None or channel not in attributes:
         return Part(vertices, faces, rgb)
+    if read.faces is None and buffers.count(attributes[channel]) != len(vertices):
+        return Part(vertices, faces, rgb)
     uv = read(channel, 2).astype(np.float64)
     if len(uv) != len(vertices):
         return Part(vertices, faces, rgb)

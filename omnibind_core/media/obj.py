@@ -104,11 +104,10 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
         uv = np.column_stack([uv, np.zeros(len(uv))])
     used = [name for name, found in faces.items() if found.counts]
     materials = _materials(blob, libraries) if any(used) else {}
-    return [
-        part
-        for name in used
-        if (part := _part(blob, faces[name], xyz, rgb, uv, materials.get(name, _Material()))) is not None
-    ]
+    pictured = {name for name in used if name in materials and materials[name].texture}
+    plain = [name for name in used if name not in pictured]
+    parts = [_textured(blob, faces[name], xyz, rgb, uv, materials[name]) for name in used if name in pictured]
+    return [part for part in [_plain(blob, faces, plain, xyz, rgb, materials), *parts] if part is not None]
 
 
 def _face(blob: Blob, into: _Faces, rest: str, vertices: int, coordinates: int) -> None:
@@ -158,23 +157,51 @@ def _vertex_colours(table: Doubles, painted: Sequence[str]) -> FloatArray | None
     return None
 
 
-def _part(
+def _plain(
+    blob: Blob,
+    faces: Mapping[str, _Faces],
+    names: Sequence[str],
+    xyz: Doubles,
+    rgb: FloatArray | None,
+    materials: Mapping[str, _Material],
+) -> Part | None:
+    """Join the faces of all materials without a picture: a file may change between thousands of them."""
+    kept = [name for name in names if materials.get(name, _Material()).opacity >= _INVISIBLE]
+    if len(kept) < len(names):
+        note("a surface that is fully transparent was left out")
+    if not kept:
+        return None
+    counts = np.array([count for name in kept for count in faces[name].counts], np.int64)
+    corners = np.array([corner for name in kept for corner in faces[name].corners], np.int64)
+    triangle = corners[triangles(counts, corners, xyz, blob.name)]
+    paints = [materials[name].rgb if name in materials else None for name in kept]
+    if rgb is not None or all(paint is None for paint in paints):
+        return Part(xyz, triangle, rgb)
+    if len(triangle) and (triangle.min() < 0 or triangle.max() >= len(xyz)):
+        raise undecodable(blob.name, "obj", f"faces that name vertices beyond its {len(xyz):,}")
+    grey = (limits.GREY,) * 3
+    table = np.array([grey if paint is None else paint for paint in paints], np.float32)
+    owner = np.repeat(np.arange(len(kept)), [int(np.maximum(np.array(faces[n].counts) - 2, 0).sum()) for n in kept])
+    apart = np.arange(3 * len(triangle)).reshape(-1, 3)
+    return Part(xyz[triangle.ravel()], apart, np.repeat(table[owner], 3, axis=0))
+
+
+def _textured(
     blob: Blob, faces: _Faces, xyz: Doubles, rgb: FloatArray | None, uv: Doubles, material: _Material
 ) -> Part | None:
+    """Faces of one material with a picture; grey, or as the material is coloured, where that is not there."""
     if material.opacity < _INVISIBLE:
         note("a surface that is fully transparent was left out")
         return None
     counts, corners = np.array(faces.counts, np.int64), np.array(faces.corners, np.int64)
     places = triangles(counts, corners, xyz, blob.name)
-    texture = companion_texture(blob, material.texture) if material.texture else None
-    factor = None if material.rgb is None or rgb is not None else np.array(material.rgb, np.float32)
-    if texture is None:
-        if factor is not None:
-            rgb = np.tile(factor, (len(xyz), 1))
-        return Part(xyz, corners[places], rgb)
+    texture = companion_texture(blob, material.texture)
     where = np.array(faces.coordinates, np.int64)
-    if not ((where >= 0) & (where < len(uv))).all():
-        note("texture coordinates are missing in parts: these are grey")
+    if texture is None or not ((where >= 0) & (where < len(uv))).all():
+        if texture is not None:
+            note("texture coordinates are missing in parts: these are grey")
+        if rgb is None and material.rgb is not None and max(material.rgb) > 0:  # black is what stands beside a picture
+            rgb = np.tile(np.array(material.rgb, np.float32), (len(xyz), 1))
         return Part(xyz, corners[places], rgb)
     # A vertex has another place on the picture in each face: every pair of both becomes a vertex.
     pairs, number = np.unique(np.column_stack([corners, where]), axis=0, return_inverse=True)

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
+from omnibind_core.media.notices import note
 from omnibind_core.media.shapes import Doubles
 
 __all__ = ["triangles"]
 
+_MOST_CUT = 10_000
+"""Polygons of a file whose ears are cut: a second of time."""
 _MOST_CORNERS = 20_000
 """Corners of one polygon whose ears are cut; the time grows with their square in bad cases."""
 
@@ -46,15 +49,26 @@ def triangles(counts: NDArray[np.int64], corners: NDArray[np.int64], vertices: D
     if total > limits.MAX_FACES:
         raise MediaError(f"{name} with {total:,} triangles", f"at most {limits.MAX_FACES:,}", "simplify it")
     # A fan from the first corner of each polygon.
+    ends = np.cumsum(made)
     owner = np.repeat(np.arange(len(counts)), made)
-    step = np.arange(total) - np.repeat(np.cumsum(made) - made, made)
+    step = np.arange(total) - np.repeat(ends - made, made)
     first = starts[owner]
     faces = np.column_stack([first, first + step + 1, first + step + 2]).astype(np.int64)
     if (counts <= 3).all() or not len(vertices):
         return faces
     inside = (corners >= 0) & (corners < len(vertices))
-    for polygon in _concave(counts, starts, corners, vertices, inside):
-        rows = slice(int(made[:polygon].sum()), int(made[: polygon + 1].sum()))
+    bent = np.array(_concave(counts, starts, corners, vertices, inside), np.int64)
+    fours = bent[counts[bent] == 4]
+    if len(fours):  # a fan from the corner that turns inward fits every quadrilateral, and costs nothing
+        first = starts[fours][:, None]
+        place = first + (_inward(vertices[corners[first + np.arange(4)]])[:, None] + np.arange(4)) % 4
+        rows = (ends - made)[fours]
+        faces[rows], faces[rows + 1] = place[:, [0, 1, 2]], place[:, [0, 2, 3]]
+    others = bent[counts[bent] > 4]
+    if len(others) > _MOST_CUT:
+        note(f"{len(others) - _MOST_CUT:,} polygons that turn inward are filled up")
+    for polygon in others[:_MOST_CUT]:
+        rows = slice(int(ends[polygon] - made[polygon]), int(ends[polygon]))
         place = np.arange(starts[polygon], starts[polygon] + counts[polygon])
         ears = _ears(vertices[corners[place]])
         if ears is not None and len(ears) <= len(faces[rows]):
@@ -62,6 +76,14 @@ def triangles(counts: NDArray[np.int64], corners: NDArray[np.int64], vertices: D
             padded[: len(ears)] = ears
             faces[rows] = place[padded]
     return faces
+
+
+def _inward(rings: Doubles) -> NDArray[np.int64]:
+    """Corner of each quadrilateral that turns inward most: (p, 4, 3) -> (p,)."""
+    edges = np.roll(rings, -1, axis=1) - rings
+    turns = np.cross(np.roll(edges, 1, axis=1), edges)
+    found: NDArray[np.int64] = np.einsum("pki,pi->pk", turns, turns.sum(axis=1)).argmin(axis=1)
+    return found
 
 
 def _concave(
