@@ -32,7 +32,8 @@ a bark, a photograph of a dog, a plastic dog and the word are neighbours, and ve
 - What you gave never comes back as its own answer.
 
 ### Yours stays yours
-Nobody else sees what you drop in. Uploads are deleted after an hour, and nothing is sent anywhere.
+Nobody else sees what you drop in. Uploads are deleted when you leave, at the latest after an hour, and nothing is sent
+anywhere.
 """
 
 _CALLING = """

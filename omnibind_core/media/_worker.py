@@ -124,7 +124,7 @@ def _limit_memory() -> None:
 def _give_way() -> None:
     """Let whoever answers go first: a file that takes its decoder 20 s must not keep a sentence waiting."""
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(5)
 
 
 def _end_with(parent: int) -> None:

@@ -100,6 +100,7 @@ def decode(blob: Blob) -> Image:
         pillow_heif.register_heif_opener(decode_threads=2)
     try:
         with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
+            _check_scans(data, picture, blob.name)
             return _from_pillow(picture, blob.name, png.depth(data))
     except (OSError, SyntaxError, EOFError) as error:
         if kind not in _ROW_BY_ROW or isinstance(error, MediaError):
@@ -149,6 +150,20 @@ def _from_array(array: NDArray[Any]) -> Image:
         )
     _check_size(array.shape[1], array.shape[0], "the picture")
     return _from_pillow(PIL.Image.fromarray(np.ascontiguousarray(array)), "the picture")
+
+
+def _check_scans(data: bytes, picture: PIL.Image.Image, name: str) -> None:
+    """Hold a JPEG to a number of passes over its pixels: one of ten bytes costs as much as one of a megabyte."""
+    if picture.format not in {"JPEG", "MPO"}:
+        return
+    scans = data.count(b"\xff\xda")  # inside of a pass a byte of 255 is always followed by 0
+    passes = scans * picture.width * picture.height
+    if scans > limits.MAX_SCANS or (scans > limits.USUAL_SCANS and passes > limits.MAX_SCANNED_PIXELS):
+        raise MediaError(
+            f"{name} with {scans:,} passes over {picture.width:,} x {picture.height:,} pixels",
+            f"about {limits.USUAL_SCANS} passes, as progressive files have",
+            "open it in another program and save it again",
+        )
 
 
 def _check_size(width: int, height: int, name: str, kind: str | None = None) -> None:

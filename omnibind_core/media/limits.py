@@ -33,6 +33,12 @@ MAX_SVG_PARTS: Final = 20_000
 SVG_SECONDS: Final = 3.0
 """Of a drawing: its size, its elements, and the wall time it takes to draw before its process is ended."""
 
+USUAL_SCANS: Final = 24
+MAX_SCANS: Final = 1_000
+MAX_SCANNED_PIXELS: Final = 1_500_000_000
+"""Passes over a JPEG's pixels: usual ones (10 in most progressive files) always pass, more only as far as a picture is
+small. Each takes 0.8 ns a pixel, and ten bytes of the file: 900 kB of them took 20 s and more."""
+
 MAX_ASPECT: Final = 64
 """Longest side over shortest. Towers scale the short side to 224, so a strip of 1 x 20,000,000 would blow up there."""
 

@@ -137,7 +137,7 @@ def check_terms(terms: Sequence[Term]) -> tuple[FloatArray, FloatArray]:
             "add a term, or move a slider away from 0",
         )
     first: object = terms[0].vector
-    length = len(first) if isinstance(first, (list, tuple)) or (isinstance(first, np.ndarray) and first.ndim) else 0
+    length = int(first.size) if isinstance(first, np.ndarray) else len(first) if isinstance(first, (list, tuple)) else 0
     return np.stack([check_vector(term.vector, length, term.label) for term in terms]), weights
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +124,17 @@ def test_the_picture_of_a_caller_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_what_comes_back_is_an_image() -> None:
     assert isinstance(load_image(picture("png")), Image)
+
+
+@pytest.mark.parametrize("side", [4_400, 64])
+def test_a_jpeg_of_repeated_passes_is_refused_at_once(side: int) -> None:
+    """Ten bytes each, and a pass over all pixels each: 900 kB of them took the whole deadline, then the process."""
+    stream = io.BytesIO()
+    PIL.Image.new("RGB", (side, side), (9, 9, 9)).save(stream, "JPEG", progressive=True, quality=1)
+    whole = stream.getvalue()
+    scan = whole[whole.rindex(b"\xff\xda") : -2]
+    start = time.perf_counter()
+    with pytest.raises(MediaError, match="passes over"):
+        load_image(whole[:-2] + scan * 20_000 + whole[-2:], extension="jpg")
+    assert time.perf_counter() - start < 3
+    assert load_image(whole[:-2] + scan * 10 + whole[-2:], extension="jpg").rgb.shape[2] == 3
