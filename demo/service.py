@@ -1,4 +1,7 @@
-"""The explorer behind the page: loaded once in the background, shared by all visitors. Knows nothing of gradio."""
+"""The explorer behind the page: loaded once in the background, shared by all visitors. Knows nothing of gradio.
+
+A preset that must be fetched or bound first keeps nobody waiting: `mini` answers until it is ready, then it takes over.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from demo.html.pictures import file_address, thumbnail
 from demo.settings import WAIT_SECONDS, Settings
-from demo.state import Ingredient, Status
+from demo.state import Ingredient, Status, Visit
 from omnibind_core.errors import OmniBindError, QueryError, WeightsError
 from omnibind_core.search.answers import Embedded
 from omnibind_core.store.paths import assets_directory
@@ -21,15 +24,19 @@ from omnibind_core.types import MODALITIES, Modality
 if TYPE_CHECKING:
     from omnibind_core.search.explorer import Explorer
 
-__all__ = ["Service"]
+__all__ = ["STAND_IN", "Service"]
 
 log = logging.getLogger(__name__)
 
+STAND_IN = "mini"
+"""Which preset answers while another is made ready."""
 _NAMELESS: Mapping[Modality, str] = {"image": "your picture", "audio": "your sound", "point": "your shape", "text": ""}
 
 
 class Service:
     """One explorer, how far its loading is, and ingredients with their pictures.
+
+    Until the preset that was asked for is ready, the explorer may be that of another, which stands in for it.
 
     Parameters
     ----------
@@ -50,12 +57,13 @@ class Service:
     def start(self) -> None:
         """Load in the background; does nothing while loading or once ready."""
         with self._starting:
-            if self._status.phase in {"loading", "ready"}:
+            if self._status.phase == "loading" or (self._status.phase == "ready" and not self._status.missed):
                 return
-            self._done.clear()
             self._error = None
             self._began = time.perf_counter()
-            self._status = Status("loading", "the libraries", 0.0)
+            if self._explorer is None:
+                self._done.clear()
+            self._progress("the libraries", 0.0)
         threading.Thread(target=self._run, name="loading", daemon=True).start()
 
     def status(self) -> Status:
@@ -89,18 +97,61 @@ class Service:
 
     def _run(self) -> None:
         try:
-            self._explorer = explorer = self._load()
-            self._done.set()  # from now on it answers
+            if self._explorer is None and self._takes_long():
+                self._stand_in()
+            explorer = self._load()
+            if self._explorer is None:
+                self._explorer = explorer
+                self._done.set()  # from now on it answers
             self._warm(explorer)
+            self._explorer = explorer
             self._status = Status("ready", explorer.preset, 1.0, time.perf_counter() - self._began)
         except Exception as error:
             log.exception("loading failed")
             self._error = error if isinstance(error, OmniBindError) else _unexpected(error)
-            self._status = Status("failed", str(self._error), 0.0, time.perf_counter() - self._began)
+            took = time.perf_counter() - self._began
+            if self._explorer is None:
+                self._status = Status("failed", str(self._error), 0.0, took)
+            else:
+                self._status = Status("ready", self._explorer.preset, 1.0, took, missed=self._asked())
         finally:
             self._done.set()
 
-    def _load(self) -> Explorer:
+    def _asked(self) -> str:
+        """Name what was asked for as people know it."""
+        return Path(str(self.settings.preset)).stem
+
+    def _takes_long(self) -> bool:
+        """Whether the preset must be fetched or bound first."""
+        from omnibind_core.binding.first_start import is_made
+        from omnibind_core.machine.auto import best_preset
+        from omnibind_core.machine.preflight import file_rows
+        from omnibind_core.machine.runtime import choose_device, choose_dtype
+        from omnibind_core.presets.preset import load_preset
+
+        device, name = self.settings.device, self.settings.preset
+        preset = load_preset(best_preset(device) if name == "auto" else name)
+        if preset.name == STAND_IN:
+            return False
+        chosen = choose_device(device)
+        return not all(row.cached for row in file_rows(preset)) or not is_made(
+            preset, chosen, choose_dtype("auto", chosen)
+        )
+
+    def _stand_in(self) -> None:
+        """Let another preset answer meanwhile; where it does not load, the wait is as long as without it."""
+        try:
+            explorer = self._load(STAND_IN)
+        except Exception:
+            log.warning("%s cannot answer meanwhile", STAND_IN, exc_info=True)
+            return
+        self._warm(explorer)
+        self._explorer = explorer
+        log.info("%s answers until %s is ready", STAND_IN, self._asked())
+        self._progress("the models", 0.0)
+        self._done.set()
+
+    def _load(self, preset: str = "") -> Explorer:
         # Seconds of imports, which the page does not wait for.
         from omnibind_core import media
         from omnibind_core.binder import OmniBind
@@ -110,9 +161,9 @@ class Service:
         threading.Thread(target=media.warm, name="decoders", daemon=True).start()
         tune_threads()
         model = OmniBind.from_pretrained(
-            self.settings.preset,
+            preset or self.settings.preset,
             device=self.settings.device,
-            routing=self.settings.routing,
+            routing=self.settings.routing if not preset else "default",
             progress=self._progress,
         )
         self._progress("the gallery", 0.0)
@@ -122,7 +173,12 @@ class Service:
         return explorer
 
     def _progress(self, label: str, share: float) -> None:
-        self._status = Status("loading", label, share)
+        standing = self._explorer
+        self._status = (
+            Status("ready", standing.preset, share, coming=f"{self._asked()} ({label})")
+            if standing is not None
+            else Status("loading", label, share)
+        )
 
     def _warm(self, explorer: Explorer) -> None:
         """Pay for first calls (compiled kernels, decoding processes) before the first visitor does.
@@ -172,10 +228,12 @@ class Service:
         OmniBindError
             With what was given, what is allowed and what to do.
         """
-        made = self.wait().embed(source, modality, up=up, beside=beside or {})
+        explorer = self.wait()
+        made = explorer.embed(source, modality, up=up, beside=beside or {})
         name = label or getattr(made.media, "text", "") or _NAMELESS[made.modality]
         picture = thumbnail(made.media) if made.media else ""
-        return _ingredient(replace(made, media=None), name, picture)
+        one = _ingredient(replace(made, media=None), name, picture)
+        return replace(one, source=source, up=up, preset=explorer.preset)
 
     def item(self, item_id: str) -> Ingredient:
         """Take an item of the gallery; raises QueryError where there is none."""
@@ -183,7 +241,29 @@ class Service:
         made, item = explorer.item(item_id), explorer.gallery.item(item_id)
         picture = explorer.gallery.path(item, thumbnail=True)
         one = _ingredient(made, item.caption, file_address(picture) if picture else "")
-        return replace(one, item_id=item_id)
+        return replace(one, item_id=item_id, preset=explorer.preset)
+
+    def is_outdated(self, visit: Visit) -> bool:
+        """Whether another preset than the one that answers read some ingredients."""
+        now = self._explorer
+        return now is not None and any(one.preset not in {"", now.preset} for one in visit.ingredients)
+
+    def renewed(self, visit: Visit) -> Visit:
+        """Read ingredients again that another preset read, under their names and weights; the same visit if none was.
+
+        Raises
+        ------
+        OmniBindError
+            An upload cannot be read again.
+        """
+        if not self.is_outdated(visit):
+            return visit
+        for old in visit.ingredients:
+            new = self.item(old.item_id) if old.item_id else self.embed(old.source, old.modality, up=old.up)
+            visit = visit.remake(
+                replace(new, key=old.key, weight=old.weight, label=old.label, upload=old.upload, item_id=old.item_id)
+            )
+        return visit
 
     def reweigh(self, one: Ingredient, shares: Mapping[str, float] | None) -> Ingredient:
         """Weigh an ingredient's specialists by hand, or as the router did where `shares` is None.

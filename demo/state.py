@@ -34,12 +34,23 @@ class Status:
         Of that, done; 0..1.
     seconds : float
         Since loading began; at the end, what it took.
+    coming : str
+        With "ready": the preset that is being made ready while another answers; `share` is of what happens with it now.
+    missed : str
+        With "ready": the preset that did not load, so that another goes on answering.
     """
 
     phase: Phase = "asleep"
     label: str = ""
     share: float = 0.0
     seconds: float = 0.0
+    coming: str = ""
+    missed: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.phase == "failed" or (self.phase == "ready" and not self.coming)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +73,10 @@ class Ingredient:
         The gallery's identifier; empty for what the visitor brought.
     upload : str
         Which input holds its file ("point", "audio", "image"); empty where none does.
+    source, up : str
+        Path of what the visitor brought, or the sentence, and which axis points up in it: enough to embed it again.
+    preset : str
+        Whose vector it is.
     shares : dict of str to float
         The router's weight for each specialist.
     titles : dict of str to str
@@ -87,6 +102,9 @@ class Ingredient:
     thumbnail: str = ""
     item_id: str = ""
     upload: str = ""
+    source: str = ""
+    up: str = "y"
+    preset: str = ""
     shares: dict[str, float] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     routed: bool = False

@@ -77,6 +77,18 @@ def ready_mixes(titles: Sequence[str]) -> str:
 
 def status(now: Status) -> str:
     """Draw how far loading is; it announces itself to screen readers."""
+    if now.coming:
+        share = max(0.0, min(1.0, now.share))
+        return (
+            f'<div class="ob-status ob-loading" role="status"><i></i><span>Ready · {escape(now.label)}. '
+            f"{escape(now.coming)} is being made ready, <b>{share:.0%}</b></span>"
+            f'<div class="ob-track"><b style="width:{100 * share:.0f}%"></b></div></div>'
+        )
+    if now.missed:
+        return (
+            f'<div class="ob-status ob-failed" role="alert"><i></i><span>Ready · {escape(now.label)}; '
+            f'{escape(now.missed)} did not load</span><button data-act="retry">Try again</button></div>'
+        )
     if now.phase == "ready":
         return f'<div class="ob-status ob-ready" role="status"><i></i>Ready · {escape(now.label)}</div>'
     if now.phase == "failed":

@@ -1,4 +1,4 @@
-"""Binds the spaces of a preset on this machine, once: what `lite` does at its first start, in under two minutes.
+"""Binds the spaces of a preset on this machine, once: what `lite` and `open` do at their first start.
 
 The space whose heads are linear is the target; its vectors are only centred, each kind of input by its own mean, and so
 are those of towers that were trained into the same space. Every other space is carried into it by heads that learn from
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from omnibind_core import media
 from omnibind_core.binding.bridge import Centre, Recipe, bridge
 from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import PresetError
+from omnibind_core.machine.cost import is_counted, work
 from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.base import Specialist
 from omnibind_core.specialists.load import Place, load
@@ -46,8 +48,8 @@ SOUNDS = _DATA / "sounds.csv"
 """Table of labelled sounds, of which only the labels are read here."""
 LABEL = "binding the spaces, once on this machine"
 _MEDIA: Mapping[Modality, int] = {"image": 32, "audio": 32, "point": 12}  # as many as a mean needs, and time allows
-_COST: Mapping[Modality, int] = {"text": 1, "image": 2, "audio": 3, "point": 8}  # of one item, roughly
-_TRAINING = 0.1  # share of the time
+_UNCOUNTED = 10**10  # operations of an input, of towers that do not say
+_TRAINING = 0.15  # share of the time
 _BATCH, _SHARD = 32, 128  # items at a time; items that a kill can cost
 
 
@@ -96,10 +98,10 @@ def made(
     path = _path(preset, device, dtype, sentences, items)
     if path.is_file():
         return path
-    log.info("preset %s: %s (a minute or two)", preset.name, LABEL)
+    log.info("preset %s: %s (a few minutes)", preset.name, LABEL)
     report = progress or (lambda _label, _share: None)
     began = time.perf_counter()
-    with _all_threads():
+    with _free_threads():
         towers = load(preset.specialists(), device, dtype, offline=offline, progress=report, place=place, have=have)
         tensors = bind_spaces(preset, towers, sentences, items, gallery, path.with_suffix(""), report)
     from safetensors.torch import save
@@ -178,7 +180,10 @@ def target_of(preset: Preset) -> str:
 
 
 def shared_sentences(gallery: Path | None = None) -> list[str]:
-    """Give the gallery's captions, the labels of the sounds' pool as sentences, and our own list, each once.
+    """Give the gallery's sentences and its shapes' captions, labels of sounds, and our own list, each once.
+
+    Captions of its pictures and sounds say little that these do not: left out, they change no figure of
+    ``python -m tools.mini.measure.bridge`` outside its interval.
 
     Parameters
     ----------
@@ -188,9 +193,10 @@ def shared_sentences(gallery: Path | None = None) -> list[str]:
     Returns
     -------
     list of str
-        About 1,300: more would not be read in a minute on two cores.
+        About 850: with twice as many the first start takes twice as long.
     """
-    captions = [item.caption for item in read_catalogue(gallery or assets_directory() / "gallery")]
+    items = read_catalogue(gallery or assets_directory() / "gallery")
+    captions = [item.caption for item in items if item.modality in {"text", "point"}]
     with SOUNDS.open(encoding="utf-8", newline="") as stream:
         labels = sorted({row["label"] for row in csv.DictReader(stream)})
     lines = (_DATA / "sentences.txt").read_text(encoding="utf-8").splitlines()
@@ -250,16 +256,18 @@ def bind_spaces(
         keys.setdefault(item.modality, []).append(item.id)
     kinds = [(name, modality) for name, space in preset.spaces.items() for modality in space.towers]
     runs = list(dict.fromkeys((preset.tower(modality, name), modality) for name, modality in kinds))
-    count = _Counter(sum(_COST[m] * len(keys[m]) for _, m in runs), progress)
+    costs = {(tower, modality): _cost(tower, modality) for tower, modality in runs}
+    count = _Counter(sum(cost * len(keys[modality]) for (_, modality), cost in costs.items()), progress)
     seen: dict[tuple[str, Modality], Tensor] = {}
     for tower, modality in runs:
-        embed = _embedder(towers[tower], modality, files, count)
+        cost = costs[tower, modality]
+        embed = _embedder(towers[tower], modality, files, partial(count.add, cost))
         found = extract(
             folder / f"{tower}-{modality}", keys[modality], keys[modality], embed,
             specialist=tower, batch=_BATCH if modality == "text" else 4, shard_rows=_SHARD, dtype="float32",
         )  # fmt: skip
         seen[tower, modality] = torch.from_numpy(found.chunk(0, len(found)))
-        count.reach(_COST[modality] * len(keys[modality]))
+        count.reach(cost * len(keys[modality]))
     centres = {run: Centre.of(rows) for run, rows in seen.items()}
     target = target_of(preset)
     said = {tower: centres[tower, modality](rows) for (tower, modality), rows in seen.items() if modality == "text"}
@@ -284,6 +292,11 @@ def bind_spaces(
     return tensors
 
 
+def _cost(tower: str, modality: Modality) -> int:
+    """Count what one input takes, so that progress is even whatever the towers are."""
+    return work(tower, modality).operations if is_counted(tower) else _UNCOUNTED
+
+
 class _Counter:
     """Tells how far the embedding is; what an earlier run finished counts when its kind is through."""
 
@@ -291,8 +304,8 @@ class _Counter:
         self._total, self._progress = max(total, 1), progress
         self._through = self._here = 0
 
-    def add(self, cost: int) -> None:
-        self._here += cost
+    def add(self, cost: int, times: int = 1) -> None:
+        self._here += cost * times
         self._progress(LABEL, (1 - _TRAINING) * (self._through + self._here) / self._total)
 
     def reach(self, cost: int) -> None:
@@ -301,24 +314,35 @@ class _Counter:
 
 
 def _embedder(
-    tower: Specialist, modality: Modality, files: Mapping[str, Path], count: _Counter
+    tower: Specialist, modality: Modality, files: Mapping[str, Path], count: Callable[[int], None]
 ) -> Callable[[Sequence[str]], Any]:
     def embed(keys: Sequence[str]) -> Any:
         items = [Text(key) if modality == "text" else media.load(files[key], modality) for key in keys]
         vectors = tower.embed(modality, items).float().cpu().numpy()
-        count.add(_COST[modality] * len(keys))
+        count(len(keys))
         return vectors
 
     return embed
 
 
 @contextmanager
-def _all_threads() -> Iterator[None]:
-    """Use all cores: batches of sentences gain from them, where a single question may not."""
+def _free_threads() -> Iterator[None]:
+    """Use the cores that nobody else uses: batches of sentences gain from them, where a single question may not.
+
+    Threads that wait for one that got no core wait busily: on two cores that others used too, two threads took seven
+    times the processor time of one for a sound.
+    """
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(before, os.cpu_count() or 1))
+        torch.set_num_threads(_free_cores())
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _free_cores() -> int:
+    """Cores that others left free in the last minute, of which this process was one; at least 1."""
+    cores = os.cpu_count() or 1
+    others = max(0.0, os.getloadavg()[0] - 1) if hasattr(os, "getloadavg") else 0.0
+    return max(1, cores - round(others))

@@ -111,6 +111,6 @@ def test_both_spaces_must_read_the_same_sentences():
 def test_sentences_are_captions_labels_and_our_own_each_once():
     found = shared_sentences()
     assert len(found) == len(set(found))
-    assert 1000 < len(found) < 1500
-    assert {"A dog barks several times", "the sound of a cuckoo", "A bridge over a wide river"} <= set(found)
+    assert 700 < len(found) < 1000  # as many as two cores read in about two minutes
+    assert {"A chestnut horse with a dark mane", "the sound of a cuckoo", "A bridge over a wide river"} <= set(found)
     assert not any(sentence.startswith("#") for sentence in found)

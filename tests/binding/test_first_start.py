@@ -209,6 +209,27 @@ def test_another_space_that_has_sentences_is_bound_by_naming_it(items, tmp_path)
     assert any(name.startswith("views.point.2.") for name in tensors)
 
 
+@pytest.mark.parametrize(
+    ("load", "cores", "threads"), [(0.2, 2, 2), (1.1, 2, 2), (2.1, 2, 1), (16.0, 2, 1), (3.0, 16, 14)]
+)
+def test_it_takes_the_cores_that_others_leave_free(monkeypatch, load, cores, threads):
+    monkeypatch.setattr(first_start.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(first_start.os, "getloadavg", lambda: (load, load, load))
+    assert first_start._free_cores() == threads
+
+
+def test_progress_is_as_even_as_the_work(items, tmp_path):
+    told: list[float] = []
+    bind(towers(), items, tmp_path, told)
+    costs = {name: first_start._cost(name, "text") for name in ("siglip2_b32_256", "clap_unfused", "minilm_l6")}
+    assert costs["siglip2_b32_256"] > 4 * costs["clap_unfused"] > 8 * costs["minilm_l6"]
+    media = [("siglip2_b32_256", "image"), ("shape_views_siglip2", "point"), ("clap_unfused", "audio")]
+    media += [("point_words", "point")]
+    whole = 200 * sum(costs.values()) + sum(first_start._cost(*one) for one in media)
+    first = next(share for share in told if share > 0)  # the first batch of 32 sentences
+    assert first == pytest.approx((1 - first_start._TRAINING) * 32 * costs["siglip2_b32_256"] / whole, rel=1e-6)
+
+
 def test_media_are_of_different_concepts_and_few():
     chosen = some_media(GALLERY)
     assert {item.modality for item in chosen} == {"image", "audio", "point"}

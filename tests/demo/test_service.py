@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from demo.html import panels
 from demo.service import Service
 from demo.settings import Settings
-from demo.state import Ingredient
+from demo.state import Ingredient, Visit
+from omnibind_core.errors import WeightsError
 from omnibind_core.search import gallery as search_gallery
 from omnibind_core.search.explorer import Explorer
 
@@ -80,6 +85,123 @@ def test_a_first_try_that_fails_in_any_way_leaves_a_service_that_serves(
     assert again.wait(0) is explorer
     assert "first try of image failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+class Renamed:
+    """The explorer of `mini` under another preset's name: stands for one that must be made first."""
+
+    preset = "lite"
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._explorer, name)
+
+
+class Slow:
+    """A service whose preset is ready when `go` is set, or fails while `broken`; `mini` stands in."""
+
+    def __init__(self, explorer: Explorer, monkeypatch: pytest.MonkeyPatch, *, broken: bool = False) -> None:
+        self.go, self.broken, self.loaded = threading.Event(), broken, []
+        self.service = service = Service(Settings(preset="lite", device="cpu"))
+
+        def load(preset: str = "") -> Any:
+            self.loaded.append(preset)
+            if preset:
+                return explorer
+            service._progress("binding", 0.4)
+            assert self.go.wait(60)
+            if self.broken:
+                raise WeightsError("no network", "a network", "try again")
+            return Renamed(explorer)
+
+        monkeypatch.setattr(service, "_load", load)
+        monkeypatch.setattr(service, "_warm", lambda explorer: None)
+
+    def ended(self) -> bool:
+        for thread in threading.enumerate():
+            if thread.name == "loading":
+                thread.join(60)
+        return self.service.status().settled
+
+
+def test_mini_answers_while_a_preset_is_made_ready_and_is_then_replaced(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    slow = Slow(service.wait(), monkeypatch)
+    assert slow.service._takes_long()  # its files are not here
+    assert slow.service.wait(60).preset == "mini"
+    while slow.service.status().share != 0.4:
+        assert not slow.go.wait(0.01)
+    now = slow.service.status()
+    assert (now.phase, now.label, now.settled) == ("ready", "mini", False)
+    assert "lite (binding) is being made ready, <b>40%</b>" in panels.status(now)
+    visit = Visit().take(slow.service.item(str(example("audio").id)), "new")
+    visit = visit.take(slow.service.embed("a dog", "text"), "subtract")
+    assert not slow.service.is_outdated(visit)
+    assert slow.service.renewed(visit) is visit
+    slow.go.set()
+    assert slow.ended()
+    assert slow.loaded == ["mini", ""]
+    assert slow.service.wait(0).preset == "lite"
+    assert "Ready · lite" in panels.status(slow.service.status())
+    assert slow.service.is_outdated(visit)
+    again = slow.service.renewed(visit)
+    assert [(one.preset, one.weight, one.label) for one in again.ingredients] == [
+        ("lite", one.weight, one.label) for one in visit.ingredients
+    ]
+    assert not slow.service.is_outdated(again)
+
+
+def test_what_is_asked_is_asked_again_once_another_preset_answers(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from demo.tabs.explore import callbacks
+    from omnibind_core.search.compose import Options
+
+    visit = Visit().take(replace(service.embed("a dog", "text"), preset="another"), "new")
+    _, view = callbacks.arrive(service, visit, Options(), "")
+    assert view is not None
+    assert view.answers is not None
+    assert view.visit.ingredients[0].preset == "mini"
+    assert callbacks.arrive(service, view.visit, Options(), "")[1] is None
+
+
+def test_a_preset_that_does_not_load_leaves_mini_answering_and_can_be_tried_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(service.wait(), monkeypatch, broken=True)
+    monkeypatch.setattr(slow.service, "_takes_long", lambda: True)
+    slow.go.set()
+    assert slow.service.wait(60).preset == "mini"
+    assert slow.ended()
+    assert (slow.service.status().phase, slow.service.status().missed) == ("ready", "lite")
+    assert "lite did not load" in panels.status(slow.service.status())
+    assert isinstance(slow.service.error, WeightsError)
+    slow.broken = False
+    slow.service.start()
+    assert slow.ended()
+    assert slow.loaded == ["mini", "", ""]
+    assert slow.service.wait(0).preset == "lite"
+
+
+def test_without_mini_the_preset_is_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(service.wait(), monkeypatch)
+    monkeypatch.setattr(slow.service, "_takes_long", lambda: True)
+    whole = slow.service._load
+
+    def load(preset: str = "") -> Any:
+        if preset:
+            raise WeightsError("no wheel", "a wheel", "fetch it")
+        return whole()
+
+    monkeypatch.setattr(slow.service, "_load", load)
+    slow.go.set()
+    assert slow.service.wait(60).preset == "lite"
+    assert slow.ended()
 
 
 def test_weighing_by_hand_runs_no_specialist_and_needs_no_file(

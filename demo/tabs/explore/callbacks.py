@@ -32,6 +32,9 @@ __all__ = [
 
 def _respond(service: Service, visit: Visit, options: Options, *, redraw_mix: bool = True) -> View:
     """Search with a visit's ingredients and draw everything that follows from it."""
+    renewed = service.renewed(visit)
+    redraw_mix = redraw_mix or renewed is not visit
+    visit = renewed
     mix = panels.mix(visit) if redraw_mix else None
     if not visit.ingredients:
         return View(visit, mix, cards.skeleton(idle=True), panels.inside(None), closed=True)
@@ -48,6 +51,8 @@ def _respond(service: Service, visit: Visit, options: Options, *, redraw_mix: bo
 def arrive(service: Service, visit: Visit, options: Options, first: str) -> tuple[Status, View | None]:
     """Look how far loading is; once ready, show the first example's answers to a visitor who has asked nothing yet.
 
+    Where another preset answers from now on, what was asked is asked again.
+
     Parameters
     ----------
     first : str
@@ -56,6 +61,8 @@ def arrive(service: Service, visit: Visit, options: Options, first: str) -> tupl
     now = service.status()
     if now.phase == "failed":
         return now, View(visit, notice=panels.notice(service.error, "The models did not load."))
+    if now.phase == "ready" and service.is_outdated(visit):
+        return now, refresh(service, visit, options)
     if now.phase != "ready" or visit.ingredients or not first:
         return now, None
     return now, give_item(service, visit, first, "new", options)

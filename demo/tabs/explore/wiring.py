@@ -55,7 +55,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     def arrive(visit: Visit, *chosen: Any) -> list[Any]:
         now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first)
-        settled = now.phase in {"ready", "failed"}
+        settled = now.settled
         return [panels.status(now), gr.Timer(active=not settled), *_updates(view or View(visit))]
 
     for moment in (demo.load, p.pulse.tick):
