@@ -39,7 +39,7 @@ def main() -> None:
         service.start()
         print(f"OmniBind Explorer: {address}", flush=True)  # noqa: T201
         told.wait()
-        overdue = threading.Timer(STOP_SECONDS, _end, [uploads])
+        overdue = threading.Timer(STOP_SECONDS - 0.2, _end, [uploads])
         overdue.daemon = True
         overdue.start()
         stop(demo, STOP_SECONDS - 0.5)

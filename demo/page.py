@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,12 +133,15 @@ def stop(demo: gr.Blocks, seconds: float = STOP_SECONDS) -> None:
     turns = demo._queue
     if isinstance(turns, Turns):
         turns.refuse()
-        while turns.is_busy() and time.monotonic() < end - 0.3 * seconds:
+        while turns.is_busy() and time.monotonic() < end - 0.4 * seconds:
             time.sleep(0.02)
         if turns.is_busy():
             turns.tell_all()
             time.sleep(0.1 * seconds)  # for the words to arrive
+    media.close()  # first: whoever waits for a decoder would keep the server
     if demo.server is not None:
         demo.server.should_exit = demo.server.force_exit = True  # connections of pages stay open else
-    demo.close(verbose=False)
-    media.close()
+    # The server waits for threads that still compute, and nobody waits for their answers any more.
+    closing = threading.Thread(target=demo.close, kwargs={"verbose": False}, name="closing", daemon=True)
+    closing.start()
+    closing.join(max(0.1, end - time.monotonic()))
