@@ -49,7 +49,7 @@ SOUNDS = _DATA / "sounds.csv"
 LABEL = "binding the spaces, once on this machine"
 _MEDIA: Mapping[Modality, int] = {"image": 32, "audio": 32, "point": 12}  # as many as a mean needs, and time allows
 _UNCOUNTED = 10**10  # operations of an input, of towers that do not say
-_TRAINING = 0.15  # share of the time
+_TRAINING = 0.22  # share of the time
 _BATCH, _SHARD = 32, 128  # items at a time; items that a kill can cost
 
 
