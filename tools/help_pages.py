@@ -107,6 +107,7 @@ VARIABLES: Mapping[str, Variable] = {
     "XDG_CACHE_HOME": Variable("`~/.cache`", "the user's cache directory"),
     "HF_HUB_OFFLINE": Variable("no", "the same as `OMNIBIND_OFFLINE`, and the Hub's own"),
     "HF_HUB_CACHE": Variable("`$OMNIBIND_CACHE/hub`", "folder of files from the Hub, shared with other programs"),
+    "HF_TOKEN": Variable("of `hf auth login`", "token for files that the Hub gives only to who asked for them"),
     "HF_ENDPOINT": Variable("`https://huggingface.co`", "address of the Hub or of a mirror"),
     "GRADIO_SERVER_NAME": Variable(f"`{_DEFAULTS.host}`", "address that `app.py` listens on"),
     "GRADIO_SERVER_PORT": Variable("first free one from 7860", "port that `app.py` listens on"),
