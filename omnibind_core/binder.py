@@ -21,9 +21,9 @@ from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
+from omnibind_core.machine.fetching import fetch
 from omnibind_core.machine.plans import Placement
-from omnibind_core.machine.preflight import announce
-from omnibind_core.machine.runtime import choose_device, choose_dtype
+from omnibind_core.machine.runtime import choose_device
 from omnibind_core.presets.preset import MemberSpec, Preset, load_preset
 from omnibind_core.specialists.base import Specialist, unit
 from omnibind_core.specialists.load import load
@@ -114,10 +114,10 @@ class OmniBind:
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)
-        chosen_dtype = choose_dtype(dtype, chosen_device)
-        placement = Placement(plan, preset, wanted, chosen_device, chosen_dtype)
-        announce(preset, names)
+        placement = Placement(plan, preset, wanted, chosen_device, dtype)
+        chosen_dtype = placement.dtype
         report = progress or (lambda _label, _share: None)
+        fetch(preset, names, offline=offline, progress=report, modalities=wanted)
         towers = load(names, offline=offline, progress=report, place=placement.build)
         preset = with_made_files(preset, chosen_device, chosen_dtype, offline=offline, progress=report, have=towers)
         files = load_files(preset, wanted, offline=offline, progress=report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -16,6 +16,7 @@ from omnibind_core.types import MODALITIES, Modality
 __all__ = [
     "ROUTINGS",
     "Asset",
+    "Fallback",
     "HeadSpec",
     "MadeHere",
     "MemberSpec",
@@ -185,6 +186,25 @@ class RouterSpec:
 
 
 @dataclass(frozen=True)
+class Fallback:
+    """Where tensors are taken from if a published file lacks exactly those.
+
+    Attributes
+    ----------
+    prefix : str
+        What the names of the tensors begin with, here and there.
+    source : HubFile
+        The file that has them.
+    reason : str
+        Why they may be taken from there, for people.
+    """
+
+    prefix: str
+    source: HubFile
+    reason: str
+
+
+@dataclass(frozen=True)
 class Preset:
     """Everything a preset is.
 
@@ -213,6 +233,8 @@ class Preset:
         can be run. None is never chosen.
     published : bool
         Whether it is the authors' own: its towers are so large that they want a card and a memory plan.
+    fallbacks : mapping of str to Fallback
+        By file: where tensors are taken from that it turns out to lack.
     """
 
     name: str
@@ -229,6 +251,7 @@ class Preset:
     alternatives: Mapping[Modality, RouterSpec] = field(default_factory=dict)
     rank: int | None = None
     published: bool = False
+    fallbacks: Mapping[str, Fallback] = field(default_factory=dict)
 
     def with_routing(self, routing: str) -> Preset:
         """Weigh as `routing` says.
@@ -272,6 +295,12 @@ class Preset:
     def towers_of(self, modality: Modality) -> list[str]:
         """Specialists that `modality` needs, each once."""
         return list(dict.fromkeys(self.tower(modality, space) for space in self.spaces_of(modality)))
+
+    def files_of(self, modalities: Collection[Modality]) -> list[str]:
+        """Names of the files that hold the heads and routers of `modalities`, in the preset's order."""
+        used = {self.routers[m].file for m in modalities}
+        used |= {self.spaces[space].heads[m].file for m in modalities for space in self.spaces_of(m)}
+        return [name for name in self.files if name in used]
 
     def specialists(self) -> list[str]:
         """All specialists of the preset, each once."""
@@ -343,6 +372,10 @@ def _parse(raw: dict[str, Any], text: str, folder: Path) -> Preset:
         alternatives={m: _router(body["trained"]) for m, body in modalities.items() if "trained" in body},
         rank=None if raw.get("rank") is None else int(raw["rank"]),
         published=bool(raw.get("published", False)),
+        fallbacks={
+            name: Fallback(body["prefix"], HubFile(**body["source"]), body["reason"])
+            for name, body in raw.get("fallback", {}).items()
+        },
     )
     for problem in _contradictions(preset):
         raise PresetError(f"preset '{preset.name}': {problem}", "a preset that agrees with itself", "correct its JSON")
