@@ -30,6 +30,7 @@ from tools.mini import __main__ as mini
 from tools.mini.measure import __main__ as measure
 from tools.mini.measure import sounds
 from tools.mini.shapes import __main__ as shapes
+from tools.rehearsal import __main__ as rehearsal
 
 __all__ = ["COMMANDS", "VARIABLES", "Variable", "main", "page", "parser", "variables_in"]
 
@@ -71,6 +72,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.gallery.__main__": gallery.parser,
     "tools.bench.__main__": bench.parser,
     "tools.bench.binding": binding.parser,
+    "tools.rehearsal.__main__": rehearsal.parser,
     "tools.rooms": rooms.parser,
     "tools.api_page": api_page.parser,
     "tools.help_pages": parser,

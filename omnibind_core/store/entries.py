@@ -9,16 +9,13 @@ import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from omnibind_core.errors import WeightsError
 from omnibind_core.store.hub import Known, ask, read_range
 from omnibind_core.store.sources import HubFile
 
 __all__ = ["Entry", "entries_of_file", "entries_on_hub"]
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _AHEAD = 1 << 18  # bytes of one range, at least
 _DAMAGED = (zipfile.BadZipFile, pickle.UnpicklingError, ValueError, KeyError, TypeError, EOFError, struct.error)
@@ -93,7 +90,7 @@ class _Far(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
         end = min(self._at + len(view), self._size)
         if end <= self._at:
