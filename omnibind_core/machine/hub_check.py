@@ -13,6 +13,7 @@ from omnibind_core.presets.tensors import compare, prefixes
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.entries import entries_on_hub
 from omnibind_core.store.hub import HubUnreachableError, Known, ask
+from omnibind_core.store.paths import OFFLINE_NAMES, is_offline
 from omnibind_core.store.weights import HubFile, Progress
 
 __all__ = ["check_hub", "describe_check"]
@@ -39,9 +40,15 @@ def check_hub(preset: Preset, progress: Progress | None = None) -> list[dict[str
 
     Raises
     ------
-    HubUnreachableError
-        The Hub does not answer at all.
+    WeightsError
+        The Hub does not answer at all, or the network is switched off.
     """
+    if is_offline():
+        raise WeightsError(
+            "a question to the Hub while the network is switched off",
+            "a network that may be used",
+            f"unset {' and '.join(OFFLINE_NAMES)}",
+        )
     report = progress or (lambda _label, _share: None)
     about = {row.label: row.about for row in file_rows(preset)}
     found = []

@@ -107,12 +107,20 @@ def ask(source: HubFile) -> Known:
         What the Hub answered instead, and what can be done about it.
     """
     from huggingface_hub import get_hf_file_metadata
+    from huggingface_hub.errors import OfflineModeIsEnabled
     from huggingface_hub.utils import build_hf_headers
 
     url, end = _address(source, source.revision), _endpoint()
-    found = _patiently(
-        source, lambda: get_hf_file_metadata(url, timeout=PATIENCE, endpoint=end, headers=build_hf_headers())
-    )
+    try:
+        found = _patiently(
+            source, lambda: get_hf_file_metadata(url, timeout=PATIENCE, endpoint=end, headers=build_hf_headers())
+        )
+    except OfflineModeIsEnabled as error:
+        raise WeightsError(
+            f"{source.label}, asked for while HF_HUB_OFFLINE is set",
+            "a network that may be used",
+            "unset HF_HUB_OFFLINE",
+        ) from error
     if not all(_SAFE.fullmatch(name or "") for name in (found.commit_hash, found.etag)):
         raise not_a_hub(source, found.location)
     return Known(str(found.commit_hash), str(found.etag), found.size)

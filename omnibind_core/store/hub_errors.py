@@ -25,7 +25,7 @@ PAUSES = (1.0, 4.0, 10.0)
 LONGEST = 60.0
 """Seconds that a server may ask to be left alone, and is, before people are told."""
 
-_TRIES_OF_A_HANG = 2
+_FEW = 2  # tries where more would only keep people waiting
 _ANYWAY = "or use the preset `mini`, which needs no Hub"
 
 
@@ -46,7 +46,7 @@ class Patience:
 
     def __init__(self, source: HubFile, seconds: float) -> None:
         self._source, self._seconds = source, seconds
-        self._failed = 0
+        self._failed, self._moved = 0, False
 
     def again(self, error: httpx2.HTTPError, *, moved: bool) -> None:
         """Wait, where another try is worth it.
@@ -63,9 +63,10 @@ class Patience:
         WeightsError
             No other try is worth it; says what to do.
         """
-        from httpx2 import ProxyError, TimeoutException, TransportError
+        from httpx2 import ConnectError, ProxyError, TimeoutException, TransportError, UnsupportedProtocol
 
         self._failed = 1 if moved else self._failed + 1
+        self._moved = self._moved or moved
         response = getattr(error, "response", None)
         status = getattr(response, "status_code", None)
         pause: float | None = None
@@ -75,8 +76,10 @@ class Patience:
             retried = wait is None or wait <= LONGEST
         else:
             retried = status in {408, 500, 502, 504} or (status is None and isinstance(error, TransportError))
-            retried = retried and not isinstance(error, ProxyError)
-        tries = _TRIES_OF_A_HANG if isinstance(error, TimeoutException) else len(PAUSES) + 1
+            retried = retried and not isinstance(error, (ProxyError, UnsupportedProtocol))
+        # Who never answered is asked twice; who has begun to answer has earned more.
+        soon = isinstance(error, TimeoutException) or (isinstance(error, ConnectError) and not self._moved)
+        tries = _FEW if soon else len(PAUSES) + 1
         if not retried or self._failed >= tries:
             raise explain(self._source, error, self._failed, self._seconds) from error
         if pause is None:
@@ -87,7 +90,7 @@ class Patience:
 
 def explain(source: HubFile, error: httpx2.HTTPError, tries: int, seconds: float) -> WeightsError:
     """Say what went wrong with a file of the Hub, and what its reader can do."""
-    from httpx2 import ConnectError, ProxyError, TimeoutException, TooManyRedirects
+    from httpx2 import ConnectError, ProxyError, TimeoutException, TooManyRedirects, UnsupportedProtocol
 
     response = getattr(error, "response", None)
     if response is not None:
@@ -104,6 +107,12 @@ def explain(source: HubFile, error: httpx2.HTTPError, tries: int, seconds: float
             f"{source.label}: not one byte from {host} for {seconds:.0f} s, {tries} times",
             "a server that answers",
             f"run the same again later, what has come is kept; {_ANYWAY}",
+        )
+    if isinstance(error, UnsupportedProtocol):
+        return HubUnreachableError(
+            f"{source.label} at HF_ENDPOINT={os.environ.get('HF_ENDPOINT', '')!r}",
+            "an address that begins with https:// or http://",
+            "correct HF_ENDPOINT, or unset it",
         )
     if isinstance(error, ConnectError):
         return HubUnreachableError(

@@ -193,3 +193,9 @@ def test_a_hub_out_of_reach_is_said_once(cache, hasty, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(HubUnreachableError):
         check_hub(load_preset("base"))
+
+
+def test_nobody_is_asked_when_offline(cache, monkeypatch, capsys):
+    monkeypatch.setenv("OMNIBIND_OFFLINE", "1")
+    assert main(["doctor", "--preset", "base", "--check-hub"]) == 2
+    assert "unset OMNIBIND_OFFLINE and HF_HUB_OFFLINE" in capsys.readouterr().err

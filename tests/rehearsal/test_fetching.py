@@ -1,5 +1,6 @@
 """Fetching from a Hub that fails in every way it can: the right file in the end, or a sentence that helps."""
 
+import contextlib
 import errno
 import json
 import os
@@ -42,7 +43,8 @@ def get(source=FILE, **options):
 
 def left(cache):
     """Files in the cache other than locks and notes."""
-    return [path for path in cache.rglob("*") if path.is_file() and path.suffix not in {".lock", ".json"}]
+    found = [path for path in cache.rglob("*") if path.suffix not in {".lock", ".json"}]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 def test_large_and_small_files_come_whole_and_lie_where_other_programs_look(hub, cache):
@@ -193,6 +195,32 @@ def test_the_hubs_own_form_of_a_limit_is_read(hub):
 def test_a_hub_that_is_not_there_is_said_to_be_out_of_reach(hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(hub_errors.HubUnreachableError, match=r"127\.0\.0\.1 cannot be reached.*HF_ENDPOINT"):
+        get()
+
+
+def test_who_never_answers_is_asked_twice_and_who_began_to_more_often(hub, monkeypatch):
+    import httpx2
+
+    refused = httpx2.ConnectError("refused", request=httpx2.Request("GET", "https://hub.invalid/"))
+    never, once = hub_errors.Patience(FILE, 30), hub_errors.Patience(FILE, 30)
+    never.again(refused, moved=False)
+    with pytest.raises(WeightsError):
+        never.again(refused, moved=False)
+    for moved in (True, False, False):
+        once.again(refused, moved=moved)
+    with pytest.raises(WeightsError):
+        once.again(refused, moved=False)
+
+
+def test_an_endpoint_that_is_no_address(hub, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "huggingface.example")
+    with pytest.raises(WeightsError, match=r"HF_ENDPOINT='huggingface\.example'.*begins with https://"):
+        get()
+
+
+def test_the_hub_librarys_own_switch_is_named(hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: True)
+    with pytest.raises(WeightsError, match="unset HF_HUB_OFFLINE"):
         get()
 
 
@@ -360,6 +388,15 @@ def test_two_processes_wait_for_one_another(hub, cache):
     assert any("MB/s" in label and "left" in label for label in said)
 
 
+def bytes_in(cache):
+    """Bytes of the files that are there, while another process may rename them."""
+    total = 0
+    for path in left(cache):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
 PROGRAM = """
 import sys
 from omnibind_core.store.weights import HubFile, local_files
@@ -372,24 +409,28 @@ def test_killed_at_random_moments_no_byte_that_was_here_is_fetched_again(hub_of,
     hub = hub_of({f"owner/name/{name}": content for name, content in contents.items()}, rate=350_000)
     chance = random.Random(5)
     sources = [HubFile("owner/name", name, COMMIT) for name in contents]
+    here = dict.fromkeys((f"owner/name/{name}" for name in contents), 0)
     kills = 0
     while True:
-        here = {f"owner/name/{one.filename}": bytes_waiting(one) for one in sources}
         before = len(hub.sent)
+        enough = sum(here.values()) + chance.randint(20_000, 500_000)
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, COMMIT, *contents], cwd=ROOT)
-        try:
-            process.wait(chance.uniform(0.9, 1.8))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-        time.sleep(0.1)  # the server notes what it sent
+        while process.poll() is None:
+            if bytes_in(cache) >= enough:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                kills += 1
+            time.sleep(0.01)
+        hub.settle()
         first = {}
         for sent in hub.sent[before:]:
             first.setdefault(sent.path, sent.start)
         assert all(start == here[path] for path, start in first.items())
         if process.returncode == 0:
             break
+        assert process.returncode == -signal.SIGKILL
+        here = {f"owner/name/{one.filename}": len(contents[one.filename]) if is_cached(one) else bytes_waiting(one)
+                for one in sources}  # fmt: skip
     assert kills > 1
     for source in sources:
         path = get(source, offline=True)

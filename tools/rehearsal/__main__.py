@@ -145,18 +145,19 @@ def started(preset: Preset, folder: Path, hub: Hub, small: bool) -> Iterator[Cal
                 env=kept, stdout=stream, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2],
             )  # fmt: skip
             while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-                here = sum(path.stat().st_size for path in (folder / "cache").rglob("*") if path.is_file())
+                here = _bytes_in(folder / "cache")
                 if (kill is not None and here >= kill) or time.monotonic() - begun > _LONGEST:
                     process.send_signal(signal.SIGKILL)
                     kill = None
                 time.sleep(0.02)
         _, status, used = ended
         process.returncode = os.waitstatus_to_exitcode(status)
-        time.sleep(0.2)  # the Hub notes what it sent
+        seconds = time.monotonic() - begun
+        hub.settle()
         return Step(
             name,
             process.returncode,
-            time.monotonic() - begun - 0.2,
+            seconds,
             used.ru_utime + used.ru_stime,
             used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             sum(sent.count for sent in hub.sent) - before,
@@ -164,6 +165,15 @@ def started(preset: Preset, folder: Path, hub: Hub, small: bool) -> Iterator[Cal
         )
 
     yield run
+
+
+def _bytes_in(folder: Path) -> int:
+    """Count the bytes of a folder's files, while another process may rename them."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.lstat().st_size if path.is_file() else 0
+    return total
 
 
 def table(steps: Sequence[Step]) -> list[str]:

@@ -102,6 +102,7 @@ class Hub:
         self.faults: list[Fault] = []
         self.sent: list[Sent] = []
         self.asked: list[str] = []
+        self._busy = 0
         self._names: dict[tuple[str, int, int], str] = {}
         self._lock = threading.Lock()
         self._servers = [_Server(self, far) for far in (False, True)]
@@ -144,10 +145,22 @@ class Hub:
                     return one
         return None
 
+    def begin(self) -> None:
+        """Count an answer that is being sent."""
+        with self._lock:
+            self._busy += 1
+
     def note(self, sent: Sent) -> None:
         """Keep what was sent."""
         with self._lock:
+            self._busy -= 1
             self.sent.append(sent)
+
+    def settle(self, seconds: float = 10.0) -> None:
+        """Wait until no answer is being sent, so that `sent` is whole."""
+        end = time.monotonic() + seconds
+        while self._busy and time.monotonic() < end:
+            time.sleep(0.02)
 
     def etag(self, path: Path) -> str:
         """Name a content as the Hub does: large ones by sha256, small ones as git does."""
@@ -245,6 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, name: str, file: Path, start: int, end: int, fault: Fault | None) -> None:
         hub, at = self.server.hub, start
+        hub.begin()
         stop = min(end, start + fault.after) if fault and fault.kind in {"cut", "reset", "hang"} else end
         try:
             with file.open("rb") as stream:
