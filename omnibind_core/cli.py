@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs addresses, and the Hub's are signed
     try:
         _check(arguments)
         result: dict[str, Any] = arguments.run(arguments)

@@ -117,3 +117,14 @@ def test_the_table_says_what_failed():
         "| two: FAILED (2) | 1.0 | 0.5 | 1.00 | 0.000 |",
         "| three | 1.0 | 0.5 | 1.00 | 0.000 |",
     ]
+
+
+def test_tokenizers_have_the_published_number_of_pieces(tmp_path):
+    from tokenizers import Tokenizer
+
+    files = stand_ins(load_preset("full"), tmp_path, small=True)
+    sizes = {
+        label: Tokenizer.from_file(str(path)).get_vocab_size() for label, path in files.items() if "token" in label
+    }
+    assert sizes["google-bert/bert-base-uncased/tokenizer.json"] == 30_522
+    assert sizes["FacebookAI/roberta-base/tokenizer.json"] == 50_265

@@ -253,7 +253,7 @@ def _tokenizer(path: Path) -> Path:
         pieces = [f"[unused{i}]" for i in range(30_522)]
         for i, name in {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}.items():
             pieces[i] = name
-        known = [*letters, *(f"##{letter}" for letter in letters), "the", "dog", "bark", "##s", "."]
+        known = [*letters, *(f"##{letter}" for letter in letters), "the", "dog", "bark", "."]
         pieces[1000 : 1000 + len(known)] = known
         BertWordPieceTokenizer({piece: i for i, piece in enumerate(pieces)}, lowercase=True).save(str(path))
         return path
