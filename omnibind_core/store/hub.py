@@ -166,7 +166,8 @@ def fetch(source: HubFile, report: Progress) -> Path:
                 _clear_orphans(blob)
                 _download(source, known, part, report)
                 part.replace(blob)
-                _note(part).unlink(missing_ok=True)
+                for left in part.parent.glob(f"{part.stem}*"):  # the note, and one that a kill left half written
+                    left.unlink(missing_ok=True)
                 if known.digest:
                     remember(blob, known.digest)
             _link(blob, pointer)

@@ -421,7 +421,6 @@ def test_killed_at_random_moments_no_byte_that_was_here_is_fetched_again(hub_of,
                 process.wait()
                 kills += 1
             time.sleep(0.01)
-        hub.settle()
         first = {}
         for sent in hub.sent[before:]:
             first.setdefault(sent.path, sent.start)

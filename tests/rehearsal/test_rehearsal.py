@@ -43,7 +43,7 @@ def test_fetched_across_a_kill_read_and_compared(tmp_path, name):
         read = run("read", ["read", name])
         assert read.code == 0, read.output
     assert ("lacks ib_projs.*" in on.output) == (name == "full")
-    assert not list((tmp_path / "cache").rglob("*.part"))
+    assert not list((tmp_path / "cache" / "hub").rglob("*.part"))
     assert read.peak > 0
     assert read.processor > 0
 

@@ -156,7 +156,6 @@ def started(preset: Preset, folder: Path, hub: Hub, small: bool) -> Iterator[Cal
         _, status, used = ended
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - begun
-        hub.settle()
         return Step(
             name,
             process.returncode,

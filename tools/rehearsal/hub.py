@@ -32,6 +32,7 @@ LARGE = 1 << 16
 """Bytes from which a file is kept elsewhere, as the Hub does it with what it keeps by LFS or Xet."""
 
 _BLOCK = 1 << 14
+_SETTLED = 10.0  # seconds that an answer may still take where somebody wants to know what was sent
 _LONGEST = 120.0  # seconds that a hanging answer is held at most
 _PAGE = b"<html><body>Welcome to the airport. Please log in.</body></html>"
 
@@ -100,7 +101,7 @@ class Hub:
     def __init__(self, files: Mapping[str, Path], commit: str | None = None, rate: float | None = None) -> None:
         self.files, self.commit, self.rate = dict(files), commit, rate
         self.faults: list[Fault] = []
-        self.sent: list[Sent] = []
+        self._sent: list[Sent] = []
         self.asked: list[str] = []
         self._busy = 0
         self._names: dict[tuple[str, int, int], str] = {}
@@ -111,6 +112,14 @@ class Hub:
     def address(self) -> str:
         """What ``HF_ENDPOINT`` has to be."""
         return f"http://127.0.0.1:{self._servers[0].server_port}"
+
+    @property
+    def sent(self) -> list[Sent]:
+        """What was sent, once no answer is on its way any more."""
+        end = time.monotonic() + _SETTLED
+        while self._busy and time.monotonic() < end:
+            time.sleep(0.02)
+        return self._sent
 
     @property
     def far(self) -> str:
@@ -154,13 +163,7 @@ class Hub:
         """Keep what was sent."""
         with self._lock:
             self._busy -= 1
-            self.sent.append(sent)
-
-    def settle(self, seconds: float = 10.0) -> None:
-        """Wait until no answer is being sent, so that `sent` is whole."""
-        end = time.monotonic() + seconds
-        while self._busy and time.monotonic() < end:
-            time.sleep(0.02)
+            self._sent.append(sent)
 
     def etag(self, path: Path) -> str:
         """Name a content as the Hub does: large ones by sha256, small ones as git does."""
