@@ -21,9 +21,9 @@ from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
+from omnibind_core.machine.fetching import fetch
 from omnibind_core.machine.plans import Placement
-from omnibind_core.machine.preflight import announce
-from omnibind_core.machine.runtime import choose_device, choose_dtype
+from omnibind_core.machine.runtime import choose_device
 from omnibind_core.presets.preset import MemberSpec, Preset, load_preset
 from omnibind_core.specialists.base import Specialist, unit
 from omnibind_core.specialists.load import load
@@ -114,12 +114,14 @@ class OmniBind:
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)
-        chosen_dtype = choose_dtype(dtype, chosen_device)
-        # Binding its spaces runs all towers, whatever is wanted later.
+        placement = Placement(plan, preset, wanted, chosen_device, dtype)
+        chosen_dtype = placement.dtype
         bound = is_made(preset, chosen_device, chosen_dtype)
-        placement = Placement(plan, preset, wanted if bound else preset.members, chosen_device, chosen_dtype)
-        announce(preset, names if bound else required(preset.specialists()))
+        if not bound:  # binding its spaces runs all towers, whatever is wanted later
+            placement = Placement(plan, preset, preset.members, chosen_device, dtype)
         report = progress or (lambda _label, _share: None)
+        needed = names if bound else required(preset.specialists())
+        fetch(preset, needed, offline=offline, progress=report, modalities=wanted)
         towers = load(names, offline=offline, progress=report, place=placement.build)
         preset = with_made_files(
             preset, chosen_device, chosen_dtype, offline=offline, progress=report, have=towers, place=placement.build

@@ -6,12 +6,12 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omnibind_core.errors import MediaError, OmniBindError
-from omnibind_core.machine.names import check_plan
+from omnibind_core.machine.names import check_dtype, check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
 from omnibind_core.search.compose import (
     DEFAULT_CENTRED,
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs addresses, and the Hub's are signed
     try:
         _check(arguments)
         result: dict[str, Any] = arguments.run(arguments)
@@ -76,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--preset", default="mini", help=f"one of {', '.join(preset_names())} (default: mini)")
     common.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    common.add_argument(
+        "--dtype", default="auto", help="in what towers compute: auto, float32, bfloat16 (default: auto: measured)"
+    )
     common.add_argument("--plan", default="auto", help="memory plan: auto, resident, int8, streamed (default: auto)")
     common.add_argument("--routing", default="default", help="default, or trained: the preset's trained routers")
     common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
@@ -119,6 +123,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
+    one.add_argument(
+        "--check-hub", action="store_true", help="ask the Hub what it has, and say what differs; fetches nothing"
+    )
     one.add_argument("--table", action="store_true", help="print the table of all presets instead")
     return whole
 
@@ -128,6 +135,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.preset != "auto":
         load_preset(arguments.preset).with_routing(arguments.routing)
     check_plan(arguments.plan)
+    check_dtype(arguments.dtype)
     given = vars(arguments)
     for item in (*given.get("items", ()), *given.get("minus", ()), *([given["item"]] if "item" in given else ())):
         _source(item)
@@ -144,7 +152,8 @@ def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = Non
     from omnibind_core.machine.runtime import tune_threads
 
     tune_threads()
-    options = {"device": arguments.device, "plan": arguments.plan, "routing": arguments.routing, **options}
+    names = ("device", "dtype", "plan", "routing")
+    options = {**{name: getattr(arguments, name) for name in names}, **options}
     return OmniBind.from_pretrained(arguments.preset, modalities=modalities, progress=_progress, **options)
 
 
@@ -152,25 +161,24 @@ class _Bar:
     """One passing line on a terminal's standard error: what is being fetched or loaded, and how far it is."""
 
     def __init__(self) -> None:
-        self._label = ""
         self._bar: Any = None
 
     def __call__(self, label: str, share: float) -> None:
-        if label != self._label or share >= 1:
+        if share >= 1:
             self.close()
-        if share < 1:
-            if self._bar is None:
-                from tqdm import tqdm
+            return
+        if self._bar is None:
+            from tqdm import tqdm
 
-                shape = "{desc}: {percentage:3.0f}%|{bar:30}| {elapsed}"
-                self._label = label
-                self._bar = tqdm(total=100, desc=label, bar_format=shape, leave=False, disable=None)
-            self._bar.update(100 * share - self._bar.n)
+            shape = "{desc}: {percentage:3.0f}%|{bar:20}|"
+            self._bar = tqdm(total=100, bar_format=shape, leave=False, disable=None)
+        self._bar.n = 100 * share
+        self._bar.set_description_str(label)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-        self._label, self._bar = "", None
+        self._bar = None
 
 
 _progress = _Bar()
@@ -192,11 +200,14 @@ def _source(item: str) -> tuple[Modality, str | Path]:
     return media.modality_of(path), path
 
 
-def _embed_items(arguments: argparse.Namespace, items: Sequence[str]) -> tuple[Explorer, list[Embedded]]:
+def _embed_items(
+    arguments: argparse.Namespace, items: Sequence[str], more: Collection[Modality] = ()
+) -> tuple[Explorer, list[Embedded]]:
+    """Embed items by a model that holds what these need, and what `more` needs, and no other tower."""
     from omnibind_core.search.explorer import Explorer
 
     sources = [_source(item) for item in items]
-    explorer = Explorer(_model(arguments, {modality for modality, _ in sources} | {"text"}))
+    explorer = Explorer(_model(arguments, {modality for modality, _ in sources}.union(more)))
     made = [explorer.embed(source, modality, up=arguments.up) for modality, source in sources]
     for item, one in zip(items, made, strict=True):
         for notice in one.notices if not arguments.json else ():  # JSON has them inside
@@ -263,7 +274,7 @@ def _show_search(result: dict[str, Any]) -> list[str]:
 def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
     from omnibind_core.search.answers import scores_form
 
-    explorer, made = _embed_items(arguments, [arguments.item])
+    explorer, made = _embed_items(arguments, [arguments.item], ["text"])
     scores = explorer.classify(made[0].vector, arguments.labels.split(","))
     return scores_form(explorer.preset, scores, made[0].notices)
 
@@ -284,7 +295,7 @@ def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.build:
         from tqdm import tqdm
 
-        model = _model(arguments, None, dtype="float32")
+        model = _model(arguments, None, dtype="float32" if arguments.dtype == "auto" else arguments.dtype)
         with tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty()) as bar:
             built = str(build(model, folder, lambda _done, _total: bar.update()))
     return {"preset": arguments.preset, "built": built, "items": [item_form(item) for item in items]}
@@ -304,7 +315,8 @@ def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
         return {"table": preset_table()}
     from omnibind_core.machine.doctor import examine
 
-    return examine(arguments.preset, fetch=arguments.fetch, progress=_progress)
+    options = {name: getattr(arguments, name) for name in ("device", "dtype", "plan", "fetch")}
+    return examine(arguments.preset, check=arguments.check_hub, progress=_progress, **options)
 
 
 def _show_doctor(result: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from omnibind_core import cli
 from omnibind_core.binder import OmniBind
 from omnibind_core.cli import main
 from omnibind_core.store.catalogue import read_catalogue
@@ -180,3 +181,45 @@ def test_searching_by_a_sentence_imports_no_library_of_other_senses():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["embed", "AUDIO"], {"audio"}),
+        (["embed", "text:a dog"], {"text"}),
+        (["similarity", "AUDIO", "IMAGE"], {"audio", "image"}),
+        (["search", "IMAGE", "--minus", "text:grass"], {"image", "text"}),
+        (["classify", "POINT", "--labels", "dog,cat"], {"point", "text"}),
+    ],
+)
+def test_only_what_the_inputs_need_is_loaded(mini, monkeypatch, capsys, command, expected):
+    asked = []
+
+    def loaded(*_args, **options):
+        asked.append(options)
+        return mini
+
+    monkeypatch.setattr(OmniBind, "from_pretrained", loaded)
+    places = {m.upper(): a_file(m, "dog") for m in ("audio", "image", "point")}
+    assert main([*(places.get(word, word) for word in command), "--dtype", "float32"]) == 0
+    assert asked[0]["modalities"] == expected
+    assert asked[0]["dtype"] == "float32"
+
+
+def test_another_type_is_refused_before_anything_is_loaded(run):
+    code, result = run("embed", "text:a dog", "--dtype", "float16")
+    assert code == 2
+    assert "auto, float32 or bfloat16" in json.dumps(result)
+
+
+def test_one_bar_moves_while_its_words_change(monkeypatch, capsys):
+    bar = cli._Bar()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    for share in (0.0, 0.25, 0.5):
+        bar(f"model.pt: {share * 10:.1f} of 10.0 GB", share)
+    assert bar._bar.n == 50
+    assert bar._bar.desc == "model.pt: 5.0 of 10.0 GB"
+    bar("model.pt", 1.0)
+    assert bar._bar is None
+    assert "5.0 of 10.0 GB:  50%" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from tools.mini import __main__ as mini
 from tools.mini.measure import __main__ as measure
 from tools.mini.measure import sounds
 from tools.mini.shapes import __main__ as shapes
+from tools.rehearsal import __main__ as rehearsal
 
 __all__ = ["COMMANDS", "VARIABLES", "Variable", "main", "page", "parser", "variables_in"]
 
@@ -71,6 +72,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.gallery.__main__": gallery.parser,
     "tools.bench.__main__": bench.parser,
     "tools.bench.binding": binding.parser,
+    "tools.rehearsal.__main__": rehearsal.parser,
     "tools.rooms": rooms.parser,
     "tools.sums": sums.parser,
     "tools.api_page": api_page.parser,
@@ -108,6 +110,7 @@ VARIABLES: Mapping[str, Variable] = {
     "XDG_CACHE_HOME": Variable("`~/.cache`", "the user's cache directory"),
     "HF_HUB_OFFLINE": Variable("no", "the same as `OMNIBIND_OFFLINE`, and the Hub's own"),
     "HF_HUB_CACHE": Variable("`$OMNIBIND_CACHE/hub`", "folder of files from the Hub, shared with other programs"),
+    "HF_TOKEN": Variable("of `hf auth login`", "token for files that the Hub gives only to who asked for them"),
     "HF_ENDPOINT": Variable("`https://huggingface.co`", "address of the Hub or of a mirror"),
     "GRADIO_SERVER_NAME": Variable(f"`{_DEFAULTS.host}`", "address that `app.py` listens on"),
     "GRADIO_SERVER_PORT": Variable("first free one from 7860", "port that `app.py` listens on"),

@@ -41,10 +41,19 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.mini": (*_CORE, "evaluation", "training"),
     "tools.gallery": (*_CORE, "tools.mini"),
     "tools.bench": (*_CORE, "evaluation", "training", "tools.mini"),
+    "tools.rehearsal": (*_CORE, "cli", "demo", "tools.bench"),
     "tools.api_page": (*_CORE, "omnibind_core"),
     "tools.help_pages": (
         *(*_CORE, "evaluation", "training", "cli", "demo"),
-        *("tools.rooms", "tools.sums", "tools.mini", "tools.gallery", "tools.bench", "tools.api_page"),
+        *(
+            "tools.rooms",
+            "tools.sums",
+            "tools.mini",
+            "tools.gallery",
+            "tools.bench",
+            "tools.rehearsal",
+            "tools.api_page",
+        ),
     ),
 }
 """Room -> the rooms that it may import beside itself, the lowest first."""

@@ -4,54 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+import logging
+from collections.abc import Collection
 from typing import Any
 
 import torch
 
 from omnibind_core.errors import WeightsError
 from omnibind_core.presets.preset import Asset, MadeHere, Preset
+from omnibind_core.presets.tensors import COUNTER, compare, expected_names
 from omnibind_core.specialists.registry import all_specs, required
 from omnibind_core.store.integrity import check_committed
-from omnibind_core.store.weights import CommittedFile, Progress, Tensors, local_files, read_tensors
+from omnibind_core.store.weights import CommittedFile, Progress, Tensors, local_files, read_tensors, take
 from omnibind_core.types import Modality
 
-__all__ = ["check_names", "expected_names", "files_of", "fingerprint", "load_files"]
+__all__ = ["check_names", "expected_names", "fingerprint", "load_files"]
 
-# Of a preset what is for people to read, only a choice, or about machines: none of it decides a vector.
+log = logging.getLogger(__name__)
+
+# Of a preset what is for people to read, only a choice, or about machines: none of it decides a vector. Whether a
+# fallback is used follows from the file, which is named by its commit.
 _WORDS = {
     *("title", "note", "licence", "languages", "first_start", "proven"),
-    *("trained", "rank", "published", "card"),
+    *("trained", "rank", "published", "card", "fallback"),
 }
-
-_COUNTER = "num_batches_tracked"  # of a BatchNorm in training: published, and without effect on any output
-_LINEAR = ("weight", "bias")
-_NORM = ("weight", "bias", "running_mean", "running_var", _COUNTER)
-_HEAD_TENSORS = {
-    "mlp": [f"0.{n}" for n in _LINEAR]
-    + [f"1.{n}" for n in _NORM]
-    + [f"3.{n}" for n in _LINEAR]
-    + [f"4.{n}" for n in _NORM],
-    "linear": ["W", "b"],
-    "anchors": ["A", "a", "B", "m"],
-    "identity": [],
-}
-_ROUTER_TENSORS = [*_HEAD_TENSORS["mlp"], *(f"6.{name}" for name in _LINEAR)]
-
-
-def expected_names(preset: Preset, file: str) -> set[str]:
-    """Tensor names that `preset` wants in one of its files: no more, no fewer."""
-    return set(_names(preset, file))
-
-
-def _names(preset: Preset, file: str) -> Iterator[str]:
-    for space in preset.spaces.values():
-        for head in space.heads.values():
-            if head.file == file:
-                yield from (prefix + name for prefix in head.prefixes() for name in _HEAD_TENSORS[head.kind])
-    for router in dict.fromkeys((*preset.routers.values(), *preset.alternatives.values())):
-        if router.file == file:
-            yield from (router.prefix + name for name in _ROUTER_TENSORS)
 
 
 def check_names(preset: Preset, file: str, tensors: Tensors) -> None:
@@ -62,16 +38,9 @@ def check_names(preset: Preset, file: str, tensors: Tensors) -> None:
     WeightsError
         Names the tensors that are missing or unknown.
     """
-    expected = expected_names(preset, file)
-    missing, unknown = sorted(expected - set(tensors)), sorted(set(tensors) - expected)
-    missing = [name for name in missing if not name.endswith(_COUNTER)]
-    if missing or unknown:
-        raise WeightsError(
-            f"file '{file}' of preset '{preset.name}' with {len(missing)} missing tensors {missing[:3]} "
-            f"and {len(unknown)} unknown {unknown[:3]}",
-            f"exactly the {len(expected)} tensors that the preset names",
-            "use the file published for this preset",
-        )
+    lack = compare(preset, file, tensors)
+    if lack.missing or lack.unknown:
+        raise lack.error(preset, file)
 
 
 def fingerprint(preset: Preset) -> str:
@@ -103,13 +72,6 @@ def _without_words(raw: Any) -> Any:
     if isinstance(raw, dict):
         return {key: _without_words(value) for key, value in raw.items() if key not in _WORDS}
     return raw
-
-
-def files_of(preset: Preset, modalities: Collection[Modality]) -> list[str]:
-    """Names of the files that hold the heads and routers of some modalities, in the preset's order."""
-    used = {preset.routers[m].file for m in modalities}
-    used |= {preset.spaces[space].heads[m].file for m in modalities for space in preset.spaces_of(m)}
-    return [name for name in preset.files if name in used]
 
 
 def load_files(
@@ -145,7 +107,7 @@ def load_files(
         A file is missing, damaged, not made yet, or holds other names.
     """
     loaded = {}
-    for name in preset.files if modalities is None else files_of(preset, modalities):
+    for name in preset.files if modalities is None else preset.files_of(modalities):
         source = preset.files[name]
         if isinstance(source, Asset):
             path = source.local()
@@ -163,5 +125,13 @@ def load_files(
             )
         check_committed([path])
         loaded[name] = read_tensors(path)
+        if fallback := compare(preset, name, loaded[name]).fallback:
+            log.warning(
+                "%s of preset %s lacks %s*; they are taken from %s: %s",
+                *(path.name, preset.name, fallback.prefix, fallback.source.label, fallback.reason),
+            )
+            other = read_tensors(local_files({name: fallback.source}, offline=offline, progress=progress)[name])
+            lent = sorted(one for one in expected_names(preset, name) if one.startswith(fallback.prefix))
+            loaded[name] |= {one: take(other, one) for one in lent if one in other or not one.endswith(COUNTER)}
         check_names(preset, name, loaded[name])
     return loaded

@@ -8,12 +8,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
-from omnibind_core.machine.plans import choose_plan, free_in_machine, free_on_card, light_needs, needs
-from omnibind_core.machine.preflight import file_rows, free_on_disk
+from omnibind_core.machine.plans import decide, free_in_machine, free_on_card, light_needs
+from omnibind_core.machine.preflight import file_rows, free_on_disk, room
 from omnibind_core.machine.runtime import choose_device
 from omnibind_core.presets.preset import Preset, ranked
 from omnibind_core.store.paths import is_offline
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["best_preset", "hub_answers"]
 
@@ -68,7 +72,7 @@ def best_preset(
     for preset in presets:
         if preset.name in unfit:
             continue
-        fits, reason = _fits(preset, card, answers)
+        fits, reason = _fits(preset, chosen, card, answers)
         if fits:
             log.warning("preset %s, %s%s", preset.name, reason, "".join(f"; not {why}" for why in reasons))
             return preset.name
@@ -77,17 +81,18 @@ def best_preset(
     return last.name
 
 
-def _fits(preset: Preset, card: int | None, answers: Callable[[], bool]) -> tuple[bool, str]:
+def _fits(preset: Preset, device: torch.device, card: int | None, answers: Callable[[], bool]) -> tuple[bool, str]:
     """Tell whether a preset can be run here, and what decided."""
-    missing = [row for row in file_rows(preset) if not row.cached]
-    wanted = sum(row.about for row in missing)
-    if missing and not answers():
-        return False, f"{missing[0].label} is not here and the Hub cannot be reached"
-    if wanted > free_on_disk():
-        return False, f"its files need {wanted / 1e9:.1f} GB of disk"
+    rows = file_rows(preset)
+    needed = room(rows, free_on_disk())
+    if needed.files and not answers():
+        missing = next(row.label for row in rows if not row.cached)
+        return False, f"{missing} is not here and the Hub cannot be reached"
+    if not needed.enough:
+        return False, f"its files need {needed.wanted / 1e9:.1f} GB of disk ({needed.free / 1e9:.1f} free)"
     if preset.card:
-        plan, reason = choose_plan(needs(preset, card=card), card, free_in_machine())
-        return plan is not None, f"plan {plan}: {reason}" if plan else reason
+        found = decide(preset, device=device, card=card, machine=free_in_machine())
+        return found.plan is not None, f"plan {found.plan}: {found.reason}" if found.plan else found.reason
     memory, free = light_needs(preset), free_in_machine()
-    fetching = f", {wanted / 1e9:.1f} GB to fetch" if missing else ""
+    fetching = f", {needed.wanted / 1e9:.1f} GB to fetch" if needed.files else ""
     return memory <= free, f"{memory / 1e9:.1f} GB of memory ({free / 1e9:.1f} free){fetching}"

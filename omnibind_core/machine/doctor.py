@@ -9,14 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from omnibind_core.machine.auto import best_preset
-from omnibind_core.machine.cost import is_published
-from omnibind_core.machine.plans import choose_plan, free_in_machine, free_on_card, light_needs, needs
-from omnibind_core.machine.preflight import announce, file_rows, free_on_disk, is_commercial, licences
+from omnibind_core.machine.fetching import fetch as fetch_all
+from omnibind_core.machine.hub_check import check_hub, describe_check
+from omnibind_core.machine.plans import decide, free_in_machine, free_on_card, light_needs
+from omnibind_core.machine.preflight import fallbacks, file_rows, free_on_disk, is_commercial, licences, room
 from omnibind_core.machine.runtime import choose_device
 from omnibind_core.presets.preset import Asset, MadeHere, Preset, load_preset
 from omnibind_core.specialists.registry import all_specs, required
 from omnibind_core.store.paths import cache_directory, is_offline
-from omnibind_core.store.weights import HubFile, Progress, is_cached, local_files
+from omnibind_core.store.weights import HubFile, Progress, is_cached
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,16 @@ _PACKAGES = (
 )
 
 
-def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+def examine(
+    preset: str = "mini",
+    *,
+    fetch: bool = False,
+    check: bool = False,
+    device: str = "auto",
+    dtype: str = "auto",
+    plan: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Look at the machine and at a preset's files.
 
     Parameters
@@ -45,6 +55,10 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
         Whose files; "auto" takes the best that this machine and network can run.
     fetch : bool
         Whether to fetch what is not cached.
+    check : bool
+        Whether to ask the Hub what it has, by :func:`omnibind_core.machine.hub_check.check_hub`.
+    device, dtype, plan : str
+        As for :meth:`omnibind_core.binder.OmniBind.from_pretrained`, for which the same function decides.
     progress : callable, optional
         Called with (label, share done).
 
@@ -54,7 +68,8 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
         "preset", "machine", "packages", "specialists" (each with licence and files), "missing" (labels of files
         that are not on this machine), "files" (each with size, where known), "disk", "memory" (what each plan needs,
         which one this machine would take, and why), "hub" (whether files come from it), "made_here" (files that are
-        made at the first start), "licences", "commercial", "ready". Nothing is fetched to tell it.
+        made at the first start), "hub_check" (None, or what the Hub says), "licences", "commercial", "ready".
+        Nothing is fetched to tell it.
 
     Raises
     ------
@@ -68,11 +83,9 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     missing: list[str] = []
     rows = []
     if fetch:
-        announce(chosen, known)
+        fetch_all(chosen, known, progress=progress)
     for name in required(known):
         spec = specs[name]
-        if fetch:
-            local_files(spec.weights, progress=progress)
         absent = [source.label for source in spec.weights.values() if not is_cached(source)]
         missing += absent
         rows.append(
@@ -86,20 +99,22 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
                 "cached": not absent,
             }
         )
-    for role, source in chosen.files.items():
+    for source in chosen.files.values():
         if isinstance(source, MadeHere):
             continue
         if isinstance(source, Asset):
             missing += [] if source.local().is_file() else [source.path]
             continue
-        if fetch:
-            local_files({role: source}, progress=progress)
         if not is_cached(source):
             missing.append(source.label)
     import torch
 
-    device = choose_device("auto")
+    where = choose_device(device)
     files = file_rows(chosen, known)
+    needed = room(files, free_on_disk())
+    missing += [
+        fallback.source.label for fallback, used in fallbacks(chosen) if used and not is_cached(fallback.source)
+    ]
     return {
         "preset": chosen.name,
         "title": chosen.title,
@@ -107,7 +122,7 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
         "machine": {
             "python": platform.python_version(),
             "system": platform.platform(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
             "cache": str(cache_directory()),
             "free_bytes": shutil.disk_usage(_existing(cache_directory())).free,
@@ -117,11 +132,13 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
         "specialists": rows,
         "files": [vars(row) for row in files],
         "disk": {
-            "to_fetch": sum(row.about for row in files if not row.cached),
+            "to_fetch": needed.wanted,
             "unstated": sum(row.bytes is None for row in files if not row.cached),
-            "free": free_on_disk(),
+            "free": needed.free,
+            "enough": needed.enough,
         },
-        "memory": _memory(chosen, device),
+        "memory": _memory(chosen, where, dtype, plan),
+        "hub_check": check_hub(chosen, progress) if check else None,
         "hub": any(isinstance(s, HubFile) for name in required(known) for s in specs[name].weights.values()),
         "made_here": [role for role, source in chosen.files.items() if isinstance(source, MadeHere)],
         "licences": licences(chosen, known),
@@ -131,26 +148,18 @@ def examine(preset: str = "mini", *, fetch: bool = False, progress: Progress | N
     }
 
 
-def _memory(preset: Preset, device: torch.device) -> dict[str, Any]:
-    """Tell what each plan needs and which one fits; small presets need no plan."""
-    if not any(is_published(name) for name in preset.specialists()):
-        return {
-            "plans": [],
-            "free_in_machine": free_in_machine(),
-            "needs": light_needs(preset),
-            "plan": "resident",
-            "reason": "small enough for most machines",
-        }
+def _memory(preset: Preset, device: torch.device, dtype: str, plan: str) -> dict[str, Any]:
+    """Tell what each plan needs and which one loading would take; small presets need no plan."""
     card, machine = free_on_card(device), free_in_machine()
-    plans = needs(preset, card=card)
-    plan, reason = choose_plan(plans, card, machine)
-    return {
-        "plans": [vars(one) for one in plans if card is not None or one.plan != "streamed"],
-        "free_on_card": card,
+    decision = decide(preset, device=device, card=card, machine=machine, dtype=dtype, plan=plan)
+    found: dict[str, Any] = {
+        "plans": [vars(one) for one in decision.needs if card is not None or one.plan != "streamed"],
         "free_in_machine": machine,
-        "plan": plan,
-        "reason": reason,
+        "plan": decision.plan,
+        "dtype": str(decision.dtype).removeprefix("torch."),
+        "reason": decision.reason,
     }
+    return found | ({"free_on_card": card} if decision.needs else {"needs": light_needs(preset)})
 
 
 def describe(found: dict[str, Any]) -> list[str]:
@@ -171,6 +180,8 @@ def describe(found: dict[str, Any]) -> list[str]:
     if found["hub"]:
         lines += _files(found["files"], disk)
         lines += _plans(found["memory"], disk) if found["memory"]["plans"] else _light(found["memory"], disk)
+    if found["hub_check"] is not None:
+        lines += describe_check(found["hub_check"])
     if found["made_here"]:
         lines.append("start      its spaces are bound on this machine at the first start, by text, in a minute or two")
     if not found["commercial"]:
@@ -185,7 +196,7 @@ def describe(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _files(rows: list[dict[str, Any]], disk: dict[str, int]) -> list[str]:
+def _files(rows: list[dict[str, Any]], disk: dict[str, Any]) -> list[str]:
     lines = []
     for row in rows:
         size = (
@@ -193,8 +204,11 @@ def _files(rows: list[dict[str, Any]], disk: dict[str, int]) -> list[str]:
             if row["bytes"]
             else "size not stated, about " + (f"{row['about'] / 1e9:.3f} GB")
         )
-        lines.append(f"file       {row['label']}: {size}, {'here' if row['cached'] else 'to be fetched'}")
-    verdict = "enough" if disk["free"] > disk["to_fetch"] else "NOT ENOUGH"
+        state = "here" if row["cached"] else "to be fetched"
+        if row["waiting"]:
+            state = f"{row['waiting'] / 1e9:.3f} GB of it are here, the rest is to be fetched"
+        lines.append(f"file       {row['label']}: {size}, {state}{', ' + row['note'] if row['note'] else ''}")
+    verdict = "enough" if disk["enough"] else "NOT ENOUGH"
     lines.append(
         f"disk       {disk['to_fetch'] / 1e9:.1f} GB to fetch ({disk['unstated']} sizes estimated), "
         f"{disk['free'] / 1e9:.1f} GB free: {verdict}"
@@ -202,7 +216,7 @@ def _files(rows: list[dict[str, Any]], disk: dict[str, int]) -> list[str]:
     return lines
 
 
-def _plans(memory: dict[str, Any], disk: dict[str, int]) -> list[str]:
+def _plans(memory: dict[str, Any], disk: dict[str, Any]) -> list[str]:
     card = memory["free_on_card"]
     where = "card" if card is not None else "no card; for the weights"
     lines = [
@@ -211,17 +225,17 @@ def _plans(memory: dict[str, Any], disk: dict[str, int]) -> list[str]:
     ]
     free = f"{card / 1e9:.1f} GB on the card, " if card is not None else ""
     lines.append(f"memory     free: {free}{memory['free_in_machine'] / 1e9:.1f} GB in the machine")
-    if disk["free"] <= disk["to_fetch"]:
+    if not disk["enough"]:
         return [*lines, "verdict    this machine cannot run it: too little room on the disk (see OMNIBIND_CACHE)"]
     if memory["plan"] is None:
         return [*lines, f"verdict    this machine cannot run it: {memory['reason']}"]
     return [*lines, f"verdict    this machine can run it, plan {memory['plan']}: {memory['reason']}"]
 
 
-def _light(memory: dict[str, Any], disk: dict[str, int]) -> list[str]:
+def _light(memory: dict[str, Any], disk: dict[str, Any]) -> list[str]:
     wanted, free = memory["needs"], memory["free_in_machine"]
     lines = [f"memory     {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB free; no card needed"]
-    if disk["free"] <= disk["to_fetch"]:
+    if not disk["enough"]:
         return [*lines, "verdict    this machine cannot run it: too little room on the disk (see OMNIBIND_CACHE)"]
     return [*lines, f"verdict    this machine {'can' if wanted <= free else 'cannot'} run it"]
 

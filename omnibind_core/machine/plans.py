@@ -16,15 +16,18 @@ from omnibind_core.errors import PresetError
 from omnibind_core.machine.cost import heads_bytes, is_published, meta_network
 from omnibind_core.machine.memory import GROUP, Budget, Role, place, role
 from omnibind_core.machine.names import PLANS, Plan, check_plan
+from omnibind_core.machine.runtime import choose_dtype
 from omnibind_core.presets.preset import Preset
 from omnibind_core.specialists.base import Builder, Specialist, SpecialistSpec
 from omnibind_core.specialists.registry import find, required, runs_of
 from omnibind_core.types import MODALITIES, Modality
 
 __all__ = [
+    "Decision",
     "Needs",
     "Placement",
     "choose_plan",
+    "decide",
     "free_in_machine",
     "free_on_card",
     "light_needs",
@@ -206,6 +209,86 @@ def choose_plan(found: Iterable[Needs], card: int | None, machine: int) -> tuple
     return None, "; ".join(misses)
 
 
+@dataclass(frozen=True)
+class Decision:
+    """How a preset is, or would be, loaded on a machine.
+
+    Attributes
+    ----------
+    plan : {"resident", "streamed", "int8"} or None
+        None where none fits.
+    dtype : torch.dtype
+        In which its towers compute.
+    reason : str
+        What decided, in words.
+    needs : tuple of Needs
+        Of all plans, in `dtype`; empty for presets that need no plan.
+    """
+
+    plan: Plan | None
+    dtype: torch.dtype
+    reason: str
+    needs: tuple[Needs, ...]
+
+
+def decide(
+    preset: Preset,
+    modalities: Iterable[Modality] = MODALITIES,
+    *,
+    device: torch.device,
+    card: int | None,
+    machine: int,
+    dtype: str = "auto",
+    plan: str = "auto",
+) -> Decision:
+    """Settle plan and number type. What is said about a machine and what is then loaded both come from here.
+
+    Without a card, "auto" takes the type that was measured as the faster one, unless only bfloat16 leaves room for the
+    weights as they are.
+
+    Parameters
+    ----------
+    preset : Preset
+        Of which.
+    modalities : iterable of Modality
+        Which of it is loaded.
+    device : torch.device
+        Where the towers compute.
+    card, machine : int
+        Bytes free on the card (None without one), and in the machine.
+    dtype : str
+        As for :func:`omnibind_core.machine.runtime.choose_dtype`.
+    plan : str
+        "auto", or the plan to insist on.
+
+    Raises
+    ------
+    PresetError
+        An unknown plan or type.
+    """
+    check_plan(plan)
+    wanted = list(modalities)
+    fast = choose_dtype(dtype, device)
+    if not any(is_published(name) for name in _names(preset, wanted)):
+        return Decision("resident", fast, "small enough for most machines", ())
+    types = [fast, torch.bfloat16] if dtype == "auto" and card is None and fast != torch.bfloat16 else [fast]
+    found: list[Decision] = []
+    for one in types:
+        asked = tuple(needs(preset, wanted, one, card))
+        chosen, reason = choose_plan(asked, card, machine)
+        if plan != "auto":
+            chosen, reason = next(name for name in PLANS if name == plan), "as asked for"
+        before = f"; {_short(fast)} is faster here, but {found[0].reason}" if found else ""
+        found.append(Decision(chosen, one, f"{reason}, in {_short(one)}{before}", asked))
+        if chosen == "resident" or plan != "auto":
+            return found[-1]
+    return next((one for one in found if one.plan), found[0])
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 class Placement:
     """Builds towers where a plan wants them.
 
@@ -219,8 +302,15 @@ class Placement:
         Which of it is loaded.
     device : torch.device
         Where the towers compute.
+    dtype : torch.dtype or str
+        In what; a name is settled by :func:`decide`.
+
+    Attributes
+    ----------
+    plan : {"resident", "streamed", "int8"}
+        What was settled.
     dtype : torch.dtype
-        In what.
+        Likewise.
 
     Raises
     ------
@@ -229,34 +319,33 @@ class Placement:
     """
 
     def __init__(
-        self, plan: str, preset: Preset, modalities: Iterable[Modality], device: torch.device, dtype: torch.dtype
+        self, plan: str, preset: Preset, modalities: Iterable[Modality], device: torch.device, dtype: torch.dtype | str
     ) -> None:
-        check_plan(plan)
-        self.plan: Plan = next((known for known in PLANS if known == plan), "resident")
-        self._device, self._dtype = device, dtype
+        self._device = device
         card = free_on_card(device)
+        name = dtype if isinstance(dtype, str) else _short(dtype)
+        decision = decide(
+            preset, modalities, device=device, card=card, machine=free_in_machine(), dtype=name, plan=plan
+        )
+        if decision.plan is None:
+            raise PresetError(
+                f"preset '{preset.name}' on this machine: {decision.reason}",
+                "a plan whose needs are free",
+                "close other programs, load fewer modalities, take a smaller preset, or name a plan to try it",
+            )
+        self.plan: Plan = decision.plan
+        self.dtype = decision.dtype
         self._budget = Budget(float("inf"))
-        names = _names(preset, modalities)
-        if not any(is_published(name) for name in names):
-            return  # small enough for every machine
-        if plan == "auto":
-            chosen, reason = choose_plan(needs(preset, modalities, dtype, card), card, free_in_machine())
-            if chosen is None:
-                raise PresetError(
-                    f"preset '{preset.name}' on this machine: {reason}",
-                    "a plan whose needs are free",
-                    "close other programs, load fewer modalities, take a smaller preset, or name a plan to try it",
-                )
-            self.plan = chosen
-            log.info("memory plan %s: %s", chosen, reason)
-        if card is not None:
-            self._budget = Budget(card - RESERVE - heads_bytes(preset))
+        if decision.needs:
+            log.info("memory plan %s: %s", decision.plan, decision.reason)
+            if card is not None:
+                self._budget = Budget(card - RESERVE - heads_bytes(preset))
 
     def build(
         self, build: Builder, spec: SpecialistSpec, paths: Mapping[str, Path], shared: Mapping[str, Specialist]
     ) -> Specialist:
         """Build one specialist and put its weights where the plan wants them."""
         if self.plan == "resident" or not is_published(spec.name):
-            return build(spec, paths, shared, self._device, self._dtype)
-        loaded = build(spec, paths, shared, torch.device("cpu"), self._dtype)
+            return build(spec, paths, shared, self._device, self.dtype)
+        loaded = build(spec, paths, shared, torch.device("cpu"), self.dtype)
         return place(loaded, self.plan, self._device, self._budget)

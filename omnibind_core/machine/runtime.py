@@ -16,6 +16,7 @@ from statistics import median
 import torch
 
 from omnibind_core.errors import PresetError
+from omnibind_core.machine.names import check_dtype
 from omnibind_core.store.paths import cache_directory, replace_file
 
 __all__ = ["choose_device", "choose_dtype", "tune_threads"]
@@ -67,10 +68,9 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     PresetError
         Any other name.
     """
+    check_dtype(name)
     if name in _DTYPES:
         return _DTYPES[name]
-    if name != "auto":
-        raise PresetError(f"dtype '{name}'", "auto, float32 or bfloat16", "choose one of these")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return _fastest_cpu()[1]

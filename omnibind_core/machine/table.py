@@ -36,7 +36,9 @@ def _parameters(preset: Preset) -> int:
 
 
 def _row(preset: Preset) -> str:
-    parameters, size = _parameters(preset), sum(row.about for row in file_rows(preset))
+    lent = {fallback.source.label for fallback in preset.fallbacks.values()}  # fetched only if need be
+    parameters = _parameters(preset)
+    size = sum(row.about for row in file_rows(preset) if row.label not in lent)
     count = f"{parameters / 1e9:.1f} B" if parameters > 1e9 else f"{parameters / 1e6:.0f} M"
     fetched = f"{size / 1e9:.1f} GB" if size > 1e9 else f"{size / 1e6:.0f} MB"
     free = is_commercial(preset.licence) and all(is_commercial(name) for name in licences(preset))

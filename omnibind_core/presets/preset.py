@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -16,6 +16,7 @@ from omnibind_core.types import MODALITIES, Modality
 __all__ = [
     "ROUTINGS",
     "Asset",
+    "Fallback",
     "HeadSpec",
     "MadeHere",
     "MemberSpec",
@@ -185,6 +186,25 @@ class RouterSpec:
 
 
 @dataclass(frozen=True)
+class Fallback:
+    """Where tensors are taken from if a published file lacks exactly those.
+
+    Attributes
+    ----------
+    prefix : str
+        What the names of the tensors begin with, here and there.
+    source : HubFile
+        The file that has them.
+    reason : str
+        Why they may be taken from there, for people.
+    """
+
+    prefix: str
+    source: HubFile
+    reason: str
+
+
+@dataclass(frozen=True)
 class Preset:
     """Everything a preset is.
 
@@ -218,6 +238,8 @@ class Preset:
         Whether it is the authors' own.
     card : bool
         Whether its towers are so large that they want a card and a memory plan; the authors' own always are.
+    fallbacks : mapping of str to Fallback
+        By file: where tensors are taken from that it turns out to lack.
     """
 
     name: str
@@ -238,6 +260,7 @@ class Preset:
     languages: str = ""
     first_start: str = ""
     proven: str = ""
+    fallbacks: Mapping[str, Fallback] = field(default_factory=dict)
 
     def with_routing(self, routing: str) -> Preset:
         """Weigh as `routing` says.
@@ -281,6 +304,12 @@ class Preset:
     def towers_of(self, modality: Modality) -> list[str]:
         """Specialists that `modality` needs, each once."""
         return list(dict.fromkeys(self.tower(modality, space) for space in self.spaces_of(modality)))
+
+    def files_of(self, modalities: Collection[Modality]) -> list[str]:
+        """Names of the files that hold the heads and routers of `modalities`, in the preset's order."""
+        used = {self.routers[m].file for m in modalities}
+        used |= {self.spaces[space].heads[m].file for m in modalities for space in self.spaces_of(m)}
+        return [name for name in self.files if name in used]
 
     def specialists(self) -> list[str]:
         """All specialists of the preset, each once."""
@@ -356,6 +385,10 @@ def _parse(raw: dict[str, Any], text: str, folder: Path) -> Preset:
         languages=raw.get("languages", ""),
         first_start=raw.get("first_start", ""),
         proven=raw.get("proven", ""),
+        fallbacks={
+            name: Fallback(body["prefix"], HubFile(**body["source"]), body["reason"])
+            for name, body in raw.get("fallback", {}).items()
+        },
     )
     for problem in _contradictions(preset):
         raise PresetError(f"preset '{preset.name}': {problem}", "a preset that agrees with itself", "correct its JSON")

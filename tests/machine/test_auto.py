@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from omnibind_core.machine import auto
+from omnibind_core.machine import auto, plans
 from omnibind_core.machine.auto import best_preset
 
 GB = 10**9
@@ -16,6 +16,7 @@ def machine(monkeypatch):
     def make(card, memory, disk, cached=False):
         rows = auto.file_rows
         monkeypatch.setattr(auto, "choose_device", lambda _name: torch.device("cpu"))
+        monkeypatch.setattr(plans, "choose_dtype", lambda _name, _device: torch.bfloat16)
         monkeypatch.setattr(auto, "free_on_card", lambda _device: card and card * GB)
         monkeypatch.setattr(auto, "free_in_machine", lambda: memory * GB)
         monkeypatch.setattr(auto, "free_on_disk", lambda: disk * GB)
@@ -30,7 +31,8 @@ def machine(monkeypatch):
         (79, 64, 500, True, "full", "plan resident"),
         (23, 64, 500, True, "full", "plan streamed"),
         (23, 30, 500, True, "large", "not full: resident needs"),
-        (23, 64, 100, True, "large", "not full: its files need"),
+        (23, 64, 100, True, "large", "not full: its files need 119.2 GB of disk (100.0 free)"),
+        (15, 24, 30, True, "base", "plan int8"),  # which 22.9 GB of files leave room on
         (15, 24, 500, True, "large", "plan streamed"),
         (8, 16, 500, True, "base", "plan streamed"),
         (23, 64, 500, False, "mini", "the Hub cannot be reached"),

@@ -7,8 +7,9 @@ from omnibind_core.errors import PresetError, WeightsError
 from omnibind_core.machine import doctor, plans, preflight
 from omnibind_core.machine.memory import _example
 from omnibind_core.machine.plans import Needs, Placement, choose_plan, needs
-from omnibind_core.presets.preset import load_preset
+from omnibind_core.presets.preset import load_preset, preset_names
 from omnibind_core.specialists.registry import find
+from omnibind_core.types import MODALITIES
 from tests.small_towers import eva_clip
 
 CPU = torch.device("cpu")
@@ -83,7 +84,7 @@ def test_memory_of_this_machine_is_told():
     assert plans.free_on_card(CPU) is None
 
 
-@pytest.mark.parametrize(("preset", "files", "low", "high"), [("base", 8, 25, 35), ("large", 18, 40, 55)])
+@pytest.mark.parametrize(("preset", "files", "low", "high"), [("base", 8, 22.8, 23), ("large", 18, 41.5, 42.5)])
 def test_files_are_listed_once_with_sizes_or_estimates(preset, files, low, high):
     rows = preflight.file_rows(load_preset(preset))
     assert len(rows) == len({row.label for row in rows}) == files
@@ -91,6 +92,26 @@ def test_files_are_listed_once_with_sizes_or_estimates(preset, files, low, high)
     uni3d = next(row for row in rows if "uni3d-g/lvis" in row.label)
     assert uni3d.bytes == uni3d.about == 2_034_909_361
     assert all(row.about > 0 for row in rows)
+
+
+def test_without_a_card_the_faster_type_is_taken_unless_only_the_other_fits(monkeypatch):
+    monkeypatch.setattr(
+        plans, "choose_dtype", lambda name, _device: torch.float32 if name == "auto" else getattr(torch, name)
+    )
+    base = load_preset("base")
+
+    def at(machine, **options):
+        found = plans.decide(base, device=CPU, card=None, machine=int(machine * GB), **options)
+        return found.plan, found.dtype
+
+    assert at(40) == ("resident", torch.float32)
+    assert at(22) == ("resident", torch.bfloat16)
+    assert at(22, dtype="float32") == (None, torch.float32)
+    assert at(40, dtype="bfloat16") == ("resident", torch.bfloat16)
+    assert at(9) == (None, torch.float32)
+    assert at(9, plan="resident") == ("resident", torch.float32)
+    reason = plans.decide(base, device=CPU, card=None, machine=22 * GB).reason
+    assert "in bfloat16; float32 is faster here, but resident needs" in reason
 
 
 @pytest.fixture
@@ -139,3 +160,47 @@ def test_doctor_says_what_a_published_preset_needs(empty_cache, monkeypatch):
     assert "cannot run it: resident needs" in "\n".join(doctor.describe(doctor.examine("base")))
     monkeypatch.setattr(doctor, "free_on_disk", lambda: 4 * GB)
     assert "too little room on the disk" in "\n".join(doctor.describe(doctor.examine("base")))
+
+
+MACHINES = {  # bytes free on the card, in the machine, on the disk; the type that is faster
+    "a laptop": (None, 12 * GB, 30 * GB, torch.float32),
+    "a workstation": (23 * GB, 30 * GB, 60 * GB, torch.bfloat16),
+    "a server": (None, 400 * GB, 300 * GB, torch.float32),
+}
+
+
+@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("machine", MACHINES)
+def test_what_doctor_says_is_what_loading_does(empty_cache, monkeypatch, name, machine):
+    card, memory, disk, faster = MACHINES[machine]
+    monkeypatch.setattr(plans, "choose_dtype", lambda *_: faster)
+    for module in (plans, doctor):
+        monkeypatch.setattr(module, "free_on_card", lambda _device: card)
+        monkeypatch.setattr(module, "free_in_machine", lambda: memory)
+    for module in (preflight, doctor):
+        monkeypatch.setattr(module, "free_on_disk", lambda: disk)
+    monkeypatch.setattr(doctor, "choose_device", lambda _name: CPU)
+    preset = load_preset(name)
+    found = doctor.examine(name)
+    try:
+        placed = Placement("auto", preset, MODALITIES, CPU, "auto")
+        assert found["memory"]["plan"] == placed.plan
+        assert found["memory"]["dtype"] == str(placed.dtype).removeprefix("torch.")
+    except PresetError as error:
+        assert found["memory"]["plan"] is None
+        assert found["memory"]["reason"] in str(error)
+    try:
+        preflight.announce(preset, preset.specialists())
+        assert found["disk"]["enough"]
+    except WeightsError:
+        assert not found["disk"]["enough"]
+
+
+def test_what_an_interrupted_fetch_left_needs_no_room_again(empty_cache, monkeypatch):
+    rows = preflight.file_rows(load_preset("base"))
+    whole = preflight.room(rows, 10 * GB)
+    monkeypatch.setattr(preflight, "bytes_waiting", lambda source: 9 * GB if "eva02" in source.repo else 0)
+    rest = preflight.room(preflight.file_rows(load_preset("base")), 15 * GB)
+    assert whole.wanted - rest.wanted == 9 * GB
+    assert not whole.enough
+    assert rest.enough

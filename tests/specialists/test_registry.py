@@ -141,7 +141,7 @@ def test_weights_become_towers_in_one_place():
         "omnibind_core/specialists/load.py",
         "omnibind_core/store/weights.py",  # which defines it
         "omnibind_core/binding/files.py",  # heads and routers
-        "omnibind_core/machine/doctor.py",  # which only fetches
+        "omnibind_core/machine/fetching.py",  # which only fetches
     }
 
 

