@@ -44,7 +44,7 @@ class OmniBindError(Exception):
         return type(self), (self.given, self.allowed, self.action)
 
 
-def _short(text: str, most: int = 400) -> str:
+def _short(text: str, most: int = 1_000) -> str:
     """Leave the middle of a long text out, and the marks of control that would end a line."""
     plain = "".join(one if one.isprintable() else " " for one in text)
     return plain if len(plain) <= most else f"{plain[: most // 2]} .. {plain[-most // 2 :]}"

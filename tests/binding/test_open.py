@@ -71,6 +71,7 @@ def built(towers, items, monkeypatch, tmp_path):
 
     monkeypatch.setattr(load, "find", lambda name: (find(name)[0], build))
     monkeypatch.setattr(load, "local_files", lambda *_args, **_options: {})
+    monkeypatch.setattr("omnibind_core.binder.fetch", lambda *_args, **_options: None)
     monkeypatch.setattr(first_start, "shared_sentences", lambda _gallery: SENTENCES)
     monkeypatch.setattr(first_start, "some_media", lambda _gallery: items)
     monkeypatch.setattr(first_start, "Recipe", lambda **_: Recipe(heads=3, hidden=32, steps=3, batch=16))
