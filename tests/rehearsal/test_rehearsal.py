@@ -26,7 +26,7 @@ from tools.rehearsal.standins import (
 )
 
 
-@pytest.mark.parametrize("name", ["base", "full"])
+@pytest.mark.parametrize("name", ["base", pytest.param("full", marks=pytest.mark.slow)])
 def test_fetched_across_a_kill_read_and_compared(tmp_path, name):
     preset = load_preset(name)
     files = stand_ins(preset, tmp_path / "published", small=True)
