@@ -10,6 +10,7 @@ import io
 import posixpath
 import stat
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ __all__ = ["Beside", "Folder", "Together", "unpacked"]
 _ARCHIVES = ("zip", "7z", "rar", "gz", "bz2", "xz", "tar", "tgz", "zst")
 
 
-class Beside:
+class Beside(ABC):
     """Files beside a shape, by the names that it writes: callable, gives a file's content or None.
 
     Whatever is read counts towards `limits.MAX_BUNDLE_FILES` and `limits.MAX_BUNDLE_BYTES`; beyond them nothing is
@@ -45,8 +46,9 @@ class Beside:
             self._files, self._bytes = self._files + 1, self._bytes + len(data)
         return data
 
+    @abstractmethod
     def _read(self, name: str, most: int) -> bytes | None:
-        raise NotImplementedError
+        """Content of a file of at most `most` bytes; None where it is not there, or may not be read."""
 
 
 def _inside(name: str) -> str | None:

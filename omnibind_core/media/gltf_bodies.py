@@ -117,7 +117,7 @@ def instance_matrices(attributes: Json | None, buffers: Buffers, matrix: Doubles
 def morphed(vertices: Doubles, primitive: Json, weights: Sequence[float], buffers: Buffers) -> Doubles:
     """Add the morph targets' displacements, each times its weight: (n, 3) -> (n, 3)."""
     targets = items(primitive, "targets")
-    for target, weight in zip(targets[:_MOST_TARGETS], weights, strict=False):
+    for target, weight in zip(targets[:_MOST_TARGETS], weights, strict=False):  # either may be the longer one
         if not weight or "POSITION" not in target or not np.isfinite(weight):
             continue
         moved = buffers.accessor(target["POSITION"], 3)

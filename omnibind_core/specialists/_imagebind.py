@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,7 +86,7 @@ class _Trunk(nn.Module):
         return x
 
 
-class _Patches(nn.Module):
+class _Patches(nn.Module, ABC):
     """What pictures and spectrograms have in common: patches, a summary's place before them, places added."""
 
     def __init__(self, width: int, patches: int, stem: Mapping[str, nn.Module]) -> None:
@@ -103,9 +104,9 @@ class _Patches(nn.Module):
         placed: Tensor = tokens + self.pos_embedding_helper["pos_embed"]
         return placed
 
+    @abstractmethod
     def patches(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) -> (n, d, rows, columns)."""
-        raise NotImplementedError
 
 
 class _PicturePatches(_Patches):

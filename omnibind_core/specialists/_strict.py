@@ -61,7 +61,7 @@ def fill(
                 other.append(f"{name} {tuple(tensor.shape)} instead of {shapes[name]}")
             else:
                 chosen[name] = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
-        network.load_state_dict(chosen, strict=False, assign=True)
+        network.load_state_dict(chosen, strict=False, assign=True)  # a part; the whole is held to the names below
     if missing or unknown or other:
         raise WeightsError(
             f"the weights of {label} with {len(missing)} missing tensors {sorted(missing)[:3]}, "
