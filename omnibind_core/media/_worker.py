@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,14 +68,12 @@ def main() -> None:
 
 def _asker(answers: IO[bytes]) -> Callable[[str], bytes | None]:
     """Ask the parent for files beside the one that is being decoded, each once."""
-    known: dict[str, bytes | None] = {}
 
+    @cache
     def beside(name: str) -> bytes | None:
-        if name not in known:
-            write_frame(answers, {"want": name[:2_000]}, [])
-            reply = read_frame(sys.stdin.buffer)
-            known[name] = bytes(reply[1]) if reply is not None and reply[0].get("found") else None
-        return known[name]
+        write_frame(answers, {"want": name[:2_000]}, [])
+        reply = read_frame(sys.stdin.buffer)
+        return bytes(reply[1]) if reply is not None and reply[0].get("found") else None
 
     return beside
 

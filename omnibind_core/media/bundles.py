@@ -13,6 +13,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from omnibind_core.errors import MediaError
@@ -186,9 +187,8 @@ def unpacked(blob: Blob, formats: Collection[str]) -> Blob:
         raise _too_big(blob)
     name = shown(posixpath.basename(chosen))
     extension = check_format(data[:HEAD_BYTES], len(data), _extension(chosen), name, tuple(formats))
-    return replace(
-        blob, data=data, name=name, extension=extension, companions=_Packed(archive, posixpath.dirname(chosen))
-    )
+    beside = cache(_Packed(archive, posixpath.dirname(chosen)))  # a picture of many materials is unpacked once
+    return replace(blob, data=data, name=name, extension=extension, companions=beside)
 
 
 def _extension(name: str) -> str:

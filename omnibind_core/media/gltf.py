@@ -89,6 +89,7 @@ def _read(tree: Any, binary: bytes | None, blob: Blob) -> Sequence[Part] | Point
     skins = Skins(tree, buffers)
     parts: list[Part] = []
     points: list[Points] = []
+    faces = vertices = 0
     cache: dict[tuple[Any, ...], list[Part | Points]] = {}
     for one in placed:
         key = (one.mesh, one.skin, one.weights)
@@ -100,6 +101,10 @@ def _read(tree: Any, binary: bytes | None, blob: Blob) -> Sequence[Part] | Point
             ]
         # The joints of a skin place it; its node's own transform does not count.
         matrices = [np.eye(4)] if one.skin is not None else instance_matrices(one.instancing, buffers, one.matrix)
+        # What was read counts too: behind Draco there may be more than was declared.
+        faces += len(matrices) * sum(len(shape.faces) for shape in cache[key] if isinstance(shape, Part))
+        vertices += len(matrices) * sum(len(s.vertices if isinstance(s, Part) else s.xyz) for s in cache[key])
+        check_counts(blob.name, faces, vertices)
         for matrix in matrices:
             for shape in cache[key]:
                 if isinstance(shape, Part):
@@ -210,7 +215,7 @@ def _primitive(
     vertices = read("POSITION", 3).astype(np.float64)
     vertices = morphed(vertices, primitive, skins.weights(one.mesh, one.weights), buffers)
     if one.skin is not None:
-        vertices = skins.bent(vertices, one.skin, attributes, buffers)
+        vertices = skins.bent(vertices, one.skin, attributes, read)
     rgb = _vertex_colours(attributes, read, buffers, len(vertices))
     if mode == _POINTS:
         return Points(vertices, rgb)

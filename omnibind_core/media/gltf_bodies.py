@@ -33,15 +33,15 @@ class Reader:
         self._attributes, self._buffers = attributes, buffers
         self._unpacked: dict[str, NDArray[Any]] = {}
 
-    def unpack(self, packed: Json, count: int, name: str = "the file") -> None:
-        """Decode a Draco buffer that stands for an accessor of `count` vertices."""
+    def unpack(self, packed: Json) -> None:
+        """Decode a Draco buffer."""
         import DracoPy
 
         mesh = DracoPy.decode(self._buffers.view(packed["bufferView"]))
         faces = np.asarray(getattr(mesh, "faces", np.zeros((0, 3))), np.int64).reshape(-1, 3)
         if len(faces) > limits.MAX_FACES or len(mesh.points) > limits.MAX_VERTICES:
             raise MediaError(
-                f"{name} with {len(faces):,} faces behind Draco", f"at most {limits.MAX_FACES:,}", "simplify it"
+                f"a file with {len(faces):,} faces behind Draco", f"at most {limits.MAX_FACES:,}", "simplify it"
             )
         self.faces = faces
         for attribute, unique in packed.get("attributes", {}).items():
@@ -67,7 +67,7 @@ def reader_of(primitive: Json, buffers: Buffers) -> Reader:
     reader = Reader(attributes, buffers)
     packed = primitive.get("extensions", {}).get(_DRACO)
     if packed is not None:
-        reader.unpack(packed, buffers.count(attributes["POSITION"]))
+        reader.unpack(packed)
     return reader
 
 
@@ -140,7 +140,7 @@ class Skins:
             return own
         return [float(weight) for weight in item(self._tree, "meshes", mesh).get("weights", [])]
 
-    def bent(self, vertices: Doubles, skin: int, attributes: Json, buffers: Buffers) -> Doubles:
+    def bent(self, vertices: Doubles, skin: int, attributes: Json, read: Reader) -> Doubles:
         """Move vertices with their joints: (n, 3) -> (n, 3); as they are where nothing says with which."""
         matrices = self._matrices(skin)
         total = np.zeros((len(vertices), 3))
@@ -149,8 +149,8 @@ class Skins:
         for number in range(4):
             if f"JOINTS_{number}" not in attributes or f"WEIGHTS_{number}" not in attributes:
                 break
-            joints = buffers.accessor(attributes[f"JOINTS_{number}"], 4).astype(np.int64)
-            weights = np.nan_to_num(buffers.accessor(attributes[f"WEIGHTS_{number}"], 4).astype(np.float64))
+            joints = read(f"JOINTS_{number}", 4).astype(np.int64)
+            weights = np.nan_to_num(read(f"WEIGHTS_{number}", 4).astype(np.float64))
             if joints.shape != weights.shape or len(joints) != len(vertices):
                 break
             for column in range(4):

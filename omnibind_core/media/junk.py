@@ -37,19 +37,28 @@ def find(data: bytes) -> tuple[str, tuple[str, ...], int] | None:
     (str, tuple of str, int) or None
         Its label, the extensions it may travel under, and where it begins.
     """
-    zeros = _ZEROS.match(data)
-    start = zeros.end() if zeros else 0
-    match = _ALL.search(data, start, start + _NEAR)
-    if match is not None:
-        label, extensions, _ = _MARKS[(match.lastindex or 1) - 1]
-        return label, extensions, match.start()
+    marked = _marked(data)
+    if marked is not None:
+        return marked
     frames = mpeg.find(data)
     if frames is None:
         return None
     return ("MP3" if frames[0] == "mp3" else "AAC"), (frames[0],), frames[1]
 
 
+def _marked(data: bytes) -> tuple[str, tuple[str, ...], int] | None:
+    zeros = _ZEROS.match(data)
+    start = zeros.end() if zeros else 0
+    match = _ALL.search(data, start, start + _NEAR)
+    if match is None:
+        return None
+    label, extensions, _ = _MARKS[(match.lastindex or 1) - 1]
+    return label, extensions, match.start()
+
+
 def without(data: bytes, extension: str) -> bytes:
     """Give a file from where its own format begins; as it is where that cannot be told."""
-    found = find(data)
+    if data.startswith(b"\xff\xd8\xff"):  # a JPEG, whichever segment comes first: marks behind are its thumbnail's
+        return data
+    found = _marked(data)
     return data[found[2] :] if found is not None and extension in found[1] else data

@@ -6,10 +6,12 @@ Materials and their textures lie in other files, which are asked for by name (:m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omnibind_core.media import limits
 from omnibind_core.media.notices import note
@@ -106,7 +108,8 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     materials = _materials(blob, libraries) if any(used) else {}
     pictured = {name for name in used if name in materials and materials[name].texture}
     plain = [name for name in used if name not in pictured]
-    parts = [_textured(blob, faces[name], xyz, rgb, uv, materials[name]) for name in used if name in pictured]
+    picture = cache(partial(companion_texture, blob))  # many materials may share one
+    parts = [_textured(blob, faces[name], xyz, rgb, uv, materials[name], picture) for name in used if name in pictured]
     return [part for part in [_plain(blob, faces, plain, xyz, rgb, materials), *parts] if part is not None]
 
 
@@ -187,7 +190,13 @@ def _plain(
 
 
 def _textured(
-    blob: Blob, faces: _Faces, xyz: Doubles, rgb: FloatArray | None, uv: Doubles, material: _Material
+    blob: Blob,
+    faces: _Faces,
+    xyz: Doubles,
+    rgb: FloatArray | None,
+    uv: Doubles,
+    material: _Material,
+    picture: Callable[[str], NDArray[np.uint8] | None],
 ) -> Part | None:
     """Faces of one material with a picture; grey, or as the material is coloured, where that is not there."""
     if material.opacity < _INVISIBLE:
@@ -195,7 +204,7 @@ def _textured(
         return None
     counts, corners = np.array(faces.counts, np.int64), np.array(faces.corners, np.int64)
     places = triangles(counts, corners, xyz, blob.name)
-    texture = companion_texture(blob, material.texture)
+    texture = picture(material.texture)
     where = np.array(faces.coordinates, np.int64)
     if texture is None or not ((where >= 0) & (where < len(uv))).all():
         if texture is not None:
@@ -204,16 +213,17 @@ def _textured(
             rgb = np.tile(np.array(material.rgb, np.float32), (len(xyz), 1))
         return Part(xyz, corners[places], rgb)
     # A vertex has another place on the picture in each face: every pair of both becomes a vertex.
-    pairs, number = np.unique(np.column_stack([corners, where]), axis=0, return_inverse=True)
-    if len(pairs) and (pairs[:, 0].min() < 0 or pairs[:, 0].max() >= len(xyz)):
+    if len(corners) and (corners.min() < 0 or corners.max() >= len(xyz)):
         raise undecodable(blob.name, "obj", f"faces that name vertices beyond its {len(xyz):,}")
+    pairs, number = np.unique(corners * len(uv) + where, return_inverse=True)
+    vertex, place = np.divmod(pairs, max(1, len(uv)))
     wrap: Wrap = "clamp" if material.clamp else "repeat"
     return Part(
-        xyz[pairs[:, 0]],
+        xyz[vertex],
         number.reshape(-1)[places],
         # A texture replaces Kd in practice: many files leave that black beside it.
-        None if rgb is None else rgb[pairs[:, 0]],
-        np.nan_to_num(uv[pairs[:, 1], :2], posinf=0.0, neginf=0.0).astype(np.float32),
+        None if rgb is None else rgb[vertex],
+        np.nan_to_num(uv[place, :2], posinf=0.0, neginf=0.0).astype(np.float32),
         texture,
         (wrap, wrap),
     )

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import load_points
+from omnibind_core.media import limits, load_points
 
 from .makers import zipped
 
@@ -182,3 +182,13 @@ def test_archives_that_are_refused(make, words):
     with pytest.raises(MediaError) as caught:
         load_points(make(), extension="zip")
     assert words in str(caught.value)
+
+
+def test_a_picture_that_many_materials_share_is_unpacked_and_decoded_once():
+    many = range(limits.MAX_BUNDLE_FILES + 2)
+    lines = SQUARE.split(b"usemtl")[0] + b"".join(b"usemtl p%d\nf 1/1 2/2 3/3 4/4\n" % number for number in many)
+    paints = b"".join(b"newmtl p%d\nmap_Kd sky.png\n" % number for number in many)
+    cloud = load_points(zipped({"square.obj": lines, "square.mtl": paints, "sky.png": BLUE}))
+    assert is_blue(cloud)
+    assert cloud.notices == ()
+    assert len(cloud.surfaces) == 1

@@ -251,3 +251,20 @@ def test_a_drawing_that_refers_to_itself_again_and_again_ends() -> None:
     data = SVG.format('width="9" height="9"', f'<g id="g12"><rect width="1" height="1"/></g>{levels}').encode()
     with pytest.raises(MediaError):
         load_image(data)
+
+
+def test_a_jpeg_whose_first_segment_is_not_the_usual_one_is_not_taken_for_its_thumbnail(tmp_path):
+    def jpeg(size):
+        kept = io.BytesIO()
+        PIL.Image.new("RGB", size, "red").save(kept, "jpeg")
+        return kept.getvalue()
+
+    def segment(mark, body):
+        return b"\xff" + bytes([mark]) + (len(body) + 2).to_bytes(2, "big") + body
+
+    xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>")
+    for first in (b"", xmp):
+        path = tmp_path / "first.jpg"
+        photoshop = segment(0xED, b"Photoshop 3.0\0" + jpeg((16, 12)))
+        path.write_bytes(b"\xff\xd8" + first + photoshop + jpeg((640, 480))[2:])
+        assert load_image(path).rgb.shape == (480, 640, 3)
