@@ -12,7 +12,7 @@ import logging
 import mimetypes
 import re
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -265,7 +265,7 @@ class NoFetching:
             )
             return
         try:
-            found = list(_paths(body))
+            found = _paths(body)
         except (ValueError, RecursionError):
             await _refuse(send, QueryError("a body that is not JSON", "JSON", "correct it"), 400)
             return
@@ -295,10 +295,14 @@ class Quota:
             return
         address = address_of(scope)
         room = self._uploads.room(address) + _FORM_BYTES
-        stated = _only(scope, b"content-length") or "0"
-        if room <= _FORM_BYTES or (stated.isascii() and stated.isdigit() and int(stated[:18]) > room):
+        stated = _only(scope, b"content-length") or ""
+        length = int(stated[:18]) if stated.isascii() and stated.isdigit() else 0
+        if room <= _FORM_BYTES or length > room:
             await _refuse(send, _NO_ROOM, 413)
             return
+        # Kept for it before it arrives, so that uploads side by side do not each get the whole room.
+        kept = length or room - _FORM_BYTES
+        self._uploads.arriving(address, kept)
         arrived, over = 0, False
         answer: list[bytes] = []
         status = 0
@@ -311,7 +315,6 @@ class Quota:
                 over = True
                 return {"type": "http.disconnect"}  # whatever reads it gives up
             arrived += size
-            self._uploads.arriving(address, size)
             return message
 
         async def sending(message: Message) -> None:
@@ -330,7 +333,7 @@ class Quota:
             if not over:
                 raise
         finally:
-            self._uploads.arriving(address, -arrived)
+            self._uploads.arriving(address, -kept)
             if status == 200 and not over:
                 self._uploads.add(address, _answered(b"".join(answer)))
         if over:
@@ -425,7 +428,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _paths(body: bytes) -> Iterator[str]:
+def _paths(body: bytes) -> list[str]:
     """Every value of a key "path", however deep, those of keys that are said twice included; raises ValueError."""
     found: list[str] = []
 
@@ -435,7 +438,7 @@ def _paths(body: bytes) -> Iterator[str]:
 
     if body:
         json.loads(body, object_pairs_hook=pairs)
-    return iter(found)
+    return found
 
 
 def _answered(body: bytes) -> list[str]:

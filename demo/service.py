@@ -185,8 +185,12 @@ class Service:
 
         Whatever fails here fails again for whoever asks for it, and is explained there; the rest still serves.
         """
+        label = "a first try of each sense"
         for step, modality in enumerate(MODALITIES):
-            self._progress("a first try of each sense", step / len(MODALITIES))
+            if explorer is self._explorer:  # nothing stands in for it, and it answers already
+                self._status = Status("loading", label, step / len(MODALITIES))
+            else:
+                self._progress(label, step / len(MODALITIES))
             item = next((one for one in explorer.gallery.items if one.modality == modality), None)
             try:
                 if item is not None:
@@ -233,7 +237,7 @@ class Service:
         name = label or getattr(made.media, "text", "") or _NAMELESS[made.modality]
         picture = thumbnail(made.media) if made.media else ""
         one = _ingredient(replace(made, media=None), name, picture)
-        return replace(one, source=source, up=up, preset=explorer.preset)
+        return replace(one, source=source, up=up, beside=dict(beside or {}), preset=explorer.preset)
 
     def item(self, item_id: str) -> Ingredient:
         """Take an item of the gallery; raises QueryError where there is none."""
@@ -258,8 +262,16 @@ class Service:
         """
         if not self.is_outdated(visit):
             return visit
+        name = self.wait().preset
         for old in visit.ingredients:
-            new = self.item(old.item_id) if old.item_id else self.embed(old.source, old.modality, up=old.up)
+            if old.preset in {"", name}:
+                continue
+            # A gallery's shape that was turned has a source of its own.
+            new = (
+                self.embed(old.source, old.modality, up=old.up, beside=old.beside)
+                if old.source
+                else self.item(old.item_id)
+            )
             visit = visit.remake(
                 replace(new, key=old.key, weight=old.weight, label=old.label, upload=old.upload, item_id=old.item_id)
             )

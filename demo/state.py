@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from demo.settings import MAX_TERMS
@@ -75,6 +76,8 @@ class Ingredient:
         Which input holds its file ("point", "audio", "image"); empty where none does.
     source, up : str
         Path of what the visitor brought, or the sentence, and which axis points up in it: enough to embed it again.
+    beside : dict of str to Path
+        Files that were given together with a shape, by name.
     preset : str
         Whose vector it is.
     shares : dict of str to float
@@ -104,6 +107,7 @@ class Ingredient:
     upload: str = ""
     source: str = ""
     up: str = "y"
+    beside: dict[str, Path] = field(default_factory=dict)
     preset: str = ""
     shares: dict[str, float] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)

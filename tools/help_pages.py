@@ -176,7 +176,8 @@ def _command(found: argparse.ArgumentParser, above: Sequence[str] = (), level: s
 
 def _rows(found: argparse.ArgumentParser) -> list[str]:
     left_out = (argparse._HelpAction, argparse._SubParsersAction)
-    return [_row(action) for action in found._actions if not isinstance(action, left_out)]
+    shown = (action for action in found._actions if action.help != argparse.SUPPRESS)
+    return [_row(action) for action in shown if not isinstance(action, left_out)]
 
 
 def _row(action: argparse.Action) -> str:

@@ -34,7 +34,8 @@ from omnibind_core.presets.preset import Asset, MadeHere, Preset
 from omnibind_core.specialists.base import Specialist
 from omnibind_core.specialists.load import Place, load
 from omnibind_core.store.catalogue import Item, read_catalogue
-from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
+from omnibind_core.store.kept import write_tensors
+from omnibind_core.store.paths import assets_directory, cache_directory
 from omnibind_core.store.shards import extract
 from omnibind_core.store.weights import Progress
 from omnibind_core.types import Modality, Text
@@ -104,9 +105,7 @@ def made(
     with _free_threads():
         towers = load(preset.specialists(), device, dtype, offline=offline, progress=report, place=place, have=have)
         tensors = bind_spaces(preset, towers, sentences, items, gallery, path.with_suffix(""), report)
-    from safetensors.torch import save
-
-    replace_file(path, save(tensors))
+    write_tensors(path, tensors, {})
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     log.info("preset %s: bound in %.0f s", preset.name, time.perf_counter() - began)
     return path
@@ -207,8 +206,9 @@ def shared_sentences(gallery: Path | None = None) -> list[str]:
 def some_media(gallery: Path) -> list[Item]:
     """Choose items of different concepts, the first of each, spread over the catalogue."""
     chosen: list[Item] = []
+    catalogue = read_catalogue(gallery)
     for modality, count in _MEDIA.items():
-        first = {item.concept: item for item in reversed(read_catalogue(gallery)) if item.modality == modality}
+        first = {item.concept: item for item in reversed(catalogue) if item.modality == modality}
         found = sorted(first.values(), key=lambda item: item.id)
         chosen += found[:: max(1, len(found) // count)][:count]
     return chosen
@@ -284,8 +284,8 @@ def bind_spaces(
             tensors |= {f"{prefix}W": torch.eye(aim.shape[1]), f"{prefix}b": -centre.mean}
     for through, name in enumerate(carried):
         space = preset.spaces[name]
-        recipe = recipe or Recipe(heads=space.heads["text"].count)
-        bound = bridge(said[space.towers["text"]], aim, recipe, progress=part_of(through))
+        how = recipe or Recipe(heads=space.heads["text"].count)
+        bound = bridge(said[space.towers["text"]], aim, how, progress=part_of(through))
         for modality, tower in space.towers.items():
             tensors |= bound.tensors(space.heads[modality].prefix, centres[tower, modality])
     progress(LABEL, 1.0)

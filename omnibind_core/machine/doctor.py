@@ -76,7 +76,7 @@ def examine(
     PresetError, WeightsError
         Unknown preset; a file could not be fetched.
     """
-    chosen = load_preset(best_preset() if preset == "auto" else preset)
+    chosen = load_preset(best_preset(device) if preset == "auto" else preset)
     specs = all_specs()
     known = [name for name in chosen.specialists() if name in specs]
     unknown = [name for name in chosen.specialists() if name not in specs]

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from omnibind_core.specialists._causal import cut
 from omnibind_core.specialists._eva_clip import Size, network
 from omnibind_core.specialists._meta import empty, pieces
 from omnibind_core.specialists._strict import fill
@@ -132,8 +133,7 @@ class EvaClip(Tower):
         return features
 
     def _sentences(self, items: Sequence[Any]) -> Tensor:
-        tokens: Tensor = self._tokenize([item.text for item in items])
-        tokens = tokens[:, : int(tokens.argmax(dim=1).max()) + 1]  # what follows the longest sentence's end is padding
+        tokens = cut(self._tokenize([item.text for item in items]))
         made = self._network
         features: Tensor = made.text_projection(made.text_model(tokens.to(self._device)))
         return features

@@ -83,26 +83,23 @@ class _Recipe:
     tag : str
         Name of its weights; they settle size, mean, deviation, interpolation and how a picture is made square.
     siglip : Pieces, optional
-        How SigLIP reads sentences; None for others. SigLIP computes GELU by its tanh approximation, as big_vision
-        trained it and as transformers' SiglipModel, which the published OmniBind runs, does; open_clip's
-        configuration of 2023 leaves GELU exact.
-    both_ways : bool
-        Whether sentences are read both ways: then padding is seen too, and all places run.
+        How SigLIP reads sentences, both ways: padding is seen too, and all places run; None for others. SigLIP
+        computes GELU by its tanh approximation, as big_vision trained it and as transformers' SiglipModel, which the
+        published OmniBind runs, does; open_clip's configuration of 2023 leaves GELU exact.
     """
 
     model: str
     tag: str
     siglip: Pieces | None = None
-    both_ways: bool = False
 
 
 _RECIPES: Mapping[str, _Recipe] = {
     "eva02_e14_plus": _Recipe("EVA02-E-14-plus", "laion2b_s9b_b144k"),
     "dfn_h14": _Recipe("ViT-H-14-quickgelu", "dfn5b"),
-    "siglip_l_384": _Recipe("ViT-L-16-SigLIP-384", "webli", siglip=SIGLIP, both_ways=True),
-    "siglip_so400m_384": _Recipe("ViT-SO400M-14-SigLIP-384", "webli", siglip=SIGLIP, both_ways=True),
-    "siglip2_b32_256": _Recipe("ViT-B-32-SigLIP2-256", "webli", siglip=SIGLIP_2, both_ways=True),
-    "siglip2_so400m_384": _Recipe("ViT-SO400M-16-SigLIP2-384", "webli", siglip=SIGLIP_2, both_ways=True),
+    "siglip_l_384": _Recipe("ViT-L-16-SigLIP-384", "webli", siglip=SIGLIP),
+    "siglip_so400m_384": _Recipe("ViT-SO400M-14-SigLIP-384", "webli", siglip=SIGLIP),
+    "siglip2_b32_256": _Recipe("ViT-B-32-SigLIP2-256", "webli", siglip=SIGLIP_2),
+    "siglip2_so400m_384": _Recipe("ViT-SO400M-16-SigLIP2-384", "webli", siglip=SIGLIP_2),
 }
 
 _SIGLIP_PAPER = "Zhai, Mustafa, Kolesnikov and Beyer, Sigmoid Loss for Language Image Pre-Training, arXiv 2303.15343"
@@ -387,7 +384,7 @@ def runs(name: str) -> Runs:
     side, longest = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
 
     def text(count: int) -> Tensor:
-        whole = _RECIPES[name].both_ways
+        whole = _RECIPES[name].siglip is not None
         embedded: Tensor = net.encode_text(pieces(longest)) if whole else encode_text(net, pieces(count))
         return embedded
 

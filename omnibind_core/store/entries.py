@@ -109,15 +109,7 @@ def _entries(stream: IO[bytes], name: str) -> dict[str, Entry]:
             return _of_torch(stream, name)
         if start[8:] == b"{":
             return _of_safetensors(stream)
-    except (
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        struct.error,
-    ) as error:
+    except _DAMAGED as error:
         raise WeightsError(
             f"{name}, whose list of tensors cannot be read ({type(error).__name__}: {str(error)[:200]})",
             "safetensors, or a torch file of tensors only",

@@ -228,6 +228,28 @@ def test_uploads_beyond_a_visitors_room_are_refused_before_and_while_they_arrive
     assert send(10, "b") == 413, "and all together have theirs"
 
 
+@pytest.mark.parametrize("stated", [True, False])
+def test_uploads_side_by_side_share_one_room(tmp_path: Path, stated: bool) -> None:
+    kept = Uploads(tmp_path, each=100_000, total=300_000)
+    second: list[int] = []
+
+    def send(layer: Any) -> int:
+        headers = [(b"content-type", b"multipart/form-data; boundary=y")]
+        headers += [(b"content-length", b"90000")] if stated else []
+        return ask("/gradio_api/upload", form(90_000), layer=layer, headers=headers, client=("a", 1))[0]
+
+    def meanwhile(app: Any) -> Quota:
+        async def slow(scope: Any, receive: Any, answer: Any) -> None:
+            second.append(await asyncio.to_thread(send, lambda app: Quota(app, uploads=kept)))
+            await app(scope, receive, answer)
+
+        return Quota(slow, uploads=kept)
+
+    assert send(meanwhile) == 200
+    assert second == [413]
+    assert send(lambda app: Quota(app, uploads=kept)) == 200, "the room is free again"
+
+
 def test_only_uploads_are_read(uploads: Path, tmp_path: Path) -> None:
     inside, outside = uploads / "mine.png", tmp_path / "theirs.png"
     inside.write_bytes(b"x")

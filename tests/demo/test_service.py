@@ -154,6 +154,10 @@ def test_mini_answers_while_a_preset_is_made_ready_and_is_then_replaced(
         ("lite", one.weight, one.label) for one in visit.ingredients
     ]
     assert not slow.service.is_outdated(again)
+    mixed = again.take(slow.service.embed("a cat", "text"), "add")
+    fresh = mixed.ingredients[-1]
+    one_old = replace(mixed, ingredients=(visit.ingredients[0], *mixed.ingredients[1:]))
+    assert slow.service.renewed(one_old).ingredients[-1] is fresh, "what the new preset read is not read again"
 
 
 def test_what_is_asked_is_asked_again_once_another_preset_answers(

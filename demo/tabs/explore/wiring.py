@@ -55,8 +55,9 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     def arrive(visit: Visit, *chosen: Any) -> list[Any]:
         now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first)
-        settled = now.settled
-        return [panels.status(now), gr.Timer(active=not settled), *_updates(view or View(visit))]
+        # Where nothing happened nothing is sent: neither a notice nor a newer visit is overwritten by a tick.
+        shown = [gr.skip()] * len(outputs) if view is None else _updates(view)
+        return [panels.status(now), gr.Timer(active=not now.settled), *shown]
 
     for moment in (demo.load, p.pulse.tick):
         moment(arrive, [p.visit, *choices], [p.status, p.pulse, *outputs], concurrency_limit=8, **quiet)

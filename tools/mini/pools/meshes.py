@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 _FOLDER = "usr/share/sweethome3d/furniture"
 _CLASSES = Path(__file__).parent / "data" / "sweethome_classes.txt"
 _POINTS = 2048
-_GREY = 0.4
 
 
 @dataclass(frozen=True)
