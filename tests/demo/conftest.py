@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,13 @@ Put = Callable[..., dict[str, str]]
 def example(modality: Modality) -> Item:
     """The first of what the page offers to try."""
     return EXAMPLES.of(modality)[0]
+
+
+def free_port() -> int:
+    """A port that nothing listens on; gradio's own search leaves sockets open where ports are taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ from demo.service import Service
 from omnibind_core.search.compose import MATCHES, OPERATORS
 from omnibind_core.types import MODALITIES
 
-from .conftest import GALLERY, example
+from .conftest import GALLERY, example, free_port
 
 PUBLIC = {"/search", "/mix", "/embed", "/classify"}
 
@@ -29,7 +29,7 @@ PUBLIC = {"/search", "/mix", "/embed", "/classify"}
 def address(service: Service) -> Iterator[str]:
     async def start() -> tuple[gr.Blocks, str]:
         demo = build_demo(service)
-        return demo, launch(demo, service, server_name="127.0.0.1", server_port=None)
+        return demo, launch(demo, service, server_name="127.0.0.1", server_port=free_port())
 
     demo, local = asyncio.run(start())  # where no loop runs, gradio makes a few and never closes them
     yield local

@@ -20,7 +20,7 @@ from demo.page import build_demo, launch
 from demo.service import Service
 from demo.uploads import Uploads
 
-from .conftest import GALLERY
+from .conftest import GALLERY, free_port
 
 SECRET = "a sentence that belongs to its visitor"
 
@@ -29,7 +29,7 @@ SECRET = "a sentence that belongs to its visitor"
 def live(service: Service, uploads: Path) -> Iterator[tuple[str, gr.Blocks]]:
     async def start() -> tuple[gr.Blocks, str]:
         demo = build_demo(service, Uploads(uploads))
-        return demo, launch(demo, service, server_name="127.0.0.1", server_port=None)
+        return demo, launch(demo, service, server_name="127.0.0.1", server_port=free_port())
 
     demo, address = asyncio.run(start())
     yield address, demo

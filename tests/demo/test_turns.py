@@ -21,6 +21,8 @@ from demo.settings import FILE_EVENTS, MODEL_EVENTS, QUEUE_EACH
 from demo.turns import Turns
 from demo.uploads import Uploads
 
+from .conftest import free_port
+
 Ask = Callable[..., "Future[list[dict[str, Any]]]"]
 
 
@@ -60,7 +62,11 @@ def place(uploads: Path) -> Iterator[Place]:
             retry=made.turns.retry_seconds,
         )
         made.demo.launch(
-            server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, app_kwargs={"middleware": around}
+            server_name="127.0.0.1",
+            server_port=free_port(),
+            prevent_thread_lock=True,
+            quiet=True,
+            app_kwargs={"middleware": around},
         )
         return made
 
