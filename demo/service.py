@@ -122,21 +122,21 @@ class Service:
         return Path(str(self.settings.preset)).stem
 
     def _takes_long(self) -> bool:
-        """Whether the preset must be fetched or bound first."""
+        """Whether the preset must be fetched or bound first, or has no vectors of the gallery yet."""
         from omnibind_core.binding.first_start import is_made
         from omnibind_core.machine.auto import best_preset
         from omnibind_core.machine.preflight import file_rows
         from omnibind_core.machine.runtime import choose_device, choose_dtype
         from omnibind_core.presets.preset import load_preset
+        from omnibind_core.search.gallery_vectors import is_kept
 
         device, name = self.settings.device, self.settings.preset
         preset = load_preset(best_preset(device) if name == "auto" else name)
         if preset.name == STAND_IN:
             return False
         chosen = choose_device(device)
-        return not all(row.cached for row in file_rows(preset)) or not is_made(
-            preset, chosen, choose_dtype("auto", chosen)
-        )
+        fetched = all(row.cached for row in file_rows(preset))
+        return not (fetched and is_made(preset, chosen, choose_dtype("auto", chosen)) and is_kept(preset, self.folder))
 
     def _stand_in(self) -> None:
         """Let another preset answer meanwhile; where it does not load, the wait is as long as without it."""

@@ -285,7 +285,7 @@ def _show_classify(result: dict[str, Any]) -> list[str]:
 
 def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
     from omnibind_core.search.answers import item_form
-    from omnibind_core.search.gallery import build
+    from omnibind_core.search.gallery import Gallery, build, kept_path
     from omnibind_core.store.catalogue import read_catalogue
     from omnibind_core.store.paths import assets_directory
 
@@ -295,9 +295,20 @@ def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.build:
         from tqdm import tqdm
 
-        model = _model(arguments, None, dtype="float32" if arguments.dtype == "auto" else arguments.dtype)
-        with tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty()) as bar:
-            built = str(build(model, folder, lambda _done, _total: bar.update()))
+        # mini's are committed, in float32 for all machines; others' are kept where the page looks for them.
+        own = arguments.preset == "mini" or arguments.folder
+        model = _model(arguments, None, dtype="float32" if own and arguments.dtype == "auto" else arguments.dtype)
+        with tqdm(unit="vector", disable=not sys.stderr.isatty()) as bar:
+
+            def told(done: int, total: int) -> None:
+                bar.total, bar.n = total, done
+                bar.refresh()
+
+            if own:
+                built = str(build(model, folder, told))
+            else:
+                Gallery.make(model, folder, told)
+                built = str(kept_path(model, folder))
     return {"preset": arguments.preset, "built": built, "items": [item_form(item) for item in items]}
 
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.search.compose import (
     DEFAULT_CENTRED,
@@ -30,10 +23,11 @@ from omnibind_core.search.compose import (
     check_terms,
     unit_rows,
 )
+from omnibind_core.search.gallery_vectors import build, kept_path, make, read, vectors_path
 from omnibind_core.search.index import FlatIndex
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.integrity import check_committed
-from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
+from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 
 if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
@@ -41,124 +35,9 @@ if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
 
 __all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Match", "build", "kept_path", "vectors_path"]
 
-log = logging.getLogger(__name__)
-
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
 _CANDIDATES = 200  # that many for each query vector are scored by operators that are not one vector
 _SAMPLE = 2000  # items that the z-score's mean and deviation are taken from
-
-
-def vectors_path(folder: Path, preset: str) -> Path:
-    """Where a gallery's own vectors of a preset lie: those that are committed, or built on purpose."""
-    return folder / f"vectors-{preset}.safetensors"
-
-
-def kept_path(model: OmniBind, folder: Path) -> Path:
-    """Where vectors that were made on the way are kept: in the cache, by preset, its fingerprint and the catalogue."""
-    name = f"{model.preset.name}-{fingerprint(model.preset)}-{_digest(read_catalogue(folder), folder)}.safetensors"
-    return cache_directory() / "gallery" / name
-
-
-def build(
-    model: OmniBind,
-    folder: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    path: Path | None = None,
-) -> Path:
-    """Embed every item's media and caption and write the vectors.
-
-    Parameters
-    ----------
-    model : OmniBind
-        In float32, so that two machines give the same vectors.
-    folder : Path, optional
-        The gallery; None takes the committed one.
-    progress : callable, optional
-        Called with (items done, items).
-    path : Path, optional
-        The file to write; None takes the one beside the catalogue.
-
-    Returns
-    -------
-    Path
-        The file written: tensors "media" and "caption", (n, D) float16 unit rows in catalogue order.
-
-    Raises
-    ------
-    GalleryError
-        No catalogue, or the file cannot be written.
-    """
-    folder = folder or assets_directory() / "gallery"
-    items = read_catalogue(folder)
-    path = path or vectors_path(folder, model.preset.name)
-    vectors = _embed(model, items, folder, progress)
-    try:
-        _write(path, model, items, vectors)
-    except OSError as error:
-        raise GalleryError(
-            f"{path}, which cannot be written ({error})", "a folder that can be written to", "pass another --folder"
-        ) from error
-    return path
-
-
-def _embed(
-    model: OmniBind, items: Sequence[Item], folder: Path, progress: Callable[[int, int], None] | None
-) -> dict[str, NDArray[np.float16]]:
-    """Give each item's media and caption as unit rows, {"media", "caption"}: (n, D)."""
-    shape = (len(items), model.width)
-    vectors = {"media": np.zeros(shape, np.float16), "caption": np.zeros(shape, np.float16)}
-    for row, item in enumerate(items):
-        vectors["caption"][row] = model.embed_texts([item.caption])[0]
-        if item.file is None:
-            vectors["media"][row] = vectors["caption"][row]
-        else:
-            vectors["media"][row] = model.embed(item.modality, [folder / item.file]).vectors[0]
-        if progress:
-            progress(row + 1, len(items))
-    return vectors
-
-
-def _write(path: Path, model: OmniBind, items: Sequence[Item], vectors: Mapping[str, NDArray[np.float16]]) -> None:
-    metadata = {"fingerprint": fingerprint(model.preset), "ids": json.dumps([item.id for item in items])}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, save(dict(vectors), metadata=metadata))
-
-
-def _digest(items: Sequence[Item], folder: Path) -> str:
-    """Name everything of a catalogue that decides its vectors: which items, their files' content and captions."""
-    rows = [[item.id, item.modality, item.caption, _content(item, folder)] for item in items]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
-
-
-def _content(item: Item, folder: Path) -> str | None:
-    """Name a file's content; None where there is none to read, which embedding explains better than this."""
-    if item.sha256 or not item.file:
-        return item.sha256
-    try:
-        return hashlib.sha256((folder / item.file).read_bytes()).hexdigest()
-    except OSError:
-        return None
-
-
-def _read(path: Path, model: OmniBind, items: Sequence[Item]) -> tuple[FloatArray, FloatArray]:
-    """Read the vectors of media and captions, (n, D) each; raises GalleryError where they are another's."""
-    remedy = f"run `make gallery`, or `python -m omnibind_core gallery --build --preset {model.preset.name}`"
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-            media, caption = (opened.get_tensor(name).astype(np.float32) for name in ("media", "caption"))
-    except (OSError, SafetensorError) as error:
-        raise GalleryError(f"no usable vectors at {path} ({error})", "vectors of this preset", remedy) from error
-    mine = fingerprint(model.preset)
-    if metadata.get("fingerprint") != mine:
-        raise GalleryError(
-            f"vectors made by preset fingerprint {metadata.get('fingerprint')}",
-            f"fingerprint {mine} of preset '{model.preset.name}'",
-            remedy,
-        )
-    if json.loads(metadata.get("ids", "[]")) != [item.id for item in items]:
-        raise GalleryError("vectors of another catalogue", "one vector for each item, in order", remedy)
-    return media, caption
 
 
 class Gallery:
@@ -197,12 +76,12 @@ class Gallery:
         items = read_catalogue(folder)
         check_committed([vectors_path(folder, model.preset.name)])  # damaged is not missing: nothing is made instead
         try:
-            media, caption = _read(vectors_path(folder, model.preset.name), model, items)
+            media, caption = read(vectors_path(folder, model.preset.name), model, items)
         except GalleryError:
             kept = kept_path(model, folder)
             if not kept.is_file():
                 raise
-            media, caption = _read(kept, model, items)
+            media, caption = read(kept, model, items)
         return cls(items, unit_rows(media), unit_rows(caption), folder)
 
     @classmethod
@@ -211,18 +90,11 @@ class Gallery:
     ) -> Gallery:
         """Embed a gallery now and keep its vectors in the cache, where :meth:`load` finds them the next time.
 
-        Parameters are those of :func:`build`. Where the cache cannot be written, the gallery serves all the same.
+        Parameters are those of :func:`omnibind_core.search.gallery_vectors.make`.
         """
         folder = folder or assets_directory() / "gallery"
-        items = read_catalogue(folder)
-        kept = kept_path(model, folder)
-        vectors = _embed(model, items, folder, progress)
-        try:
-            _write(kept, model, items, vectors)
-        except OSError as error:
-            log.warning("the gallery's vectors are not kept: %s cannot be written (%s)", kept.parent, error)
-        media, caption = (unit_rows(vectors[name].astype(np.float32)) for name in ("media", "caption"))
-        return cls(items, media, caption, folder)
+        media, caption = make(model, folder, progress)
+        return cls(read_catalogue(folder), unit_rows(media), unit_rows(caption), folder)
 
     def __len__(self) -> int:
         return len(self.items)

@@ -158,6 +158,7 @@ def extract(
     shard_rows: int = 8192,
     dtype: StoredType = "float16",
     scaled: bool = True,
+    told: Callable[[int], None] | None = None,
 ) -> Shards:
     """Embed a pool once; what an earlier call finished is not embedded again.
 
@@ -182,6 +183,8 @@ def extract(
         How rows are stored; float16 moves the cosine of two unit rows by less than 1e-3.
     scaled : bool
         Whether rows are brought to unit length; False keeps them as they are, points or features or what else.
+    told : callable, optional
+        Called once with the number of rows that an earlier call finished; the progress is then shown by the caller.
 
     Returns
     -------
@@ -209,7 +212,10 @@ def extract(
             )
     replace_file(folder / _KEYS, json.dumps(list(keys)).encode())
     count = -(-len(keys) // shard_rows)
-    with tqdm(total=len(keys), initial=min(len(manifest["shards"]) * shard_rows, len(keys)), disable=None) as bar:
+    finished = min(len(manifest["shards"]) * shard_rows, len(keys))
+    if told:
+        told(finished)
+    with tqdm(total=len(keys), initial=finished, disable=True if told else None) as bar:
         bar.set_description(f"{folder.name}: {specialist}")
         for number in range(len(manifest["shards"]), count):
             rows: list[NDArray[Any]] = []

@@ -1,20 +1,28 @@
 """The rehearsal in its reduced form: stand-ins of every published preset, fetched across a kill, read, compared."""
 
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from omnibind_core.errors import WeightsError
-from omnibind_core.presets.preset import load_preset
+from omnibind_core.presets.preset import load_preset, preset_names
 from omnibind_core.specialists._training_file import read_training_file
-from omnibind_core.specialists.registry import find
+from omnibind_core.specialists.open_clip_towers import SIGLIP_2, siglip_tokenizer
+from omnibind_core.specialists.registry import find, required
+from omnibind_core.store.catalogue import read_catalogue
 from omnibind_core.store.entries import Entry, entries_of_file
 from omnibind_core.store.weights import HubFile, local_files
+from omnibind_core.types import MODALITIES
 from tools.rehearsal.__main__ import Step, started, table
 from tools.rehearsal.hub import Hub
+from tools.rehearsal.page import EACH, small_gallery
 from tools.rehearsal.standins import (
+    FORMS,
     keys_of_heads,
     pinned_to,
     pins,
@@ -24,6 +32,8 @@ from tools.rehearsal.standins import (
     write_safetensors,
     write_torch,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("name", ["base", pytest.param("full", marks=pytest.mark.slow)])
@@ -128,3 +138,33 @@ def test_tokenizers_have_the_published_number_of_pieces(tmp_path):
     }
     assert sizes["google-bert/bert-base-uncased/tokenizer.json"] == 30_522
     assert sizes["FacebookAI/roberta-base/tokenizer.json"] == 50_265
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_file_that_a_preset_takes_from_the_hub_has_a_stand_in(name):
+    preset = load_preset(name)
+    for specialist in required(preset.specialists()):
+        sources = find(specialist)[0].weights
+        hub = [role for role, source in sources.items() if isinstance(source, HubFile) and role != "tokenizer"]
+        assert not hub or specialist in FORMS, f"{specialist} has no form: rehearsals would leave {hub} out"
+
+
+def test_tokenizers_of_siglip_are_read_as_the_published_are(tmp_path):
+    files = stand_ins(load_preset("lite"), tmp_path, small=True)
+    label = find("siglip2_b32_256")[0].weights["tokenizer"].label
+    pieces = siglip_tokenizer(files[label], 256_000, SIGLIP_2)(["a dog", ""])
+    assert pieces.shape == (2, 64)
+    assert pieces[1].tolist() == [1] + [0] * 63
+
+
+@pytest.mark.slow
+def test_the_page_of_a_rehearsal_answers(tmp_path):
+    folder = small_gallery(tmp_path / "gallery")
+    items = read_catalogue(folder)
+    assert [sum(item.modality == m for item in items) for m in MODALITIES] == [EACH] * 4
+    code = (
+        "import sys, pathlib as p; from tools.rehearsal.page import visit; sys.exit(visit('mini', p.Path(sys.argv[1])))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split("s  ")[1].startswith("mini answers: image/")

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from omnibind_core.errors import GalleryError, QueryError
-from omnibind_core.search import gallery as search_gallery
+from omnibind_core.search import gallery_vectors
 from omnibind_core.search.compose import Term
 from omnibind_core.search.gallery import Gallery, build, kept_path, vectors_path
 from omnibind_core.search.index import FlatIndex
@@ -125,7 +125,7 @@ def test_an_unknown_item(gallery):
 
 @pytest.fixture
 def saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(search_gallery, "fingerprint", lambda _preset: "abc")
+    monkeypatch.setattr(gallery_vectors, "fingerprint", lambda _preset: "abc")
     rows = [{**vars(item)} for item in items()]
     (tmp_path / "catalogue.json").write_text(json.dumps({"version": 1, "items": rows}))
     vectors = np.stack([tilted(CONCEPTS[item.concept], item.modality) for item in items()]).astype(np.float16)
@@ -139,7 +139,7 @@ def saved(tmp_path, monkeypatch):
     return save
 
 
-MODEL = SimpleNamespace(preset=SimpleNamespace(name="mini"))
+MODEL = SimpleNamespace(preset=SimpleNamespace(name="mini"), numbers="float32, resident")
 
 
 def test_vectors_are_read_back(saved):
@@ -207,17 +207,11 @@ def test_a_gallery_that_nobody_holds_is_gone(gallery):
 
 
 class Embeds:
-    """A model whose vectors are axes, and that counts what it embeds."""
+    """A model whose vectors are axes."""
 
     preset = SimpleNamespace(name="mini")
     width = 6
-
-    def __init__(self):
-        self.count = 0
-
-    def embed_texts(self, texts):
-        self.count += len(texts)
-        return np.stack([DOG] * len(texts))
+    numbers = "float32, resident"
 
     def embed(self, modality, files):
         return SimpleNamespace(vectors=np.stack([tilted(DOG, modality)] * len(files)))
@@ -233,8 +227,8 @@ def bare(tmp_path, monkeypatch):
             (folder / item.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / item.file).write_bytes(item.id.encode())
     (folder / "catalogue.json").write_text(json.dumps({"version": 1, "items": rows}))
-    monkeypatch.setattr(search_gallery, "fingerprint", lambda _preset: "abc")
-    monkeypatch.setattr(search_gallery, "cache_directory", lambda: tmp_path / "cache")
+    monkeypatch.setattr(gallery_vectors, "fingerprint", lambda _preset: "abc")
+    monkeypatch.setattr(gallery_vectors, "cache_directory", lambda: tmp_path / "cache")
     return folder
 
 
@@ -270,12 +264,14 @@ def test_what_decides_vectors_decides_the_name_in_the_cache(bare, monkeypatch):
     names.add(kept_path(model, bare))
     (bare / items()[0].file).write_bytes(b"another picture")
     names.add(kept_path(model, bare))
-    monkeypatch.setattr(search_gallery, "fingerprint", lambda _preset: "def")
+    monkeypatch.setattr(gallery_vectors, "fingerprint", lambda _preset: "def")
     names.add(kept_path(model, bare))
     other = Embeds()
     other.preset = SimpleNamespace(name="base")
     names.add(kept_path(other, bare))
-    assert len(names) == 5
+    other.numbers = "bfloat16, int8"
+    names.add(kept_path(other, bare))
+    assert len(names) == 6
     whole["items"][0]["creator"] = "Somebody else"
     (bare / "catalogue.json").write_text(json.dumps(whole))
     assert kept_path(other, bare) in names, "who made an item decides no vector"
@@ -292,3 +288,41 @@ def test_half_written_vectors_are_never_found(bare, monkeypatch, caplog):
         build(Embeds(), bare)
     assert not kept_path(Embeds(), bare).exists()
     assert not vectors_path(bare, "mini").exists()
+
+
+def test_a_gallery_that_was_interrupted_goes_on_behind_its_last_batch(bare, monkeypatch):
+    monkeypatch.setattr(gallery_vectors, "BATCH", 2)
+    whole, seen, told = Embeds(), [], []
+    expected = Gallery.make(whole, bare)
+    kept_path(whole, bare).unlink()
+
+    class Dies(Embeds):
+        def embed(self, modality, sources):
+            if modality == "audio":
+                raise KeyboardInterrupt
+            seen.extend(sources)
+            return super().embed(modality, sources)
+
+    with pytest.raises(KeyboardInterrupt):
+        Gallery.make(Dies(), bare)
+    assert not kept_path(whole, bare).exists()
+
+    class Counts(Embeds):
+        def embed(self, modality, sources):
+            assert len(sources) <= 2
+            assert not set(map(str, sources)) & set(map(str, seen)), "embedded before the interruption"
+            return super().embed(modality, sources)
+
+    made = Gallery.make(Counts(), bare, lambda done, count: told.append((done, count)))
+    assert told == sorted(told) and told[-1][0] == told[-1][1]
+    for match in made._plain:
+        np.testing.assert_array_equal(made._plain[match], expected._plain[match])
+    assert [path.name for path in kept_path(whole, bare).parent.iterdir()] == [kept_path(whole, bare).name]
+
+
+def test_whether_a_preset_has_vectors_is_told_without_loading_it(bare):
+    model = Embeds()
+    assert not gallery_vectors.is_kept(model.preset, bare)
+    Gallery.make(model, bare)
+    assert gallery_vectors.is_kept(model.preset, bare)
+    assert not gallery_vectors.is_kept(SimpleNamespace(name="base"), bare)

@@ -1,8 +1,8 @@
 """The first real day of a preset on this machine, with a stand-in Hub: ``python -m tools.rehearsal --preset base``.
 
-Doctor, the Hub's answers, a fetch that is killed in the middle, the fetch that goes on, doctor again, then one input of
-each modality: each a process of its own. Prints seconds, peak memory and bytes fetched for each. What the weights say
-is nonsense, for they are made up; what the steps cost is not.
+Doctor, the Hub's answers, a fetch that is killed in the middle, the fetch that goes on, doctor again, one input of each
+modality, then the page until the preset itself answers: each a process of its own. Prints seconds, peak memory and
+bytes fetched for each. What the weights say is nonsense, for they are made up; what the steps cost is not.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from omnibind_core.store.catalogue import read_catalogue
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, Modality
 from tools.rehearsal.hub import Hub
+from tools.rehearsal.page import small_gallery, visit
 from tools.rehearsal.standins import DERIVED, pinned_to, pins, stand_ins
 
 __all__ = ["Step", "main", "parser", "rehearse", "started", "table"]
@@ -125,6 +126,7 @@ def rehearse(
                     str(gallery / (one.file or "")) for one in read_catalogue(gallery) if one.modality == modality
                 )
             steps.append(run(f"embed one {modality}", ["embed", "--preset", name, "-v", item]))
+        steps.append(run("the page, to its own first answer", ["page", name, str(small_gallery(folder / "gallery"))]))
     return steps
 
 
@@ -202,6 +204,8 @@ def _child(manifest: Path, command: Sequence[str]) -> int:
             preset = load_preset(command[1])
             fetch(preset, preset.specialists())
             return 0
+        if command[0] == "page":
+            return visit(command[1], Path(command[2]))
         if command[0] == "read":
             return _read(command[1], given["files"])
         return cli.main(command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import itertools
 import json
 import logging
 import mmap
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -25,10 +26,15 @@ import torch
 from omnibind_core.presets.preset import Preset, load_preset
 from omnibind_core.presets.tensors import expected_names
 from omnibind_core.specialists import registry
+from omnibind_core.specialists.open_clip_towers import SIGLIP, SIGLIP_2, Pieces
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.sources import HubFile, WeightSource
 
+if TYPE_CHECKING:
+    from tokenizers import BertWordPieceTokenizer, Tokenizer
+
 __all__ = [
+    "FORMS",
     "Keys",
     "keys_of_heads",
     "pinned_to",
@@ -77,7 +83,7 @@ class _Form:
 
 _UNI3D = _Form("uni3d_g", "module", dtype="float16")
 _WAVCAPS = _Form("wavcaps", "model", states=2)
-_FORMS: Mapping[str, _Form] = {
+FORMS: Mapping[str, _Form] = {
     "clap_general": _Form("clap_general", "state_dict", "module.", states=2),
     "clap_music": _Form("clap_music", "state_dict", "module.", states=2),
     "clap_unfused": _Form("clap_unfused"),
@@ -159,8 +165,8 @@ def stand_ins(preset: Preset, folder: Path, *, small: bool) -> dict[str, Path]:
                 continue
             if role == "tokenizer":
                 made[source.label] = _tokenizer(folder / source.label)
-            elif name in _FORMS:
-                form = _FORMS[name]
+            elif name in FORMS:
+                form = FORMS[name]
                 keys = read_keys(form.keys)
                 keys = shrunk(keys) if small else keys
                 made[source.label] = _written(folder, source, form, keys, parts.index(role), len(parts))
@@ -243,34 +249,61 @@ def write_torch(path: Path, keys: Keys, member: str = "", states: int = 0) -> No
 
 
 def _tokenizer(path: Path) -> Path:
-    """Write a tokenizer of bert-base-uncased's or roberta-base's kind and size, with few real words."""
-    from tokenizers import BertWordPieceTokenizer, Tokenizer, models, pre_tokenizers, processors
-
+    """Write a tokenizer of the kind and size of bert-base-uncased's, SigLIP's or roberta-base's; few words are real."""
     if path.is_file():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    letters = [chr(ord("a") + i) for i in range(26)]
     if "bert-base" in str(path):
-        pieces = [f"[unused{i}]" for i in range(30_522)]
-        for i, name in {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}.items():
-            pieces[i] = name
-        known = [*letters, *(f"##{letter}" for letter in letters), "the", "dog", "bark", "."]
-        pieces[1000 : 1000 + len(known)] = known
-        BertWordPieceTokenizer({piece: i for i, piece in enumerate(pieces)}, lowercase=True).save(str(path))
-        return path
-    table = {name: i for i, name in enumerate(["<s>", "<pad>", "</s>", "<unk>"])}
-    for letter in sorted(pre_tokenizers.ByteLevel.alphabet()):
-        table[letter] = len(table)
-    while len(table) < 50_264:
-        table[f"madeupword{len(table)}"] = len(table)
-    table["<mask>"] = len(table)
-    made = Tokenizer(models.BPE(table, [], unk_token="<unk>"))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        _bert().save(str(path))
+    elif "SigLIP2" in str(path):
+        _siglip(SIGLIP_2, 256_000).save(str(path))
+    elif "SigLIP" in str(path):
+        _siglip(SIGLIP, 32_000).save(str(path))
+    else:
+        _roberta().save(str(path))
+    return path
+
+
+def _bert() -> BertWordPieceTokenizer:
+    from tokenizers import BertWordPieceTokenizer
+
+    letters = [chr(ord("a") + i) for i in range(26)]
+    pieces = [f"[unused{i}]" for i in range(30_522)]
+    for i, name in {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}.items():
+        pieces[i] = name
+    known = [*letters, *(f"##{letter}" for letter in letters), "the", "dog", "bark", "."]
+    pieces[1000 : 1000 + len(known)] = known
+    return BertWordPieceTokenizer({piece: i for i, piece in enumerate(pieces)}, lowercase=True)
+
+
+def _siglip(pieces: Pieces, count: int) -> Tokenizer:
+    made = _bytes_to_pieces(dict([pieces.end, pieces.padding]), count)
+    made.add_special_tokens([pieces.end[0], pieces.padding[0]])
+    return made
+
+
+def _roberta() -> Tokenizer:
+    from tokenizers import processors
+
+    names = ["<s>", "<pad>", "</s>", "<unk>"]
+    made = _bytes_to_pieces({name: i for i, name in enumerate(names)} | {"<mask>": 50_264}, 50_265, "<unk>")
     ends = {"trim_offsets": True, "add_prefix_space": False}
     made.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), **ends)
-    made.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
-    made.save(str(path))
-    return path
+    made.add_special_tokens([*names, "<mask>"])
+    return made
+
+
+def _bytes_to_pieces(known: Mapping[str, int], count: int, unknown: str | None = None) -> Tokenizer:
+    """Make a tokenizer of `count` pieces: the known ones at their places, then letters, then made-up words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    taken = set(known.values())
+    free = (i for i in range(count) if i not in taken)
+    words = itertools.chain(sorted(pre_tokenizers.ByteLevel.alphabet()), (f"madeupword{i}" for i in itertools.count()))
+    table = dict(known) | {next(words): i for i in free}
+    made = Tokenizer(models.BPE(table, [], unk_token=unknown))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return made
 
 
 def pins(preset: Preset, files: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
