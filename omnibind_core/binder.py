@@ -21,6 +21,7 @@ from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
+from omnibind_core.machine.exhaustion import can_be_streamed, free, in_parts, shortage, streamed
 from omnibind_core.machine.fetching import fetch
 from omnibind_core.machine.plans import Placement
 from omnibind_core.machine.runtime import choose_device
@@ -63,7 +64,7 @@ class OmniBind:
         self.preset = preset
         self.device = device
         self.numbers = numbers
-        self._towers = towers
+        self._towers = dict(towers)
         self._projectors = projectors
         self._routers = routers
 
@@ -241,8 +242,27 @@ class OmniBind:
         by_tower: dict[str, Tensor] = {}
         for tower in self.preset.towers_of(modality):
             with clock(self._towers[tower].spec.title):
-                by_tower[tower] = self._towers[tower].embed(modality, items)
+                by_tower[tower] = self._run(tower, modality, items)
         return {space: by_tower[self.preset.tower(modality, space)] for space in self.preset.spaces_of(modality)}
+
+    def _run(self, name: str, modality: Modality, items: Sequence[Any]) -> Tensor:
+        """Run a tower; where the card's memory does not suffice, on fewer items at a time, then off the card."""
+        try:
+            return in_parts(self._towers[name], modality, items)
+        except torch.OutOfMemoryError:
+            pass
+        free()
+        tower = self._towers[name]
+        shares = {other for loaded in self._towers.values() for other in loaded.spec.shares} | set(tower.spec.shares)
+        if name not in shares and can_be_streamed(tower):
+            log.warning("%s is taken off the card, whose memory does not suffice; it is slower now", tower.spec.title)
+            self._towers[name] = streamed(tower, self.device)
+            try:
+                return in_parts(self._towers[name], modality, items)
+            except torch.OutOfMemoryError:
+                pass
+            free()
+        raise shortage(tower, modality, self.device)
 
     def _by_hand(self, modality: Modality, weights: Mapping[str, float]) -> Tensor:
         names = [member.name for member in self.preset.members[modality]]

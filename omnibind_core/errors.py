@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "DamagedError",
+    "ExhaustedError",
     "GalleryError",
     "MediaError",
     "OmniBindError",
@@ -64,6 +65,10 @@ class WeightsError(OmniBindError, RuntimeError):
 
 class DamagedError(OmniBindError, RuntimeError):
     """A committed file that is no longer what was committed: nothing is computed with it, and nothing replaces it."""
+
+
+class ExhaustedError(OmniBindError, RuntimeError):
+    """The memory, of the card or the machine, does not suffice for one input."""
 
 
 class QueryError(OmniBindError, ValueError):
