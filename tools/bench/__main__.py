@@ -108,7 +108,7 @@ def _heads_of(name: str) -> None:
 
     preset = load_preset(name)
     spaces = [s for s in preset.spaces_of("text") if preset.spaces[s].heads["text"].kind == "mlp"]
-    loop, tensors = _loop(preset, spaces)
+    loop, tensors = loop_over_heads(preset, spaces)
     full = Projectors(preset, {"checkpoint": tensors})
     half = Projectors(preset, {"checkpoint": tensors}, dtype=torch.bfloat16)
 
@@ -127,7 +127,7 @@ def _heads_of(name: str) -> None:
         _say(f"| {name} | {batch} | {' | '.join(f'{f:.2f}' for f in figures)} | {difference:.1e} |")
 
 
-def _loop(
+def loop_over_heads(
     preset: Preset, spaces: Sequence[str]
 ) -> tuple[Mapping[str, Sequence[torch.nn.Module]], dict[str, torch.Tensor]]:
     """Build the published form: one module a head, BatchNorm as it was trained, and all their tensors by name."""

@@ -107,3 +107,7 @@ def visit(name: str, folder: Path, *, until_itself: bool = True) -> int:
     finally:
         demo.close(verbose=False)
     return int(until_itself and preset != name)
+
+
+if __name__ == "__main__":
+    sys.exit(visit(sys.argv[1], Path(sys.argv[2])))

@@ -41,6 +41,7 @@ __all__ = [
     "pins",
     "read_keys",
     "shrunk",
+    "stand_in_of",
     "stand_ins",
     "write_safetensors",
     "write_torch",
@@ -158,21 +159,30 @@ def stand_ins(preset: Preset, folder: Path, *, small: bool) -> dict[str, Path]:
                 keys = keys_of_heads(one, file)
                 made[head.label] = _written(folder, head, _Form(""), shrunk(keys) if small else keys, 0, 1)
     for name in required(preset.specialists()):
-        weights = find(name)[0].weights
-        parts = [role for role in weights if role != "tokenizer"]
-        for role, source in weights.items():
-            if not isinstance(source, HubFile) or source.label in made:
-                continue
-            if role == "tokenizer":
-                made[source.label] = _tokenizer(folder / source.label)
-            elif name in FORMS:
-                form = FORMS[name]
-                keys = read_keys(form.keys)
-                keys = shrunk(keys) if small else keys
-                made[source.label] = _written(folder, source, form, keys, parts.index(role), len(parts))
-            else:
-                log.warning("%s has no key list here, and no stand-in", source.label)
+        files = stand_in_of(name, folder, small=small)
+        made |= {source.label: files[role] for role, source in _hub_files(name).items() if role in files}
     return made
+
+
+def stand_in_of(name: str, folder: Path, *, small: bool = False) -> dict[str, Path]:
+    """Write stand-ins of one specialist's files on the Hub: {role: file}, of true size unless `small`."""
+    made: dict[str, Path] = {}
+    sources = _hub_files(name)
+    parts = [role for role in sources if role != "tokenizer"]
+    for role, source in sources.items():
+        if role == "tokenizer":
+            made[role] = _tokenizer(folder / source.label)
+        elif name in FORMS:
+            keys = read_keys(FORMS[name].keys)
+            keys = shrunk(keys) if small else keys
+            made[role] = _written(folder, source, FORMS[name], keys, parts.index(role), len(parts))
+        else:
+            log.warning("%s has no key list here, and no stand-in", source.label)
+    return made
+
+
+def _hub_files(name: str) -> dict[str, HubFile]:
+    return {role: source for role, source in find(name)[0].weights.items() if isinstance(source, HubFile)}
 
 
 def _written(folder: Path, source: HubFile, form: _Form, keys: Keys, part: int, parts: int) -> Path:
