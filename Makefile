@@ -1,5 +1,5 @@
 # make app | make test | make test-all | make test-fast | make lint | make format | make eval | make train-mini
-# make gallery | make bench | make bench-presets | make bench-binding | make rehearse | make gpu-check | make clean: docs/usage.md says what each does.
+# make gallery | make bench | make bench-presets | make bench-binding | make rehearse | make gpu-check | make space | make clean: docs/usage.md says what each does.
 # Everything happens in .venv; no root and no GPU are needed.
 
 SHELL := /bin/sh
@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: app setup test test-all test-fast lint format bench bench-presets bench-binding rehearse gpu-check eval gallery train-mini clean
+.PHONY: app setup test test-all test-fast lint format bench bench-presets bench-binding rehearse gpu-check space eval gallery train-mini clean
 .DEFAULT_GOAL := app
 
 app: setup
@@ -80,6 +80,10 @@ rehearse: setup
 # On a machine with a CUDA card; SMALL=1 runs the same code on the processor.
 gpu-check: setup $(VENV)/.dev
 	$(PY) -m tools.gpu_check $(if $(SMALL),--small)
+
+space: setup
+	@test -n "$(SPACE)" || { echo "Which Space? make space SPACE=user/name"; exit 2; }
+	$(PY) -m tools.space $(SPACE)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -30,10 +30,16 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"No folder for uploads ({error}): set GRADIO_TEMP_DIR to one that can be written.")
     try:
+        from demo.zero import is_lent
+
+        if is_lent():
+            import spaces  # noqa: F401 - before torch looks for a card
         from demo.page import build_demo, launch, stop
         from demo.service import Service
 
         service = Service(settings)
+        if is_lent():
+            service.wait()  # models must lie where they belong before the page is served
         demo = build_demo(service, uploads)
         address = launch(demo, service)
         service.start()

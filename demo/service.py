@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from demo.html.pictures import file_address, thumbnail
 from demo.settings import WAIT_SECONDS, Settings
 from demo.state import Ingredient, Status, Visit
+from demo.zero import is_lent, on_card
 from omnibind_core.errors import OmniBindError, QueryError, WeightsError
 from omnibind_core.search.answers import Embedded
 from omnibind_core.store.paths import assets_directory
@@ -53,6 +54,8 @@ class Service:
         self._done = threading.Event()
         self._starting = threading.Lock()
         self._explorer: Explorer | None = None
+        self.read = on_card(self._read)
+        self.read_item = on_card(self._read_item)
 
     def start(self) -> None:
         """Load in the background; does nothing while loading or once ready."""
@@ -185,6 +188,8 @@ class Service:
 
         Whatever fails here fails again for whoever asks for it, and is explained there; the rest still serves.
         """
+        if is_lent():
+            return  # no card is here before somebody asks
         label = "a first try of each sense"
         for step, modality in enumerate(MODALITIES):
             if explorer is self._explorer:  # nothing stands in for it, and it answers already
@@ -233,16 +238,24 @@ class Service:
             With what was given, what is allowed and what to do.
         """
         explorer = self.wait()
-        made = explorer.embed(source, modality, up=up, beside=beside or {})
+        made = self.read(source, modality, up, beside or {})
         name = label or getattr(made.media, "text", "") or _NAMELESS[made.modality]
         picture = thumbnail(made.media) if made.media else ""
         one = _ingredient(replace(made, media=None), name, picture)
         return replace(one, source=source, up=up, beside=dict(beside or {}), preset=explorer.preset)
 
+    def _read(self, source: str, modality: Modality | None, up: str, beside: Mapping[str, Path]) -> Embedded:
+        """Compute; `read` is this, on a card that is lent where cards are lent by the call."""
+        return self.wait().embed(source, modality, up=up, beside=beside)
+
+    def _read_item(self, item_id: str) -> Embedded:
+        """Compute likewise, for :attr:`read_item`."""
+        return self.wait().item(item_id)
+
     def item(self, item_id: str) -> Ingredient:
         """Take an item of the gallery; raises QueryError where there is none."""
         explorer = self.wait()
-        made, item = explorer.item(item_id), explorer.gallery.item(item_id)
+        made, item = self.read_item(item_id), explorer.gallery.item(item_id)
         picture = explorer.gallery.path(item, thumbnail=True)
         one = _ingredient(made, item.caption, file_address(picture) if picture else "")
         return replace(one, item_id=item_id, preset=explorer.preset)

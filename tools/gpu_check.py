@@ -34,7 +34,7 @@ from omnibind_core.specialists.base import Specialist
 from omnibind_core.specialists.registry import find
 from omnibind_core.types import Modality
 
-__all__ = ["PARTS", "check", "main", "table"]
+__all__ = ["PARTS", "check", "main", "parser", "table"]
 
 Row = dict[str, Any]
 CPU = torch.device("cpu")
@@ -306,18 +306,24 @@ def _cell(value: object) -> str:
     return f"{value:.2g}" if isinstance(value, float) and abs(value) < 1e-2 else str(value)
 
 
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(prog="python -m tools.gpu_check", description="What a card makes of the presets.")
+    found.add_argument("--small", action="store_true", help="small towers, on the CPU where there is no card")
+    found.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
+    found.add_argument("--json", type=Path, default=Path("gpu_check.json"), help="where to write")
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Check, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(prog="python -m tools.gpu_check", description="What a card makes of the presets.")
-    parser.add_argument("--small", action="store_true", help="small towers, on the CPU where there is no card")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
-    parser.add_argument("--json", type=Path, default=Path("gpu_check.json"), help="where to write")
-    arguments = parser.parse_args(argv)
+    asked = parser()
+    arguments = asked.parse_args(argv)
     parts = arguments.only.split(",")
     if unknown := [part for part in parts if part not in PARTS]:
-        parser.error(f"--only {','.join(unknown)}: some of {', '.join(PARTS)}")
+        asked.error(f"--only {','.join(unknown)}: some of {', '.join(PARTS)}")
     if not torch.cuda.is_available() and not arguments.small:
-        parser.error("no CUDA card is seen by torch: run it on a machine with one, or with --small")
+        asked.error("no CUDA card is seen by torch: run it on a machine with one, or with --small")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
         found = check(parts, Path(folder), device, small=arguments.small)

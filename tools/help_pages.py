@@ -22,7 +22,7 @@ from omnibind_core import cli
 from omnibind_core.evaluation import composing_page
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import __main__ as training
-from tools import api_page, rooms, sums
+from tools import api_page, gpu_check, rooms, space, sums
 from tools.bench import __main__ as bench
 from tools.bench import binding
 from tools.gallery import __main__ as gallery
@@ -73,6 +73,8 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.bench.__main__": bench.parser,
     "tools.bench.binding": binding.parser,
     "tools.rehearsal.__main__": rehearsal.parser,
+    "tools.gpu_check": gpu_check.parser,
+    "tools.space": space.parser,
     "tools.rooms": rooms.parser,
     "tools.sums": sums.parser,
     "tools.api_page": api_page.parser,
@@ -119,6 +121,9 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "OMNIBIND_HOSTS": Variable(
         "-", "names that the page may be called by, beside this machine's own: `omnibind.example.org,*.example.net`"
+    ),
+    "SPACES_ZERO_GPU": Variable(
+        "-", "Hugging Face's: whether cards are lent by the call, so that what computes asks for one"
     ),
     "SPACE_HOST": Variable("-", "set by Spaces: the name that the page is called by there"),
     "GRADIO_ANALYTICS_ENABLED": Variable("`False`", "whether gradio reports to its makers; `app.py` switches it off"),

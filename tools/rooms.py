@@ -42,6 +42,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.gallery": (*_CORE, "tools.mini"),
     "tools.bench": (*_CORE, "evaluation", "training", "tools.mini"),
     "tools.rehearsal": (*_CORE, "cli", "demo", "tools.bench"),
+    "tools.gpu_check": (*_CORE, "demo", "tools.bench", "tools.rehearsal"),
+    "tools.space": ("types", "store", "presets"),
     "tools.api_page": (*_CORE, "omnibind_core"),
     "tools.help_pages": (
         *(*_CORE, "evaluation", "training", "cli", "demo"),
@@ -52,6 +54,8 @@ MAY: dict[str, tuple[str, ...]] = {
             "tools.gallery",
             "tools.bench",
             "tools.rehearsal",
+            "tools.gpu_check",
+            "tools.space",
             "tools.api_page",
         ),
     ),

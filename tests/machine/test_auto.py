@@ -5,6 +5,8 @@ import torch
 
 from omnibind_core.machine import auto, plans
 from omnibind_core.machine.auto import best_preset
+from omnibind_core.machine.preflight import is_commercial, licences
+from omnibind_core.presets.preset import ranked
 
 GB = 10**9
 
@@ -90,3 +92,9 @@ def test_from_pretrained_auto_is_mini_without_a_network(monkeypatch, caplog):
     model = OmniBind.from_pretrained("auto", device="cpu", modalities=["text"], dtype="float32")
     assert model.preset.name == "mini"
     assert "want a CUDA card" in caplog.text
+
+
+def test_without_a_card_whatever_is_chosen_is_free_for_commercial_use():
+    light = [preset for preset in ranked() if not preset.card]
+    assert {preset.name for preset in light} == {"lite", "mini"}
+    assert all(is_commercial(licence) for preset in light for licence in licences(preset))

@@ -41,10 +41,10 @@ CARD = """\
 ## On a card
 
 `make gpu-check` (`python -m tools.gpu_check`) measures all this on a CUDA machine in under ten minutes and downloads
-nothing: towers of base and full at true size from made-up numbers, by modality and batch; memory plans; the card's vectors
-against the processor's (float32 within 1e-4, bfloat16 at a cosine of at least 0.999); stacked heads against a loop; a card
-that is nearly full; the page's first answer. **No card has been at hand yet**: only its small form has run, on the
-processor (`--small`, in the tests). Please send us the table and `gpu_check.json`.
+nothing: towers of base and full at true size from made-up numbers, by modality and batch; memory plans; the card's
+vectors against the processor's (float32 within 1e-4, bfloat16 at a cosine of at least 0.999); stacked heads against a
+loop; a card that is nearly full; the page's first answer. **No card has been at hand yet**: only its small form has
+run, on the processor (`--small`, in the tests). Please send us the table and `gpu_check.json`.
 """
 DIFFERENCES = """\
 ## Where our preprocessing differs from the published
