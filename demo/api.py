@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 import gradio as gr
 from gradio import FileData
@@ -44,13 +44,13 @@ else:  # what callers are told to choose from is what the registries hold
 _DEFAULT = Options()
 
 
-def told(endpoint: Callable[P, R]) -> Callable[P, R]:
+def told(endpoint: Callable[Concatenate[Api, P], R]) -> Callable[Concatenate[Api, P], R]:
     """Give callers the three parts of an error, and of anything unexpected only that it happened."""
 
     @functools.wraps(endpoint)
-    def safe(*args: P.args, **kwargs: P.kwargs) -> R:
+    def safe(api: Api, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return endpoint(*args, **kwargs)
+            return api._service.steady(lambda: endpoint(api, *args, **kwargs))
         except OmniBindError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from demo.html.pictures import file_address, thumbnail
 from demo.settings import WAIT_SECONDS, Settings
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["STAND_IN", "Service"]
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 STAND_IN = "mini"
 """Which preset answers while another is made ready."""
@@ -97,6 +99,22 @@ class Service:
         if self._explorer is None:
             raise self._error or RuntimeError("loading ended without a model")
         return self._explorer
+
+    def steady(self, run: Callable[[], R]) -> R:
+        """Do what asks the explorer more than once by one preset: again where another took over meanwhile.
+
+        Raises what `run` raises, if no other preset took over.
+        """
+        while True:
+            before = self.wait()
+            try:
+                made = run()
+            except OmniBindError:
+                if self._explorer is before:
+                    raise
+            else:
+                if self._explorer is before:
+                    return made
 
     def _run(self) -> None:
         try:

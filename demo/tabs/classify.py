@@ -92,7 +92,7 @@ def _verdict(service: Service, subject: Callable[[], Ingredient], labels: str) -
         made = subject()
         return panels.scores(service.wait().classify(made.vector, labels.replace("\n", ",").split(",")), made)
 
-    verdict, notice = attempt("classify", say)
+    verdict, notice = attempt("classify", lambda: service.steady(say))
     return verdict or "", notice
 
 

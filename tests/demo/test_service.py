@@ -17,7 +17,7 @@ from demo.html import panels
 from demo.service import Service
 from demo.settings import Settings
 from demo.state import Ingredient, Visit
-from omnibind_core.errors import WeightsError
+from omnibind_core.errors import QueryError, WeightsError
 from omnibind_core.search import gallery_vectors
 from omnibind_core.search.explorer import Explorer
 
@@ -173,6 +173,40 @@ def test_what_is_asked_is_asked_again_once_another_preset_answers(
     assert view.answers is not None
     assert view.visit.ingredients[0].preset == "mini"
     assert callbacks.arrive(service, view.visit, Options(), "")[1] is None
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_call_that_runs_into_the_switch_is_made_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Terms that one preset read are nothing that another can search with."""
+    slow = Slow(service.wait(), monkeypatch)
+    monkeypatch.setattr(slow.service, "_takes_long", lambda: True)
+    seen: list[str] = []
+
+    def call() -> str:
+        seen.append(slow.service.wait().preset)
+        if len(seen) == 1:
+            slow.go.set()
+            assert slow.ended()
+            if fails:
+                raise QueryError("terms of 1152 numbers", "vectors of 768 numbers", "embed them again")
+        return slow.service.wait().preset
+
+    assert slow.service.steady(call) == "lite"
+    assert seen == ["mini", "lite"]
+
+
+def test_what_fails_without_a_switch_fails_once(service: Service) -> None:
+    calls: list[int] = []
+
+    def call() -> None:
+        calls.append(1)
+        raise QueryError("nothing", "something", "say it")
+
+    with pytest.raises(QueryError):
+        service.steady(call)
+    assert calls == [1]
 
 
 def test_a_preset_that_does_not_load_leaves_mini_answering_and_can_be_tried_again(

@@ -32,9 +32,12 @@ __all__ = [
 
 def _respond(service: Service, visit: Visit, options: Options, *, redraw_mix: bool = True) -> View:
     """Search with a visit's ingredients and draw everything that follows from it."""
-    renewed = service.renewed(visit)
-    redraw_mix = redraw_mix or renewed is not visit
-    visit = renewed
+    return service.steady(lambda: _answered(service, visit, options, redraw_mix))
+
+
+def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool) -> View:
+    visit = service.renewed(asked)
+    redraw_mix = redraw_mix or visit is not asked
     mix = panels.mix(visit) if redraw_mix else None
     if not visit.ingredients:
         return View(visit, mix, cards.skeleton(idle=True), panels.inside(None), closed=True)
