@@ -83,6 +83,9 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--plan", default="auto", help="memory plan: auto, resident, int8, streamed (default: auto)")
     common.add_argument("--routing", default="default", help="default, or trained: the preset's trained routers")
     common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
+    common.add_argument(
+        "--faithful", action="store_true", help="treat sounds as the published code does, where it is deterministic"
+    )
     common.add_argument("--json", action="store_true", help="print JSON instead of text")
     common.add_argument("-v", "--verbose", action="store_true", help="say what is loaded and measured")
     whole = argparse.ArgumentParser(
@@ -208,7 +211,9 @@ def _embed_items(
 
     sources = [_source(item) for item in items]
     explorer = Explorer(_model(arguments, {modality for modality, _ in sources}.union(more)))
-    made = [explorer.embed(source, modality, up=arguments.up) for modality, source in sources]
+    made = [
+        explorer.embed(source, modality, up=arguments.up, faithful=arguments.faithful) for modality, source in sources
+    ]
     for item, one in zip(items, made, strict=True):
         for notice in one.notices if not arguments.json else ():  # JSON has them inside
             _progress.close()

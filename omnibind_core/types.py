@@ -59,11 +59,17 @@ class Audio:
         Sampling rate in Hz.
     notices : tuple of str
         What was dropped, assumed or missing when it was read, in words for people.
+    faithful : bool
+        Whether towers treat it as their published code does, where that is deterministic.
+    left : ndarray, shape (n,), float32, or None
+        The first channel alone, where it is faithful and there are more.
     """
 
     samples: FloatArray
     rate: int
     notices: tuple[str, ...] = ()
+    faithful: bool = False
+    left: FloatArray | None = None
 
     @property
     def seconds(self) -> float:

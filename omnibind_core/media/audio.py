@@ -46,7 +46,9 @@ def load_audio(source: AudioSource, extension: str | None = None, faithful: bool
         For bytes: the extension they came under; the content decides without it.
     faithful : bool
         Whether to leave the sound as it is. Otherwise channels in opposite phase are turned round before they are
-        mixed, and a constant offset, single wild samples and long silence are taken out (`hearing.tidy`).
+        mixed, and a constant offset, single wild samples and long silence are taken out (`hearing.tidy`). Towers then
+        do what their published code does, where that is deterministic: WavCaps hears the first 10 s, ImageBind the left
+        channel (docs/presets.md).
 
     Returns
     -------
@@ -60,8 +62,8 @@ def load_audio(source: AudioSource, extension: str | None = None, faithful: bool
         Unreadable, damaged, of another format, silent, not finite, too long or too short, or of an odd rate.
     """
     if isinstance(source, Audio):
-        again = from_samples(source.rate, source.samples, faithful)
-        return replace(again, notices=source.notices)
+        again = from_samples(source.rate, source.samples, faithful or source.faithful)
+        return replace(again, notices=source.notices, left=source.left)
     if isinstance(source, tuple):
         if len(source) != 2:
             raise MediaError(f"a tuple of {len(source)}", "(rate, samples)", "pass the rate and the samples")

@@ -115,7 +115,7 @@ def collect(name: str, stream: Stream, faithful: bool = False) -> Audio:
     stream : Stream
         Its blocks are read once, or twice where its channels cancel each other out.
     faithful : bool
-        Whether to leave it as it is: the mean of the channels, nothing taken out.
+        Whether to leave it as it is: the mean of the channels, nothing taken out; the first channel goes along.
 
     Raises
     ------
@@ -144,7 +144,10 @@ def collect(name: str, stream: Stream, faithful: bool = False) -> Audio:
         samples /= np.float32(peak)
         np.clip(samples, -1.0, 1.0, out=samples)
     rate = min(stream.rate, limits.KEEP_RATE)
-    return Audio(shrink(samples, stream.rate, rate), rate)
+    left = None
+    if faithful and balance.channels > 1:
+        left = shrink(_mixed(name, stream, balance, np.ones(1, np.float32)), stream.rate, rate)
+    return Audio(shrink(samples, stream.rate, rate), rate, faithful=faithful, left=left)
 
 
 def _mixed(name: str, stream: Stream, balance: _Balance, weights: FloatArray | None = None) -> FloatArray:
@@ -174,6 +177,11 @@ class _Balance:
         self._sums: NDArray[np.float64] | None = None
         self._products: NDArray[np.float64] | None = None
         self._frames = 0
+
+    @property
+    def channels(self) -> int:
+        """How many channels there are, 1 where none was added."""
+        return 1 if self._sums is None else len(self._sums)
 
     def add(self, block: FloatArray) -> None:
         if block.shape[1] < 2:

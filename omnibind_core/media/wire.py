@@ -68,7 +68,9 @@ def pack(media: Media) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     if isinstance(media, Image):
         header, arrays = {"type": "image"}, [media.rgb]
     elif isinstance(media, Audio):
-        header, arrays = {"type": "audio", "rate": media.rate}, [media.samples]
+        header, arrays = {"type": "audio", "rate": media.rate, "faithful": media.faithful}, [media.samples]
+        if media.left is not None:
+            arrays.append(media.left)
     elif isinstance(media, PointCloud):
         header, arrays = {"type": "point", "has_colour": media.has_colour, "textured": []}, [media.xyz, media.rgb]
         for surface in media.surfaces:
@@ -92,7 +94,7 @@ def unpack(header: dict[str, Any], body: bytearray) -> Media:
     if header["type"] == "image":
         return Image(next(arrays), notices)
     if header["type"] == "audio":
-        return Audio(next(arrays), int(header["rate"]), notices)
+        return Audio(next(arrays), int(header["rate"]), notices, bool(header["faithful"]), next(arrays, None))
     xyz, rgb = next(arrays), next(arrays)
     surfaces = []
     for textured, across, along in header["textured"]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +88,7 @@ class Explorer:
         up: str = "y",
         weights: Mapping[str, float] | None = None,
         beside: Mapping[str, Path | bytes] | None = None,
+        faithful: bool = False,
     ) -> Embedded:
         """Embed one input.
 
@@ -102,6 +104,8 @@ class Explorer:
             Weights by specialist that replace the router's.
         beside : mapping of str to Path or bytes, optional
             Files that belong to a shape, by name; None looks into its folder.
+        faithful : bool
+            Treat a sound as the published code does, see :func:`omnibind_core.media.audio.load_audio`.
 
         Returns
         -------
@@ -115,7 +119,10 @@ class Explorer:
         """
         kind = media.modality_of(str(source)) if modality is None else modality
         start = time.perf_counter()
-        decoded = media.load(source, kind, **({"up": up, "beside": beside} if kind == "point" else {}))
+        options: Mapping[Modality, dict[str, Any]] = {
+            "point": {"up": up, "beside": beside}, "audio": {"faithful": faithful}
+        }  # fmt: skip
+        decoded = media.load(source, kind, **options.get(kind, {}))
         seconds = time.perf_counter() - start
         with self._computing:
             bound = self.model.embed(kind, [decoded], weights=weights, keep=True)

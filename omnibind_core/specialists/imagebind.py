@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,8 @@ class ImageBind(Tower):
         return cut(ids).to(self._device)
 
     def _sound(self, item: Audio) -> Tensor:
+        if item.left is not None:  # faithful: the published code takes the first channel
+            item = replace(item, samples=item.left)
         samples = torch.from_numpy(np.ascontiguousarray(resample(item, RATE))).to(self._device)
         rows = unit(self._towers("audio", clips(samples).to(self._dtype)))
         return unit(rows.mean(0, keepdim=True))

@@ -186,8 +186,9 @@ class WavCaps(Tower):
         modality : Modality
             ``"audio"`` or ``"text"``.
         items : sequence of Audio or Text
-            At least one. The published code cuts a sound after 10 s; here the unit vectors of its windows of 10 s are
-            averaged. A shorter one is followed by silence. Sentences are cut after 30 word pieces.
+            At least one. The published code cuts a sound after 10 s, and so are faithful ones; of others the unit
+            vectors of its windows of 10 s are averaged. A shorter one is followed by silence. Sentences are cut after
+            30 word pieces.
 
         Returns
         -------
@@ -207,7 +208,10 @@ class WavCaps(Tower):
 
     def _sound(self, item: Audio) -> Tensor:
         """Embed one sound: (1, width)."""
-        parts = windows(Audio(resample(item, RATE), RATE), _SECONDS)  # of one length, for one alone may be shorter
+        samples = resample(item, RATE)
+        if item.faithful:
+            samples = samples[: round(_SECONDS * RATE)]
+        parts = windows(Audio(samples, RATE), _SECONDS)  # of one length, for one alone may be shorter
         rows = []
         for start in range(0, len(parts), _BATCH):
             waves = torch.stack([torch.from_numpy(part.samples) for part in parts[start : start + _BATCH]])
