@@ -157,7 +157,7 @@ class Api:
         explorer = self._service.wait()
         terms = [one.term(weight) for one, weight in zip(made, weights, strict=True)]
         notices = [notice for one in made for notice in one.notices]
-        return found_form(explorer.preset, explorer.search(terms, options, exclude=exclude).hits, _address, notices)
+        return found_form(explorer.preset, explorer.search(terms, options, exclude=exclude), _address, notices)
 
     def _one(self, text: object, file: object, modality: str, up: str) -> Embedded:
         """Embed what a call brought."""

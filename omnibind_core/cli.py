@@ -265,13 +265,13 @@ def _search(arguments: argparse.Namespace) -> dict[str, Any]:
     terms = [one.term(weight, item) for (item, weight), one in zip(signed, made, strict=True)]
     options = Options(operator=arguments.operator, match=arguments.match, k=arguments.k, centred=arguments.centred)
     notices = [notice for one in made for notice in one.notices]
-    return found_form(explorer.preset, explorer.search(terms, options, modalities=modalities).hits, notices=notices)
+    return found_form(explorer.preset, explorer.search(terms, options, modalities=modalities), notices=notices)
 
 
 def _show_search(result: dict[str, Any]) -> list[str]:
     lines = []
     for modality, hits in result["hits"].items():
-        lines.append(f"{modality}:")
+        lines.append(f"{modality}: nothing here is near; the nearest:" if modality in result["far"] else f"{modality}:")
         lines += [f"  {hit['score']:+.3f}  {hit['id']:<28} {hit['caption']}" for hit in hits]
     return lines
 

@@ -202,6 +202,9 @@ class Hit:
         Path of a small picture of it; None for a sentence.
     details : dict of str to str
         concept, creator, licence, source.
+    share : float or None
+        How many of the gallery's pairs of the query's modality and this one are not as near: 0..1. None where the
+        query has more than one term.
     """
 
     id: str
@@ -213,3 +216,4 @@ class Hit:
     file: str | None = None
     thumbnail: str | None = None
     details: dict[str, str] = field(default_factory=dict)
+    share: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -25,7 +26,7 @@ def strength(z: float) -> int:
 
 def answers(found: Found, terms: Sequence[Ingredient]) -> str:
     """Draw the answers: a column for each modality, best first, the best one large."""
-    columns = "".join(_column(modality, found.hits.get(modality, []), terms) for modality in ORDER)
+    columns = "".join(_column(m, found.hits.get(m, []), terms, m in found.far) for m in ORDER)
     return f'<div class="ob-answers">{columns}</div>'
 
 
@@ -45,13 +46,19 @@ def _heading(modality: Modality, note: str) -> str:
     return f"<h3>{icon(modality)}<span>{PLURALS[modality]}</span><small>{escape(note)}</small></h3>"
 
 
-def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient]) -> str:
-    note = f"nearest {len(hits)}" if hits else ""
+def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient], far: bool) -> str:
+    note = "none is near" if far else f"nearest {len(hits)}" if hits else ""
     cards = "".join(_card(hit, rank, terms) for rank, hit in enumerate(hits))
     cards = cards or '<p class="ob-none">Nothing here: the gallery has no other item of this kind.</p>'
+    stack = f'<div class="ob-stack">{cards}</div>'
+    if far:  # of its own kind the nearest are worth a look all the same
+        shown = " open" if [term.modality for term in terms] == [modality] else ""
+        said = f"Nothing here is near. {PLURALS[modality]} that belong to such a query lie nearer in 19 of 20 cases."
+        folded = f"<summary>Show the nearest</summary>{stack}"
+        stack = f'<p class="ob-none">{said}</p><details class="ob-far"{shown}>{folded}</details>'
     return (
         f'<section class="ob-column ob-{modality}" aria-label="{PLURALS[modality]} that answer">'
-        f'{_heading(modality, note)}<div class="ob-stack">{cards}</div></section>'
+        f"{_heading(modality, note)}{stack}</section>"
     )
 
 
@@ -61,7 +68,7 @@ def _card(hit: Hit, rank: int, terms: Sequence[Ingredient]) -> str:
     return (
         f'<article class="ob-card{best} ob-{hit.modality}">{_face(hit, caption, item, rank == 0)}'
         f'<div class="ob-words"><button class="ob-caption" data-act="open" data-id="{item}">{caption}</button>'
-        f"{_score(hit)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
+        f"{_score(hit, terms)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
     )
 
 
@@ -84,14 +91,25 @@ def _face(hit: Hit, caption: str, item: str, best: bool) -> str:
     return f'<div class="ob-face">{opener}{player}</div>'
 
 
-def _score(hit: Hit) -> str:
+def _score(hit: Hit, terms: Sequence[Ingredient]) -> str:
+    """Draw how near an answer is: in dots, and for a single term as the share of pairs that are not as near."""
     dots = strength(hit.z)
     marks = "".join(f'<i class="{"on" if i < dots else ""}"></i>' for i in range(5))
     meaning = f"Stands out {_WORDS[dots]}: {hit.z:.1f} standard deviations above the average of its column"
+    number = f"{hit.score:+.2f}"
+    if hit.share is not None and len(terms) == 1:
+        number = _percent(hit.share)
+        pair = f"{NAMES[terms[0].modality]} and {NAMES[hit.modality]}".lower()
+        meaning = f"Nearer than {number} of all pairs of {pair} here. {meaning}; cosine {hit.score:+.2f}"
     return (
         f'<div class="ob-score" title="{meaning}"><span class="ob-dots" role="img" aria-label="{meaning}">{marks}'
-        f'</span><span class="ob-number">{hit.score:+.2f}</span></div>'
+        f'</span><span class="ob-number">{number}</span></div>'
     )
+
+
+def _percent(share: float) -> str:
+    """Spell a share, rounded down so that none but all is 100."""
+    return f"{math.floor(share * 1000) / 10:.1f} %" if share < 1 else "100 %"
 
 
 def _bars(hit: Hit, terms: Sequence[Ingredient]) -> str:

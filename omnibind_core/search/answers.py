@@ -85,10 +85,13 @@ class Found:
         Best first.
     seconds : float
         What the search took, without embedding.
+    far : frozenset of Modality
+        Where even the best answer is farther than what belongs together is; known for a query of one term.
     """
 
     hits: Mapping[Modality, list[Hit]] = field(default_factory=dict)
     seconds: float = 0.0
+    far: frozenset[Modality] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,11 @@ class LabelScore:
 
 
 def hit_form(hit: Hit, address: Address = str) -> dict[str, Any]:
-    """Give {"id", "modality", "caption", "score", "z", "terms", "file"}.
+    """Give {"id", "modality", "caption", "score", "z", "share", "terms", "file"}.
 
-    "z" says by how many standard deviations the score stands out; "terms" is the item's cosine with each term of the
-    query, in their order; "file" is null for a sentence.
+    "z" says by how many standard deviations the score stands out; "share" (0..1) how many of the gallery's pairs of
+    these two kinds are not as near, null for a mix; "terms" is the item's cosine with each term of the query, in their
+    order; "file" is null for a sentence.
     """
     return {
         "id": hit.id,
@@ -122,20 +126,20 @@ def hit_form(hit: Hit, address: Address = str) -> dict[str, Any]:
         "caption": hit.caption,
         "score": round(hit.score, 6),
         "z": round(hit.z, 3),
+        "share": None if hit.share is None else round(hit.share, 5),
         "terms": [round(cosine, 6) for cosine in hit.terms],
         "file": address(hit.file) if hit.file else None,
     }
 
 
-def found_form(
-    preset: str, hits: Mapping[Modality, Sequence[Hit]], address: Address = str, notices: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Give {"preset", "hits": {modality: [hit]}, "notices"}, best first; see :func:`hit_form`.
+def found_form(preset: str, found: Found, address: Address = str, notices: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "hits": {modality: [hit]}, "far": [modality], "notices"}, best first; see :func:`hit_form`.
 
-    "notices" says what was dropped, assumed or missing when the query's files were read, in words for people.
+    "far" names the modalities in which nothing is near, though the nearest are given; "notices" says what was
+    dropped, assumed or missing when the query's files were read, in words for people.
     """
-    found = {m: [hit_form(hit, address) for hit in answers] for m, answers in hits.items()}
-    return {"preset": preset, "hits": found, "notices": list(notices)}
+    hits = {m: [hit_form(hit, address) for hit in answers] for m, answers in found.hits.items()}
+    return {"preset": preset, "hits": hits, "far": sorted(found.far), "notices": list(notices)}
 
 
 def embedded_form(one: Embedded) -> dict[str, Any]:

@@ -202,7 +202,10 @@ class Explorer:
             centred=options.centred,
             exclude=exclude,
         )
-        return Found(hits, time.perf_counter() - start)
+        far: frozenset[Modality] = frozenset()
+        if len(terms) == 1 and terms[0].weight > 0:
+            hits, far = gallery.judged(hits, terms[0].modality, options.match, options.centred)
+        return Found(hits, time.perf_counter() - start, far)
 
     def classify(self, vector: FloatArray, labels: Sequence[str]) -> list[LabelScore]:
         """Say which of the labels fit a unit vector (D,) best, best first; raises QueryError as `classify` does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from omnibind_core.search.compose import (
 )
 from omnibind_core.search.gallery_vectors import build, kept_path, make, read, vectors_path
 from omnibind_core.search.index import FlatIndex
+from omnibind_core.search.nearness import Scale, scale
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.integrity import check_committed
 from omnibind_core.store.paths import assets_directory
@@ -59,6 +61,7 @@ class Gallery:
         self._by_id = {item.id: row for row, item in enumerate(items)}
         self._paths: dict[str, str] = {}
         self._indexes: dict[tuple[Modality, Match, bool], tuple[FlatIndex, FloatArray]] = {}
+        self._scales: dict[tuple[Modality, Modality, Match, bool], Scale] = {}
         self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": unit_rows(media + caption)}
 
     @classmethod
@@ -186,6 +189,42 @@ class Gallery:
         return {
             m: self._search(m, vectors, weights, k, OPERATORS[operator], match, centred, hidden) for m in modalities
         }
+
+    def scale(self, asked: Modality, modality: Modality, match: Match = DEFAULT_MATCH, centred: bool = False) -> Scale:
+        """Say how near items of `modality` are to queries of `asked`; `match` and `centred` are those of the search.
+
+        Read off the gallery itself when it is first asked for: its items of the one for those of the other.
+        """
+        key = asked, modality, match, centred
+        if key not in self._scales:
+            queries = self.rows(asked, "media")
+            if centred:
+                queries = centre(queries, self._mean(match, asked))
+            _, candidates = self._index(modality, match, centred)
+            names = self.concepts(asked), self.concepts(modality)
+            self._scales[key] = scale(queries, candidates, *names, same=asked == modality)
+        return self._scales[key]
+
+    def rows(self, modality: Modality, match: Match = "media") -> FloatArray:
+        """Give the vectors of one modality's items, in their order: (n, D), unit rows."""
+        rows: FloatArray = self._plain[match][self._rows[modality]]
+        return rows
+
+    def concepts(self, modality: Modality) -> list[str]:
+        """Say what each of one modality's items shows, in their order."""
+        return [self.items[row].concept for row in self._rows[modality]]
+
+    def judged(
+        self, found: Mapping[Modality, Sequence[Hit]], asked: Modality, match: Match, centred: bool
+    ) -> tuple[dict[Modality, list[Hit]], frozenset[Modality]]:
+        """Say how near the answers to a single term of modality `asked` are, and in which modalities none is."""
+        hits, far = {}, set()
+        for modality, answers in found.items():
+            measure = self.scale(asked, modality, match, centred)
+            hits[modality] = [replace(hit, share=measure.share(hit.terms[0])) for hit in answers]
+            if answers and not measure.is_near(answers[0]):
+                far.add(modality)
+        return hits, frozenset(far)
 
     def _search(
         self,

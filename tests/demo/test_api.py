@@ -46,14 +46,14 @@ def picture() -> str:
 
 
 def hits_are_right(answer: dict[str, Any], k: int) -> None:
-    assert set(answer) == {"preset", "hits", "notices"}
+    assert set(answer) == {"preset", "hits", "far", "notices"}
     assert set(answer["hits"]) == set(MODALITIES)
     for modality, hits in answer["hits"].items():
         assert len(hits) == k
         scores = [hit["score"] for hit in hits]
         assert scores == sorted(scores, reverse=True)
         for hit in hits:
-            assert set(hit) == {"id", "modality", "caption", "score", "z", "terms", "file"}
+            assert set(hit) == {"id", "modality", "caption", "score", "z", "share", "terms", "file"}
             assert (hit["file"] is None) == (modality == "text")
 
 

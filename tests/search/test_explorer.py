@@ -77,12 +77,13 @@ def test_a_hit_has_one_form(explorer):
         "caption": "A dog",
         "score": 0.123457,
         "z": 1.235,
+        "share": None,
         "terms": [0.5, -0.25],
         "file": "at:/gallery/dog.jpg",
     }
     found = explorer.search([explorer.embed("a dog", "text").term()], Options(k=1))
-    told = found_form("mini", found.hits)
-    assert list(told) == ["preset", "hits", "notices"]
+    told = found_form("mini", found)
+    assert list(told) == ["preset", "hits", "far", "notices"]
     assert list(told["hits"]) == list(MODALITIES)
     assert told["hits"]["text"][0]["file"] is None
     assert json.loads(json.dumps(told)) == told
@@ -93,6 +94,17 @@ def test_a_vector_survives_its_form(explorer):
     told = json.loads(json.dumps(embedded_form(one)))
     np.testing.assert_array_equal(np.array(told["vector"], np.float32), one.vector)
     assert set(told) == {"modality", "vector", "weights", "routed", "timings", "notices"}
+
+
+def test_what_is_near_and_what_is_not(explorer):
+    chair = explorer.search([explorer.embed("a wooden chair", "text").term()], Options(k=2))
+    assert "audio" in chair.far and "point" not in chair.far  # nothing sounds like a chair
+    best = chair.hits["point"][0]
+    assert 0.99 < best.share <= 1 and best.share >= chair.hits["point"][1].share
+    gibberish = explorer.search([explorer.embed("asdkfj qwpeor zz", "text").term()])
+    assert gibberish.far == set(MODALITIES)
+    mixed = explorer.search([explorer.embed("a dog", "text").term(), explorer.embed("rain", "text").term(0.5)])
+    assert not mixed.far and mixed.hits["audio"][0].share is None
 
 
 def test_the_other_forms(explorer):
@@ -110,4 +122,4 @@ def test_the_command_line_tells_it_in_the_same_form(explorer, monkeypatch, capsy
     monkeypatch.setattr(cli, "_model", lambda *_, **__: explorer.model)
     assert cli.main(["search", "text:a dog", "-k", "2", "--json"]) == 0
     found = explorer.search([explorer.embed("a dog", "text").term()], Options(k=2))
-    assert json.loads(capsys.readouterr().out) == found_form("mini", found.hits)
+    assert json.loads(capsys.readouterr().out) == found_form("mini", found)

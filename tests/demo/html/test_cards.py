@@ -114,3 +114,19 @@ def test_every_modality_has_a_column_and_an_icon() -> None:
     assert set(ORDER) == set(MODALITIES) <= set(ICONS)
     for html in (cards.skeleton(), cards.answers(Found({}), [])):
         assert html.count("ob-column") == 4
+
+
+def test_a_column_without_anything_near_folds_its_answers():
+    far = frozenset({"image", "audio"})
+    html = cards.answers(Found({m: [hit(m)] for m in MODALITIES}, far=far), [ingredient("a")])  # type: ignore[arg-type]
+    Checker(html)
+    assert html.count("Nothing here is near") == 2
+    assert html.count('<details class="ob-far">') == 1  # pictures
+    assert html.count('<details class="ob-far" open>') == 1  # sounds: the query is one
+
+
+def test_a_single_terms_score_is_a_share_in_words():
+    one = cards.answers(Found({"image": [hit("image", share=0.99876)]}), [ingredient("a")])
+    assert ">99.8 %<" in one and "Nearer than 99.8 % of all pairs of sound and picture here" in one
+    mix = cards.answers(Found({"image": [hit("image", share=0.99876)]}), [ingredient("a"), ingredient("b")])
+    assert ">+0.25<" in mix and "Nearer than" not in mix

@@ -17,10 +17,12 @@ import torch
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import OmniBindError, ReportError
+from omnibind_core.evaluation.abstention import abstention, abstention_section
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
 from omnibind_core.evaluation.published import published_section
 from omnibind_core.evaluation.report import Report, write_report
+from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.page import binding_sections
 
@@ -38,9 +40,10 @@ def measured() -> Report:
     MediaError
         This machine has no apt, or apt could not fetch the media.
     """
-    model = OmniBind.from_pretrained("mini", modalities=["text"], device="cpu", dtype="float32")
+    model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
     mixing = sections(evaluate_compositions(model))
-    found = [*binding_sections(), *mixing, published_section()]
+    silence = abstention_section(abstention(model, Gallery.load(model)))
+    found = [*binding_sections(), *mixing, silence, published_section()]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 

@@ -1,0 +1,91 @@
+"""What a score means: how it compares with all of the gallery's, and whether anything is near at all.
+
+Cosines of one pair of modalities are not those of another: a sound is never as near to a picture as to another sound.
+So each pair has its own scale, read off the gallery itself, for any preset: its items are asked for one another, and
+those whose best answer shows the same thing say how near "near" is. No nonsense is needed to set the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from omnibind_core.types import FloatArray, Hit
+
+__all__ = ["FALSE_ALARMS", "FEWEST", "Scale", "scale"]
+
+FALSE_ALARMS = 0.05  # of true matches may be called far
+FEWEST = 20  # true matches that a threshold is read off; with fewer nothing is called far
+_MOST = 2000  # queries that a scale is read off
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """How near items of one modality are to queries of another.
+
+    Attributes
+    ----------
+    cosines : ndarray, shape (n,), float32
+        Of all pairs, in ascending order.
+    least : tuple of (float, float) or None
+        The cosine and the z-score that a best answer must reach to count as near; None where too few true matches
+        are known.
+    """
+
+    cosines: FloatArray
+    least: tuple[float, float] | None
+
+    def share(self, cosine: float) -> float:
+        """Give the share of all pairs that are not as near: 0..1."""
+        return float(np.searchsorted(self.cosines, cosine, side="left") / max(1, len(self.cosines)))
+
+    def is_near(self, best: Hit) -> bool:
+        """Whether a query's best answer is as near as true matches are."""
+        return self.least is None or (best.terms[0] >= self.least[0] and best.z >= self.least[1])
+
+
+def scale(
+    queries: FloatArray, candidates: FloatArray, asked: Sequence[str], there: Sequence[str], *, same: bool = False
+) -> Scale:
+    """Read a scale off a gallery.
+
+    Parameters
+    ----------
+    queries : ndarray, shape (n, D), float32
+        Unit rows; of more than 2,000 an even choice is taken.
+    candidates : ndarray, shape (m, D), float32
+        Unit rows.
+    asked, there : sequence of str
+        What the queries and the candidates show (their concepts), n and m words; empty where that is not known.
+    same : bool
+        Whether both are the same items, of which none answers itself.
+
+    Returns
+    -------
+    Scale
+    """
+    rows = np.arange(0, len(queries), max(1, -(-len(queries) // _MOST)))
+    cosines = queries[rows] @ candidates.T
+    if same:
+        cosines[np.arange(len(rows)), rows] = np.nan
+    if cosines.shape[1] - same < 2:
+        return Scale(np.sort(cosines[~np.isnan(cosines)]), None)
+    mean, deviation = np.nanmean(cosines, axis=1), np.maximum(np.nanstd(cosines, axis=1), 1e-6)
+    best = np.nanargmax(cosines, axis=1)
+    right = np.array([bool(asked[row]) and asked[row] == there[found] for row, found in zip(rows, best, strict=True)])
+    top = cosines[np.arange(len(rows)), best]
+    return Scale(np.sort(cosines[~np.isnan(cosines)]), _least(top[right], ((top - mean) / deviation)[right]))
+
+
+def _least(cosines: FloatArray, z: FloatArray) -> tuple[float, float] | None:
+    """Find the two thresholds, both at one rank, that together call `FALSE_ALARMS` of true matches far."""
+    if len(cosines) < FEWEST:
+        return None
+    low, high = 0.0, FALSE_ALARMS
+    for _ in range(20):
+        middle = (low + high) / 2
+        far = (cosines < np.quantile(cosines, middle)) | (z < np.quantile(z, middle))
+        low, high = (middle, high) if far.mean() < FALSE_ALARMS else (low, middle)
+    return float(np.quantile(cosines, low)), float(np.quantile(z, low))
