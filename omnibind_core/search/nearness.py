@@ -14,10 +14,11 @@ import numpy as np
 
 from omnibind_core.types import FloatArray, Hit
 
-__all__ = ["FALSE_ALARMS", "FEWEST", "Scale", "scale"]
+__all__ = ["FALSE_ALARMS", "FEWEST", "SURE", "Scale", "scale"]
 
 FALSE_ALARMS = 0.05  # of true matches may be called far
 FEWEST = 20  # true matches that a threshold is read off; with fewer nothing is called far
+SURE = 0.998  # share of all pairs: nearer ones are never called far
 _MOST = 2000  # queries that a scale is read off
 
 
@@ -42,8 +43,10 @@ class Scale:
         return float(np.searchsorted(self.cosines, cosine, side="left") / max(1, len(self.cosines)))
 
     def is_near(self, best: Hit) -> bool:
-        """Whether a query's best answer is as near as true matches are."""
-        return self.least is None or (best.terms[0] >= self.least[0] and best.z >= self.least[1])
+        """Whether a query's best answer is as near as true matches are; among the nearest of all pairs it always is."""
+        if self.least is None or self.share(best.terms[0]) >= SURE:
+            return True
+        return best.terms[0] >= self.least[0] and best.z >= self.least[1]
 
 
 def scale(

@@ -75,7 +75,8 @@ def term(page: Page, name: str) -> None:
 def answered(page: Page) -> list[str]:
     """Wait until all four columns hold answers; gives their identifiers."""
     for modality in ("point", "audio", "image", "text"):
-        expect(page.locator(f".ob-column.ob-{modality} .ob-number").first).to_be_visible(timeout=ANSWER)
+        shown = page.locator(f".ob-column.ob-{modality} :is(.ob-number, .ob-far > summary):visible").first
+        expect(shown).to_be_visible(timeout=ANSWER)
     return [str(card.get_attribute("data-id")) for card in page.locator(".ob-column .ob-caption").all()]
 
 
