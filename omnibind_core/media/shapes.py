@@ -30,6 +30,7 @@ _SEED = 0
 _REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
 _SLIVER = 1e-12  # area of a triangle whose reach is 1 below which it is a line
 _ROUNDS = 20  # draws, before a shape that is nearly all transparent has as many points as it gets
+_FRAME = 0.95  # of a shape's size that is left without what cannot be seen: less, and that would set the scale
 _FAR = 1000.0  # texture coordinates beyond which a clamped or mirrored texture is the same as there
 _MANY = 100  # points from which on a few far ones are strays
 _STRAY = 20.0  # times as far from the middle as 99.9 % of all points
@@ -109,7 +110,9 @@ def cloud_of_parts(parts: Sequence[Part], name: str, up: Up) -> PointCloud:
     parts = [_compact(part, name) for part in parts if len(part.faces)]
     had_faces = bool(parts)
     parts = [part for part in parts if len(part.faces)]
-    if had_faces and not parts:
+    flat = had_faces and not parts
+    parts = _without_far_holes(parts, name)
+    if flat:
         raise MediaError(f"{name}, whose faces have no area", "a surface of triangles with an area", "export it again")
     if not parts:
         raise MediaError(f"{name}, which has no faces", "a mesh with at least one triangle", "export it as a mesh")
@@ -147,8 +150,12 @@ def _compact(part: Part, name: str) -> Part:
             f"indices within its {count:,} vertices",
             "export it again",
         )
-    faces = part.faces[_with_area(part.vertices, part.faces)]
-    used = np.zeros(count, bool)
+    return _only(part, part.faces[_with_area(part.vertices, part.faces)])
+
+
+def _only(part: Part, faces: NDArray[np.int64]) -> Part:
+    """Leave a part with some of its faces, and with the vertices that these use."""
+    used = np.zeros(len(part.vertices), bool)
     used[faces] = True
     if used.all() and len(faces) == len(part.faces):
         return part
@@ -159,6 +166,50 @@ def _compact(part: Part, name: str) -> Part:
         rgb=None if part.rgb is None else part.rgb[used],
         uv=None if part.uv is None else part.uv[used],
     )
+
+
+def _without_far_holes(parts: list[Part], name: str) -> list[Part]:
+    """Drop faces that a texture makes invisible where they would set the scale; elsewhere sampling passes them by."""
+    if not any(part.texture is not None and part.texture.shape[2] == 4 for part in parts):
+        return parts
+    seen = [part for part in map(_with_surface, parts) if len(part.faces)]
+    if not seen:
+        raise MediaError(f"{name}, whose surfaces are transparent", "a surface that can be seen", "export it again")
+    return seen if _reach(seen) < _FRAME * _reach(parts) else parts
+
+
+def _reach(parts: Sequence[Part]) -> float:
+    """Longest side of the box about all parts."""
+    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
+    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float((high - low).max())
+
+
+def _with_surface(part: Part) -> Part:
+    """Drop faces that lie wholly where their texture says that there is no surface: these must not set the scale.
+
+    Judged by the texels about all three corners; a face that reaches over the texture's edge is kept.
+    """
+    if part.texture is None or part.uv is None or part.texture.shape[2] < 4 or part.texture[:, :, 3].all():
+        return part
+    solid = np.pad((part.texture[:, :, 3] > 0).cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # summed areas
+    first, last, inside = [], [], np.ones(len(part.faces), bool)
+    for axis, size in enumerate((part.texture.shape[1], part.texture.shape[0])):
+        along = part.uv[:, axis].astype(np.float64)
+        along = np.clip(np.nan_to_num(along if axis == 0 else 1.0 - along), -_FAR, _FAR)[part.faces]
+        low, high = along.min(axis=1), along.max(axis=1)
+        if part.wrap[axis] == "repeat":
+            turn = np.floor(low)
+            low, high = low - turn, high - turn
+        elif part.wrap[axis] == "clamp":
+            low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+        inside &= (low >= 0) & (high <= 1)
+        first.append(np.clip(np.floor(low * size), 0, size - 1).astype(np.int64))
+        last.append(np.clip(np.floor(high * size), 0, size - 1).astype(np.int64) + 1)
+    (left, top), (right, bottom) = first, last
+    texels = solid[bottom, right] - solid[top, right] - solid[bottom, left] + solid[top, left]
+    return _only(part, part.faces[~inside | (texels > 0)])
 
 
 def _with_area(vertices: Doubles, faces: NDArray[np.int64]) -> NDArray[np.bool_]:

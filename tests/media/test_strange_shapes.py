@@ -382,6 +382,32 @@ def test_a_surface_that_cannot_be_seen_leaves_no_trace():
     assert any("transparent" in notice for notice in cloud.notices)
 
 
+def test_faces_that_a_texture_makes_invisible_do_not_set_the_scale():
+    scene = Scene()
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], "<f4")
+    places = np.concatenate([square, square * 40 + 20])  # the second is far away, where the texture is clear
+    uv = np.array([[0, 1], [0.5, 1], [0.5, 0], [0, 0]], "<f4") * [0.9, 1]
+    out = io.BytesIO()
+    halves((0, 255, 0, 255), (255, 0, 0, 0), "RGBA").save(out, "PNG")
+    attributes = {
+        "POSITION": scene.add(places, "VEC3"),
+        "TEXCOORD_0": scene.add(np.concatenate([uv, uv + [0.52, 0]]).astype("<f4"), "VEC2"),
+    }
+    faces = np.array([0, 1, 2, 0, 2, 3, 4, 5, 6, 4, 6, 7], "<u2")
+    image = {"bufferView": scene.bytes(out.getvalue()), "mimeType": "image/png"}
+    cloud = load_points(
+        scene.file(
+            nodes=[{"mesh": 0}],
+            meshes=[{"primitives": [{"attributes": attributes, "indices": scene.add(faces, "SCALAR"), "material": 0}]}],
+            images=[image], textures=[{"source": 0}], materials=[{**BASE, "alphaMode": "MASK"}],
+        ),
+        extension="glb",
+    )  # fmt: skip
+    corners = np.concatenate([surface.vertices for surface in cloud.surfaces])
+    assert len(corners) == 4
+    assert np.abs(corners).max() < 1.5
+
+
 def test_what_shines_by_itself_is_seen():
     black = {"pbrMetallicRoughness": {"baseColorFactor": [0, 0, 0, 1]}}
     dark = {**black, "emissiveFactor": [1, 1, 1], "emissiveTexture": {"index": 0}}
