@@ -45,12 +45,20 @@ def _colour_columns(columns: NDArray[Any]) -> FloatArray | None:
     that is left over (four, seven: intensity) or a last one (alpha) stands aside. Of six, normals may come first.
     """
     width = columns.shape[1]
+    if width in (4, 7) and _opaque(columns[:, 3]) and not _opaque(columns[:, 0]):
+        columns = np.delete(columns, 3, axis=1)
+        width -= 1
     starts = {3: (0,), 4: (1, 0), 5: (2, 0), 6: (0, 3), 7: (1, 4, 0), 8: (2, 0), 9: (0, 3, 6)}.get(width, ())
     for start in starts:
         three = columns[:, start : start + 3]
         if not _normals(three) and (rgb := _colours(three)) is not None:
             return rgb
     return None
+
+
+def _opaque(column: NDArray[Any]) -> bool:
+    """Whether a column behind three others is their alpha, which hides nothing."""
+    return bool(len(column)) and float(column[0]) in (1.0, 255.0, 65_535.0) and bool((column == column[0]).all())
 
 
 def _normals(columns: NDArray[Any]) -> bool:

@@ -105,6 +105,8 @@ def decode(blob: Blob) -> Image:
     except (OSError, SyntaxError, EOFError) as error:
         if kind not in _ROW_BY_ROW or isinstance(error, MediaError):
             raise
+        if kind == "JPEG":
+            data += b"\xff\xd9"  # a progressive one shows nothing before its end
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
             with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:

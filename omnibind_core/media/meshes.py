@@ -38,7 +38,8 @@ def read_stl(blob: Blob) -> Sequence[Part]:
     if not text:
         if len(data) < 84:
             raise undecodable(blob.name, "stl", "fewer bytes than its header takes")
-        if declared == 0 and there > 0 and (len(data) - 84) % 50 == 0:  # written before its length was known
+        unknown = declared in (0, 0xFFFFFFFF) and (len(data) - 84) % 50 == 0  # written before its length was known
+        if unknown and there > 0:
             declared = there
         if declared > there:
             if not there or declared > 1 << 31:
@@ -50,6 +51,9 @@ def read_stl(blob: Blob) -> Sequence[Part]:
     check_counts(blob.name, faces)
     if not faces:
         raise MediaError(f"{blob.name}, which has no faces", "a mesh with faces", "export it as a mesh")
+    if text and b"endsolid" not in data[-4096:].lower():  # trimesh reads nothing of a solid without an end
+        data = data[: data.lower().rfind(b"endfacet") + 8] + b"\nendsolid\n"
+        note("the end of the file is missing: what is there is read")
     return [_part(piece) for piece in _load(data, "stl_ascii" if text else "stl")]
 
 

@@ -150,9 +150,14 @@ def _rows(blob: Blob, lines: Sequence[str], least: int) -> Doubles:
 def _vertex_colours(table: Doubles, painted: Sequence[str]) -> FloatArray | None:
     """Colours behind the coordinates (x y z r g b), or in ZBrush's comments (#MRGB mmrrggbb...)."""
     if table.shape[1] >= 6:
-        columns = table[:, 3:6]
-        if np.isfinite(columns).all() and len(columns) and columns.min() >= 0 and columns.max() <= 255:
-            return (columns / (255.0 if columns.max() > 1.0 else 1.0)).astype(np.float32)
+        weighed = table.shape[1] == 7 and (table[:, 3] == 1).all() and (table[:, 6] != 1).any()  # x y z w r g b
+        columns = table[:, 4:7] if weighed else table[:, 3:6]
+        there = np.isfinite(columns).all(axis=1)
+        few = columns[there]
+        if 2 * len(few) > len(columns) and few.min() >= 0 and few.max() <= 255:
+            rgb = columns / (255.0 if few.max() > 1.0 else 1.0)
+            rgb[~there] = limits.GREY
+            return rgb.astype(np.float32)
     digits = "".join(painted)
     if len(digits) >= 8 * len(table) > 0 and re.fullmatch(r"[0-9A-Fa-f]+", digits):
         values = np.frombuffer(bytes.fromhex(digits[: 8 * len(table)]), np.uint8).reshape(-1, 4)

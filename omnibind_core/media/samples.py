@@ -17,6 +17,7 @@ from omnibind_core.types import Audio, FloatArray
 
 __all__ = ["Stream", "check_header", "collect", "from_samples", "shrink", "too_long"]
 
+_FEW = 8  # samples that are no number and are bridged, as wild ones are
 _CANCELS = 0.1  # of the power that is left when channels in opposite phase are turned round
 
 
@@ -123,7 +124,7 @@ def collect(name: str, stream: Stream, faithful: bool = False) -> Audio:
         Too long, too short, silent, or with samples that are not numbers.
     """
     balance = _Balance()
-    samples = _mixed(name, stream, balance)
+    samples = _mixed(name, stream, balance, faithful=faithful)
     turned = None if faithful else balance.turned()
     if turned is not None:
         note("the channels are in opposite phase: turned round before mixing")
@@ -150,7 +151,9 @@ def collect(name: str, stream: Stream, faithful: bool = False) -> Audio:
     return Audio(shrink(samples, stream.rate, rate), rate, faithful=faithful, left=left)
 
 
-def _mixed(name: str, stream: Stream, balance: _Balance, weights: FloatArray | None = None) -> FloatArray:
+def _mixed(
+    name: str, stream: Stream, balance: _Balance, weights: FloatArray | None = None, faithful: bool = False
+) -> FloatArray:
     """Mix down by the channels' mean, or by weights of theirs."""
     mono: list[FloatArray] = []
     frames = 0
@@ -164,10 +167,19 @@ def _mixed(name: str, stream: Stream, balance: _Balance, weights: FloatArray | N
             balance.add(block)
         else:
             mixed = block[:, : len(weights)] @ weights[: block.shape[1]]
-        if not np.isfinite(mixed).all():
-            raise MediaError(f"{name}, which has samples that are not numbers", "finite samples", "export it again")
         mono.append(mixed)
-    return np.concatenate(mono) if mono else np.zeros(0, np.float32)
+    samples = np.concatenate(mono) if mono else np.zeros(0, np.float32)
+    wrong = ~np.isfinite(samples)
+    if not wrong.any():
+        return samples
+    count = int(wrong.sum())
+    if faithful or count > _FEW:
+        raise MediaError(f"{name}, which has samples that are not numbers", "finite samples", "export it again")
+    note(f"{count} {'sample' if count == 1 else 'samples'} that {'is' if count == 1 else 'are'} no number left out")
+    right = np.flatnonzero(~wrong)
+    if len(right):
+        samples[wrong] = np.interp(np.flatnonzero(wrong), right, samples[right])
+    return np.nan_to_num(samples)
 
 
 class _Balance:
@@ -187,7 +199,7 @@ class _Balance:
         if block.shape[1] < 2:
             return
         # Wild samples would outweigh the rest, and their squares overflow.
-        clipped = np.clip(block, -1.0, 1.0)
+        clipped = np.clip(np.nan_to_num(block), -1.0, 1.0)
         sums = clipped.sum(axis=0, dtype=np.float64)
         products = (clipped.T @ clipped).astype(np.float64)
         if self._sums is None or self._products is None:

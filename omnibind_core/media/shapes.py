@@ -33,7 +33,7 @@ _ROUNDS = 20  # draws, before a shape that is nearly all transparent has as many
 _FRAME = 0.95  # of a shape's size that is left without what cannot be seen: less, and that would set the scale
 _FAR = 1000.0  # texture coordinates beyond which a clamped or mirrored texture is the same as there
 _MANY = 100  # points from which on a few far ones are strays
-_STRAY = 20.0  # times as far from the middle as 99.9 % of all points
+_STRAY = 20.0  # times as far from the middle as 99 % of all points
 _SMALLEST_AREA = 1e-9  # of a shape scaled to a box of 1: below it, triangles are slivers of rounding
 
 
@@ -248,7 +248,7 @@ def _without_strays(points: Points) -> Points:
     with np.errstate(over="ignore"):
         middle = np.median(xyz, axis=0)
         distance = np.abs(xyz - middle).max(axis=1)
-    most = max(1, len(xyz) // 1000)
+    most = max(1, len(xyz) // 100)
     usual = float(np.partition(distance, len(xyz) - most - 1)[len(xyz) - most - 1])
     far = distance > _STRAY * usual
     if not far.any() or usual == 0 or int(far.sum()) > most:

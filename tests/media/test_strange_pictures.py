@@ -73,6 +73,16 @@ def test_jpeg_without_its_end(missing: int) -> None:
     assert not image.notices or "the end of the file is missing" in image.notices[0]
 
 
+def test_a_progressive_jpeg_is_seen_as_far_as_it_goes(assets: Path) -> None:
+    with PIL.Image.open(assets / "images" / "cheetah.jpg") as whole:
+        data = encoded(whole.convert("RGB"), "jpg", progressive=True)
+        wanted = np.asarray(whole)
+    image = load_image(data[: int(0.7 * len(data))])
+    assert image.rgb.shape == wanted.shape
+    assert np.abs(image.rgb.astype(int) - wanted).mean() < 12
+    assert image.notices == ("the end of the file is missing: what is there is seen",)
+
+
 @pytest.mark.parametrize("extension", ["jpg", "png", "bmp", "gif", "tiff"])
 def test_half_a_picture_is_what_is_there(assets: Path, extension: str) -> None:
     with PIL.Image.open(assets / "images" / "cheetah.jpg") as whole:

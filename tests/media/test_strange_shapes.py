@@ -239,6 +239,14 @@ def stl(triangles_, declared=None, head=b"solid binary", tail=b"") -> bytes:
     return head.ljust(80, b"\0") + struct.pack("<I", len(triangles_) if declared is None else declared) + body + tail
 
 
+def text_stl() -> bytes:
+    rows = ["solid"]
+    for triangle in TRIANGLES:
+        corners = [f"vertex {x:g} {y:g} {z:g}" for x, y, z in XYZ[triangle]]
+        rows += ["facet normal 0 0 0", "outer loop", *corners, "endloop", "endfacet"]
+    return "\n".join([*rows, "endsolid"]).encode()
+
+
 HOUSE = obj()
 GREY = obj(colours=np.zeros((len(XYZ), 0)))
 SAME = {
@@ -272,6 +280,14 @@ SAME = {
     "GLB unlit required": (plain_glb(extensionsRequired=["KHR_materials_unlit"]), "glb", HOUSE),
     "STL solid": (stl(TRIANGLES), "stl", GREY),
     "STL tail": (stl(TRIANGLES, tail=b"ab"), "stl", GREY),
+    "OBJ with a weight": (obj(colours=np.c_[np.ones(len(XYZ)), RGB / 255]), "obj", HOUSE),
+    "OBJ colourless line far away": (
+        obj() + b"v 500 500 500\nv 501 501 501\nv 502 502 502\nf -1 -2 -3\n",
+        "obj",
+        HOUSE,
+    ),
+    "STL count unknown": (stl(TRIANGLES, declared=0xFFFFFFFF), "stl", GREY),
+    "STL text without its end": (text_stl().replace(b"endsolid", b""), "stl", GREY),
     "STL count 0": (stl(TRIANGLES, declared=0), "stl", GREY),
 }
 
@@ -391,7 +407,7 @@ def test_faces_that_a_texture_makes_invisible_do_not_set_the_scale():
     halves((0, 255, 0, 255), (255, 0, 0, 0), "RGBA").save(out, "PNG")
     attributes = {
         "POSITION": scene.add(places, "VEC3"),
-        "TEXCOORD_0": scene.add(np.concatenate([uv, uv + [0.52, 0]]).astype("<f4"), "VEC2"),
+        "TEXCOORD_0": scene.add(np.concatenate([uv, uv + np.array([0.52, 0])]).astype("<f4"), "VEC2"),
     }
     faces = np.array([0, 1, 2, 0, 2, 3, 4, 5, 6, 4, 6, 7], "<u2")
     image = {"bufferView": scene.bytes(out.getvalue()), "mimeType": "image/png"}
@@ -488,6 +504,20 @@ def test_points_that_are_no_numbers_are_dropped_and_counted(extension):
     cloud = load_points(data, extension=extension)
     assert len(cloud.xyz) == 297
     assert cloud.notices == ("3 of 300 points were not numbers and were left out",)
+
+
+def test_some_strays_among_thousands_do_not_set_the_scale():
+    rows = np.random.default_rng(0).uniform(-1, 1, (2_000, 3))
+    rows[:9] *= 500
+    cloud = load_points(rows)
+    assert len(cloud.xyz) == 1_991
+    assert any("far from all others" in notice for notice in cloud.notices)
+
+
+def test_a_fourth_colour_column_that_is_always_full_is_alpha():
+    rows = np.random.default_rng(0).uniform(-1, 1, (100, 3))
+    paint = np.tile([200, 30, 60, 255], (100, 1))
+    np.testing.assert_allclose(load_points(np.hstack([rows, paint])).rgb[0], np.array([200, 30, 60]) / 255, atol=1e-6)
 
 
 def test_one_stray_point_does_not_set_the_scale():

@@ -83,6 +83,15 @@ def test_wild_samples_are_bridged(value: float, places: list[int]) -> None:
     assert re.fullmatch(r"[12] wild samples?, far above the rest, left out", audio.notices[0])
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_sample_that_is_no_number_is_bridged(value: float) -> None:
+    samples = SWEEP.copy()
+    samples[5_000] = value
+    audio = load_audio(sound("wav", samples, RATE, "FLOAT"))
+    alike(audio)
+    assert audio.notices == ("1 sample that is no number left out",)
+
+
 def test_clicks_that_are_meant_stay() -> None:
     ticks = np.zeros(3 * RATE, np.float32)
     ticks[1_000::4_000] = 0.9
