@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: app setup test test-all test-fast lint format bench bench-presets bench-binding rehearse gpu-check space eval gallery train-mini clean
+.PHONY: app setup test test-all test-fast lint format bench bench-presets bench-binding rehearse gpu-check space test-hard fuzz eval gallery train-mini clean
 .DEFAULT_GOAL := app
 
 app: setup
@@ -84,6 +84,15 @@ gpu-check: setup $(VENV)/.dev
 space: setup
 	@test -n "$(SPACE)" || { echo "Which Space? make space SPACE=user/name"; exit 2; }
 	$(PY) -m tools.space $(SPACE)
+
+# Hostile inputs, made anew each time: refused in three parts, or answered within 10 s and 1 GB.
+test-hard: setup
+	@$(PY) -m tools.hard
+
+# Coverage-guided, all formats together; what it finds lies in fuzz-findings/ and is a case of test-hard from then on.
+SECONDS ?= 600
+fuzz: setup $(VENV)/.dev
+	@$(PY) -m tools.hard --fuzz $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -26,6 +26,7 @@ from tools import api_page, gpu_check, rooms, space, sums
 from tools.bench import __main__ as bench
 from tools.bench import binding
 from tools.gallery import __main__ as gallery
+from tools.hard import __main__ as hard
 from tools.mini import __main__ as mini
 from tools.mini.measure import __main__ as measure
 from tools.mini.measure import sounds
@@ -75,6 +76,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.rehearsal.__main__": rehearsal.parser,
     "tools.gpu_check": gpu_check.parser,
     "tools.space": space.parser,
+    "tools.hard.__main__": hard.parser,
     "tools.rooms": rooms.parser,
     "tools.sums": sums.parser,
     "tools.api_page": api_page.parser,

@@ -44,6 +44,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.rehearsal": (*_CORE, "cli", "demo", "tools.bench"),
     "tools.gpu_check": (*_CORE, "demo", "tools.bench", "tools.rehearsal"),
     "tools.space": ("types", "store", "presets"),
+    "tools.hard": ("types", "media", "store", "omnibind_core"),
     "tools.api_page": (*_CORE, "omnibind_core"),
     "tools.help_pages": (
         *(*_CORE, "evaluation", "training", "cli", "demo"),
@@ -56,6 +57,7 @@ MAY: dict[str, tuple[str, ...]] = {
             "tools.rehearsal",
             "tools.gpu_check",
             "tools.space",
+            "tools.hard",
             "tools.api_page",
         ),
     ),

@@ -49,6 +49,8 @@ def read_glb(blob: Blob) -> Sequence[Part] | Points:
     """Read the binary container: a header of 12 bytes, then chunks of JSON and BIN."""
     data = blob.data
     version, length = int.from_bytes(data[4:8], "little"), int.from_bytes(data[8:12], "little")
+    if version > 3:  # no version there is or may soon be: noise under a known beginning
+        raise undecodable(blob.name, "glb", "its header is damaged")
     if version != 2:
         raise MediaError(f"{blob.name} of glTF version {version}", "version 2", "export it as glTF 2.0")
     if length > len(data):
@@ -168,10 +170,17 @@ def _instances(tree: Json, name: str) -> Iterator[_Placed]:
 def _check_total(tree: Json, placed: Sequence[_Placed], name: str) -> None:
     """Count triangles and vertices as declared, every instance again, before any is read."""
     sizes: dict[int, tuple[int, int]] = {}
-    faces = vertices = copies = 0
+    faces = vertices = copies = pieces = 0
     for one in placed:
+        primitives = items(item(tree, "meshes", one.mesh), "primitives")
+        pieces += len(primitives)
+        if pieces > limits.MAX_PIECES:
+            raise MediaError(
+                f"{name}, whose scene has more than {limits.MAX_PIECES:,} pieces",
+                f"at most {limits.MAX_PIECES:,} primitives, every instance counted",
+                "join its pieces into one mesh",
+            )
         if one.mesh not in sizes:
-            primitives = items(item(tree, "meshes", one.mesh), "primitives")
             counts = [_declared(tree, primitive) for primitive in primitives]
             sizes[one.mesh] = sum(f for f, _ in counts), sum(v for _, v in counts)
         often = 1

@@ -78,6 +78,9 @@ MAX_BUNDLE_BYTES: Final = 256 * MB
 MAX_NODES: Final = 10_000
 """Nodes visited in a scene: 20,000 instances of one mesh fit one megabyte and took 6 GB."""
 
+MAX_PIECES: Final = 25_000
+"""Primitives placed in a scene: each takes 0.1 ms, whatever its size, and 40 bytes of the file."""
+
 MAX_TEXTURE_PIXELS: Final = 20_000_000
 MAX_TEXTURE_PIXELS_TOTAL: Final = 200_000_000
 """Pixels of one texture, and of all textures in a file: 4,096 x 4,096 passes."""

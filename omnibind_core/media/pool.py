@@ -245,6 +245,12 @@ class WorkerPool:
 
 def _lost(blob: Blob, late: bool, seconds: float) -> MediaError:
     """Word the error for a file that cost its process."""
+    if blob.extension == "svg":  # nothing else stops resvg: its process ends itself
+        return MediaError(
+            f"{blob.name}, which is not drawn after {limits.SVG_SECONDS:g} s",
+            f"drawings that take less than {limits.SVG_SECONDS:g} s",
+            "leave out its filters and what lies behind other parts, or save it as PNG",
+        )
     if late:
         return MediaError(
             f"{blob.name}, which is not decoded after {seconds:g} s",
