@@ -81,7 +81,7 @@ def layers(
     *,
     hosts: Collection[str],
     uploads: Uploads,
-    gallery: Path,
+    galleries: Sequence[Path],
     ready: Callable[[], tuple[bool, str]],
     retry: Callable[[], int],
 ) -> list[Middleware]:
@@ -93,7 +93,7 @@ def layers(
         From :func:`allowed_hosts`.
     uploads : Uploads
         Where visitors' files lie.
-    gallery : Path
+    galleries : sequence of Path
         Whose media are served.
     ready : callable
         Says whether queries are answered, and how far loading is.
@@ -101,7 +101,7 @@ def layers(
         Says after how many seconds whoever found no place may try again.
     """
     return [
-        Middleware(Door, hosts=hosts, uploads=uploads, gallery=gallery, ready=ready, retry=retry),
+        Middleware(Door, hosts=hosts, uploads=uploads, galleries=galleries, ready=ready, retry=retry),
         Middleware(NoFetching),
         Middleware(Quota, uploads=uploads),
     ]
@@ -119,14 +119,14 @@ class Door:
         *,
         hosts: Collection[str],
         uploads: Uploads,
-        gallery: Path,
+        galleries: Sequence[Path],
         ready: Callable[[], tuple[bool, str]],
         retry: Callable[[], int],
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._uploads = uploads
-        self._gallery = gallery
+        self._galleries = galleries
         self._ready = ready
         self._retry = retry
 
@@ -163,9 +163,10 @@ class Door:
         return True
 
     async def _media(self, name: str, scope: Message, receive: Receive, send: Send) -> None:
-        folder = self._gallery.resolve()
-        path = (folder / name.replace("\0", "")).resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
+        folders = [one.resolve() for one in self._galleries]
+        found = ((folder / name.replace("\0", "")).resolve() for folder in folders)
+        path = next((one for folder, one in zip(folders, found, strict=True) if _lies_in(one, folder)), None)
+        if path is None:
             await _refuse(send, QueryError("a file that the gallery has not", "its media", "reload the page"), 404)
             return
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
@@ -467,3 +468,7 @@ async def _tell(send: Send, status: int, answer: dict[str, str]) -> None:
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder) and path.is_file()

@@ -45,7 +45,7 @@ def build_demo(service: Service, uploads: Uploads | None = None) -> gr.Blocks:
         Where visitors' files lie; None takes the folder that gradio was told of before.
     """
     uploads = uploads or Uploads(Path(get_upload_folder()))
-    examples = Examples.read(service.folder.parent)
+    examples = Examples.read(service.folder.parent, service.folder)
     with gr.Blocks(title=TITLE, fill_width=True, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
         gr.HTML(panels.header(TITLE, CLAIM), apply_default_css=False, js_on_load=None, elem_classes="ob-plain")
         with gr.Tabs(elem_classes="ob-tabs"):
@@ -90,7 +90,7 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
     around = layers(
         hosts=allowed_hosts(settings.host, settings.hosts, os.environ.get("SPACE_HOST")),
         uploads=turns.uploads if isinstance(turns, Turns) else Uploads(Path(get_upload_folder())),
-        gallery=service.folder,
+        galleries=service.folders,
         ready=ready,
         retry=turns.retry_seconds if isinstance(turns, Turns) else lambda: 1,
     )
@@ -103,7 +103,7 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
         "theme": theme(),
         "head": HEAD,
         "max_file_size": MAX_UPLOAD,
-        "allowed_paths": [str(service.folder.resolve() / name) for name in _MEDIA],
+        "allowed_paths": [str(one.resolve() / name) for one in service.folders for name in _MEDIA],
         "state_session_capacity": SESSIONS,
         "footer_links": ["api", "settings"],
         "run_history": False,

@@ -49,7 +49,8 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.folder: Path = assets_directory() / "gallery"
+        self.folder, *more = settings.collections or (assets_directory() / "gallery",)
+        self.folders: tuple[Path, ...] = (self.folder, *more)
         self._status = Status()
         self._began = 0.0
         self._error: Exception | None = None
@@ -189,7 +190,7 @@ class Service:
         )
         self._progress("the gallery", 0.0)
         # Presets from the Hub come without vectors, and one that was bound here has its own: made once, then kept.
-        explorer = Explorer(model, self.folder)
+        explorer = Explorer(model, self.folder, self.folders[1:])
         explorer.make_gallery(lambda done, count: self._progress("the gallery, once", done / count))
         return explorer
 

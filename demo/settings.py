@@ -8,6 +8,10 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from omnibind_core.errors import GalleryError
+from omnibind_core.store.collection import GALLERY, collection_folders
 
 __all__ = ["MAX_TERMS", "Settings"]
 
@@ -55,6 +59,8 @@ class Settings:
         "default", or "trained" for the preset's trained routers.
     hosts : tuple of str
         Names that the page may be called by besides this machine's own: ``("omnibind.example.org", "*.example.org")``.
+    collections : tuple of Path
+        Folders of the collections that are searched, together; none takes the gallery.
     """
 
     preset: str = "mini"
@@ -63,6 +69,7 @@ class Settings:
     port: int | None = None
     routing: str = "default"
     hosts: tuple[str, ...] = ()
+    collections: tuple[Path, ...] = ()
 
     @classmethod
     def read(cls, arguments: Sequence[str] | None = None) -> Settings:
@@ -96,9 +103,15 @@ class Settings:
             wrong.append(f"--preset {_short(given['preset'])!r}: the name of a preset, or the path of a .json file")
         if problem := _not_ours(given["host"]):
             wrong.append(f"--host {_short(given['host'])!r}: {problem}")
+        folders: list[Path] = []
+        try:
+            names = given.pop("collection")
+            folders = [] if names == GALLERY else collection_folders(names)
+        except GalleryError as error:
+            wrong.append(f"--collection {_short(names)!r}: {error.allowed}; {error.action}")
         if wrong:
             parser.error("\n  ".join(["settings that cannot be right:", *wrong]))
-        return cls(**{**given, "port": port, "hosts": hosts})
+        return cls(**{**given, "port": port, "hosts": hosts, "collections": tuple(folders)})
 
     @classmethod
     def parser(cls) -> argparse.ArgumentParser:
@@ -126,6 +139,11 @@ class Settings:
             "--hosts",
             default=env.get("OMNIBIND_HOSTS") or None,
             help="names that the page may be called by, beside this machine's own; *.example.org: all below it",
+        )
+        parser.add_argument(
+            "--collection",
+            default=env.get("OMNIBIND_COLLECTION") or GALLERY,
+            help="what is searched: names of collections, separated by commas; gallery: the one that comes along",
         )
         return parser
 

@@ -1,4 +1,4 @@
-"""Command line: embed | similarity | search | classify | gallery | doctor. An ITEM is a file or ``text:a sentence``."""
+"""Commands: embed | similarity | search | classify | gallery | collection | doctor. ITEM: file, or text:a sentence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omnibind_core import cli_collection
 from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.machine.names import check_dtype, check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
@@ -21,6 +22,7 @@ from omnibind_core.search.compose import (
     OPERATORS,
     check_request,
 )
+from omnibind_core.store.collection import GALLERY, collection_folders
 from omnibind_core.types import MODALITIES, Modality
 
 if TYPE_CHECKING:
@@ -108,6 +110,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--minus", action="append", default=[], metavar="ITEM", help="subtract this item; may be repeated")
     one.add_argument("-k", type=int, default=5, help="answers for each modality (default: 5)")
     one.add_argument(
+        "--collection", default=GALLERY, help="names of collections, separated by commas (default: the gallery)"
+    )
+    one.add_argument(
         "--in", dest="modalities", default=",".join(MODALITIES), help="where to look: image,audio,point,text"
     )
     one.add_argument("--operator", default=DEFAULT_OPERATOR, help=f"{', '.join(OPERATORS)} (default: %(default)s)")
@@ -124,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("gallery", _gallery, _show_gallery, "list the gallery; --build embeds it anew")
     one.add_argument("--build", action="store_true", help="embed every item and write the vectors")
     one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
+    cli_collection.install(commands, common, _model)
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
     one.add_argument(
@@ -142,6 +148,7 @@ def _check(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
     for item in (*given.get("items", ()), *given.get("minus", ()), *([given["item"]] if "item" in given else ())):
         _source(item)
+    collection_folders(given.get("collection", GALLERY))
     if "operator" in given:
         check_request(arguments.k, _split(arguments.modalities), arguments.operator, arguments.match)
 
@@ -204,13 +211,14 @@ def _source(item: str) -> tuple[Modality, str | Path]:
 
 
 def _embed_items(
-    arguments: argparse.Namespace, items: Sequence[str], more: Collection[Modality] = ()
+    arguments: argparse.Namespace, items: Sequence[str], more: Collection[Modality] = (), collections: str = GALLERY
 ) -> tuple[Explorer, list[Embedded]]:
     """Embed items by a model that holds what these need, and what `more` needs, and no other tower."""
     from omnibind_core.search.explorer import Explorer
 
     sources = [_source(item) for item in items]
-    explorer = Explorer(_model(arguments, {modality for modality, _ in sources}.union(more)))
+    first, *others = collection_folders(collections)
+    explorer = Explorer(_model(arguments, {modality for modality, _ in sources}.union(more)), first, others)
     made = [
         explorer.embed(source, modality, up=arguments.up, faithful=arguments.faithful) for modality, source in sources
     ]
@@ -261,7 +269,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, Any]:
 
     modalities = _split(arguments.modalities)
     signed = [(item, 1.0) for item in arguments.items] + [(item, -1.0) for item in arguments.minus]
-    explorer, made = _embed_items(arguments, [item for item, _ in signed])
+    explorer, made = _embed_items(arguments, [item for item, _ in signed], collections=arguments.collection)
     terms = [one.term(weight, item) for (item, weight), one in zip(signed, made, strict=True)]
     options = Options(operator=arguments.operator, match=arguments.match, k=arguments.k, centred=arguments.centred)
     notices = [notice for one in made for notice in one.notices]

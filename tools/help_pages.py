@@ -20,6 +20,7 @@ from pathlib import Path
 from demo.settings import Settings
 from omnibind_core import cli
 from omnibind_core.evaluation import composing_page
+from omnibind_core.store.collection import GALLERY
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import __main__ as training
 from tools import api_page, gpu_check, rooms, space, sums
@@ -111,6 +112,9 @@ VARIABLES: Mapping[str, Variable] = {
         "`assets/`, or what the wheel brought", "folder of the gallery and of `mini`'s own weights"
     ),
     "OMNIBIND_OFFLINE": Variable("no", "yes: never touch the network; what is not here is an error"),
+    "OMNIBIND_COLLECTION": Variable(f"`{GALLERY}`", "collections that `app.py` serves"),
+    "OMNIBIND_COLLECTIONS": Variable("`$XDG_DATA_HOME/omnibind/collections`", "folder of collections by name"),
+    "XDG_DATA_HOME": Variable("`~/.local/share`", "the user's data directory"),
     "XDG_CACHE_HOME": Variable("`~/.cache`", "the user's cache directory"),
     "HF_HUB_OFFLINE": Variable("no", "the same as `OMNIBIND_OFFLINE`, and the Hub's own"),
     "HF_HUB_CACHE": Variable("`$OMNIBIND_CACHE/hub`", "folder of files from the Hub, shared with other programs"),
@@ -174,9 +178,10 @@ def _command(found: argparse.ArgumentParser, above: Sequence[str] = (), level: s
     for action in found._actions:
         if isinstance(action, argparse._SubParsersAction):
             commands = list(action.choices.values())
-            shared = [row for row in _rows(commands[0]) if all(row in _rows(one) for one in commands)]
-            if shared:
-                yield "\n".join(["All of these commands take:", "", *_TABLE, *shared, ""])
+            plain = [one for one in commands if one._subparsers is None]
+            shared = [row for row in _rows(plain[0]) if all(row in _rows(one) for one in plain)]
+            if new := [row for row in shared if row not in above]:
+                yield "\n".join(["All of these commands take:", "", *_TABLE, *new, ""])
             for one in commands:
                 yield from _command(one, shared, level + "#")
 

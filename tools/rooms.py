@@ -69,6 +69,7 @@ _FLAT = {
     "errors": "types",
     "binder": "binder",
     "cli": "cli",
+    "cli_collection": "cli",
     "__main__": "cli",
     "serve": "cli",
 }

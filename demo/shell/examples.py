@@ -103,13 +103,14 @@ class Examples:
         return self.mixes[int(number)]
 
     @classmethod
-    def read(cls, assets: Path) -> Examples:
+    def read(cls, assets: Path, gallery: Path | None = None) -> Examples:
         """Read ``examples.json``; what it names and the catalogue lacks is left out.
 
         Without the file, the first items of the catalogue are offered; without a catalogue, nothing is.
         """
+        gallery = gallery or assets / "gallery"
         try:
-            catalogue = {item.id: item for item in read_catalogue(assets / "gallery")}
+            catalogue = {item.id: item for item in read_catalogue(gallery)}
             check_committed([assets / "examples.json"])
         except (DamagedError, GalleryError) as error:
             log.warning("the page offers no examples: %s", error)
@@ -126,7 +127,7 @@ class Examples:
             first if first in catalogue else (named[0].id if named else ""),
             tuple(named),
             known,
-            assets / "gallery",
+            gallery,
             tuple(catalogue.values()),
         )
 

@@ -37,6 +37,8 @@ class Explorer:
         That embeds.
     folder : Path, optional
         The gallery's; None takes the committed one. It is read when it is first needed.
+    more : sequence of Path
+        Folders of collections that are searched together with it.
 
     Examples
     --------
@@ -46,9 +48,9 @@ class Explorer:
     'A big dog barking outdoors'
     """
 
-    def __init__(self, model: OmniBind, folder: Path | None = None) -> None:
+    def __init__(self, model: OmniBind, folder: Path | None = None, more: Sequence[Path] = ()) -> None:
         self.model = model
-        self._folder = folder
+        self._folders: tuple[Path | None, ...] = (folder, *more)
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
         self._computing = threading.Lock()  # two inputs at once would only slow one another down
@@ -62,7 +64,7 @@ class Explorer:
     def gallery(self) -> Gallery:
         """What is searched; raises GalleryError where it has no vectors of this preset."""
         if self._gallery is None:
-            self._gallery = Gallery.load(self.model, self._folder)
+            self._gallery = _joined([Gallery.load(self.model, folder) for folder in self._folders])
         return self._gallery
 
     def make_gallery(self, progress: Callable[[int, int], None] | None = None) -> Gallery:
@@ -77,8 +79,14 @@ class Explorer:
             return self.gallery
         except GalleryError:
             with self._computing:
-                self._gallery = Gallery.make(self.model, self._folder, progress)
+                self._gallery = _joined([self._load_or_make(folder, progress) for folder in self._folders])
             return self._gallery
+
+    def _load_or_make(self, folder: Path | None, progress: Callable[[int, int], None] | None) -> Gallery:
+        try:
+            return Gallery.load(self.model, folder)
+        except GalleryError:
+            return Gallery.make(self.model, folder, progress)
 
     def embed(
         self,
@@ -221,3 +229,7 @@ class Explorer:
     def specialists(self) -> list[SpecialistSpec]:
         """Give the records of the preset's specialists."""
         return [find(name)[0] for name in required(self.model.preset.specialists())]
+
+
+def _joined(many: Sequence[Gallery]) -> Gallery:
+    return many[0] if len(many) == 1 else Gallery.join(many)

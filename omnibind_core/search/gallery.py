@@ -65,6 +65,24 @@ class Gallery:
         self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": unit_rows(media + caption)}
 
     @classmethod
+    def join(cls, many: Sequence[Gallery]) -> Gallery:
+        """Search several at once; an item that two of them have counts once, as the first has it."""
+        rows: dict[str, tuple[Gallery, int]] = {}
+        for one in many:
+            for row, item in enumerate(one.items):
+                rows.setdefault(item.id, (one, row))
+        items = [
+            replace(one.items[row], file=one.path(one.items[row]), thumbnail=one.path(one.items[row], thumbnail=True))
+            for one, row in rows.values()
+        ]
+        vectors: dict[Match, FloatArray] = {
+            name: np.stack([one._plain[name][row] for one, row in rows.values()]) for name in MATCHES
+        }
+        made = cls(items, vectors["media"], vectors["media"], Path())
+        made._plain = vectors
+        return made
+
+    @classmethod
     def load(cls, model: OmniBind, folder: Path | None = None) -> Gallery:
         """Read a gallery with vectors that `model`'s preset made: those beside the catalogue, else those in the cache.
 

@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import GalleryError
 from omnibind_core.store.catalogue import Item, read_catalogue
-from omnibind_core.store.kept import identity
+from omnibind_core.store.kept import digest, identity
 from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
 from omnibind_core.store.shards import PoolError, extract
 from omnibind_core.types import MODALITIES, FloatArray, Modality
@@ -132,7 +132,7 @@ def read(path: Path, model: OmniBind, items: Sequence[Item]) -> tuple[FloatArray
     try:
         with safe_open(path, framework="numpy") as opened:
             metadata = opened.metadata() or {}
-            media, caption = (opened.get_tensor(name).astype(np.float32) for name in ("media", "caption"))
+            stored = [opened.get_tensor(name) for name in ("media", "caption")]
     except (OSError, SafetensorError) as error:
         raise GalleryError(f"no usable vectors at {path} ({error})", "vectors of this preset", remedy) from error
     mine = fingerprint(model.preset)
@@ -142,8 +142,13 @@ def read(path: Path, model: OmniBind, items: Sequence[Item]) -> tuple[FloatArray
             f"fingerprint {mine} of preset '{model.preset.name}'",
             remedy,
         )
-    if json.loads(metadata.get("ids", "[]")) != [item.id for item in items]:
-        raise GalleryError("vectors of another catalogue", "one vector for each item, in order", remedy)
+    if metadata.get("content", whole := digest(*stored)) != whole:
+        raise GalleryError(f"{path}, whose content has changed", "the vectors that were written", remedy)
+    rows = {name: row for row, name in enumerate(json.loads(metadata.get("ids", "[]")))}
+    if not all(item.id in rows for item in items):
+        raise GalleryError("vectors of another catalogue", "a vector for each item", remedy)
+    order = [rows[item.id] for item in items]  # a collection that grows has vectors before its catalogue names them
+    media, caption = (one[order].astype(np.float32) for one in stored)
     return media, caption
 
 

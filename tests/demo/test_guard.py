@@ -154,7 +154,7 @@ def door(tmp_path: Path, hosts: tuple[str, ...] = ("localhost",), is_ready: bool
     (tmp_path / "catalogue.json").write_bytes(b"secret")
     state = (is_ready, "ready" if is_ready else "loading")
     return lambda app: Door(
-        app, hosts=hosts, uploads=Uploads(tmp_path), gallery=tmp_path, ready=lambda: state, retry=lambda: 7
+        app, hosts=hosts, uploads=Uploads(tmp_path), galleries=[tmp_path], ready=lambda: state, retry=lambda: 7
     )
 
 

@@ -57,7 +57,7 @@ def place(uploads: Path) -> Iterator[Place]:
         around = layers(
             hosts=allowed_hosts("127.0.0.1"),
             uploads=made.uploads,
-            gallery=uploads,
+            galleries=[uploads],
             ready=lambda: (True, "ready"),
             retry=made.turns.retry_seconds,
         )
