@@ -185,6 +185,7 @@ class Service:
         model = OmniBind.from_pretrained(
             preset or self.settings.preset,
             device=self.settings.device,
+            engine=self.settings.engine,
             routing=self.settings.routing if not preset else "default",
             progress=self._progress,
         )

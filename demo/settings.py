@@ -13,6 +13,8 @@ from pathlib import Path
 from omnibind_core.errors import GalleryError
 from omnibind_core.store.collection import GALLERY, collection_folders
 
+from omnibind_core.machine.names import ENGINES
+
 __all__ = ["MAX_TERMS", "Settings"]
 
 TITLE = "OmniBind Explorer"
@@ -57,6 +59,8 @@ class Settings:
         None takes the first free one from 7860 upwards.
     routing : str
         "default", or "trained" for the preset's trained routers.
+    engine : str
+        What runs the networks on a processor: "auto", "torch" or "openvino".
     hosts : tuple of str
         Names that the page may be called by besides this machine's own: ``("omnibind.example.org", "*.example.org")``.
     collections : tuple of Path
@@ -68,6 +72,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int | None = None
     routing: str = "default"
+    engine: str = "auto"
     hosts: tuple[str, ...] = ()
     collections: tuple[Path, ...] = ()
 
@@ -99,6 +104,8 @@ class Settings:
             wrong.append(f"--device {_short(given['device'])!r}: one of auto, cpu, cuda, cuda:0, cuda:1, ..")
         if given["routing"] not in {"default", "trained"}:
             wrong.append(f"--routing {_short(given['routing'])!r}: one of default, trained")
+        if given["engine"] not in {"auto", *ENGINES}:
+            wrong.append(f"--engine {_short(given['engine'])!r}: one of auto, {', '.join(ENGINES)}")
         if not given["preset"] or len(given["preset"]) > 4_000 or not given["preset"].isprintable():
             wrong.append(f"--preset {_short(given['preset'])!r}: the name of a preset, or the path of a .json file")
         if problem := _not_ours(given["host"]):
@@ -124,6 +131,11 @@ class Settings:
         parser.add_argument("--device", default=env.get("OMNIBIND_DEVICE", default.device), help="auto, cpu, cuda")
         parser.add_argument(
             "--routing", default=env.get("OMNIBIND_ROUTING", default.routing), help="default, or trained routers"
+        )
+        parser.add_argument(
+            "--engine",
+            default=env.get("OMNIBIND_ENGINE", default.engine),
+            help="what runs the networks on a processor: auto (measured), torch, openvino",
         )
         parser.add_argument(
             "--host",

@@ -21,6 +21,7 @@ from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
+from omnibind_core.machine.engine import Engine
 from omnibind_core.machine.exhaustion import can_be_streamed, free, in_parts, shortage, streamed
 from omnibind_core.machine.fetching import fetch
 from omnibind_core.machine.plans import Placement
@@ -76,6 +77,7 @@ class OmniBind:
         device: str = "auto",
         dtype: str = "auto",
         plan: str = "auto",
+        engine: str = "auto",
         routing: str = "default",
         offline: bool | None = None,
         modalities: Iterable[Modality] | None = None,
@@ -94,6 +96,9 @@ class OmniBind:
         plan : str
             Where the weights of the published presets lie: "auto" (the quickest that fits), "resident", "int8",
             "streamed"; see :mod:`omnibind_core.machine.memory`.
+        engine : str
+            What runs the frozen networks on a processor: "auto" (measured once for each tower), "torch", "openvino";
+            see :mod:`omnibind_core.machine.engine`. Vectors are the same within 1e-4 in float32.
         routing : str
             "default" weighs as measured best; "trained" takes the preset's trained routers where it has some beside
             those. Vectors of both lie in the same space.
@@ -119,12 +124,13 @@ class OmniBind:
         wanted = list(modalities) if modalities is not None else list(preset.members)
         names = required(list(dict.fromkeys(tower for m in wanted for tower in preset.towers_of(m))))
         chosen_device = choose_device(device)
-        placement = Placement(plan, preset, wanted, chosen_device, dtype)
+        report = progress or (lambda _label, _share: None)
+        engines = Engine(engine, chosen_device, lambda label: report(label, 0.0))
+        placement = Placement(plan, preset, wanted, chosen_device, dtype, engines)
         chosen_dtype = placement.dtype
         bound = is_made(preset, chosen_device, chosen_dtype)
         if not bound:  # binding its spaces runs all towers, whatever is wanted later
-            placement = Placement(plan, preset, preset.members, chosen_device, dtype)
-        report = progress or (lambda _label, _share: None)
+            placement = Placement(plan, preset, preset.members, chosen_device, dtype, engines)
         needed = names if bound else required(preset.specialists())
         fetch(preset, needed, offline=offline, progress=report, modalities=wanted)
         towers = load(names, offline=offline, progress=report, place=placement.build)

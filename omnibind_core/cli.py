@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omnibind_core import cli_collection
 from omnibind_core.errors import MediaError, OmniBindError
-from omnibind_core.machine.names import check_dtype, check_plan
+from omnibind_core.machine.names import check_dtype, check_engine, check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
 from omnibind_core.search.compose import (
     DEFAULT_CENTRED,
@@ -82,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--dtype", default="auto", help="in what towers compute: auto, float32, bfloat16 (default: auto: measured)"
     )
+    common.add_argument(
+        "--engine",
+        default="auto",
+        help="what runs the networks on a processor: auto, torch, openvino (default: auto: measured)",
+    )
     common.add_argument("--plan", default="auto", help="memory plan: auto, resident, int8, streamed (default: auto)")
     common.add_argument("--routing", default="default", help="default, or trained: the preset's trained routers")
     common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
@@ -145,6 +150,7 @@ def _check(arguments: argparse.Namespace) -> None:
         load_preset(arguments.preset).with_routing(arguments.routing)
     check_plan(arguments.plan)
     check_dtype(arguments.dtype)
+    check_engine(arguments.engine)
     given = vars(arguments)
     for item in (*given.get("items", ()), *given.get("minus", ()), *([given["item"]] if "item" in given else ())):
         _source(item)
@@ -162,7 +168,7 @@ def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = Non
     from omnibind_core.machine.runtime import tune_threads
 
     tune_threads()
-    names = ("device", "dtype", "plan", "routing")
+    names = ("device", "dtype", "plan", "engine", "routing")
     options = {**{name: getattr(arguments, name) for name in names}, **options}
     return OmniBind.from_pretrained(arguments.preset, modalities=modalities, progress=_progress, **options)
 

@@ -106,6 +106,9 @@ _DEFAULTS = Settings()
 VARIABLES: Mapping[str, Variable] = {
     "OMNIBIND_PRESET": Variable(f"`{_DEFAULTS.preset}`", "preset that `app.py` starts with"),
     "OMNIBIND_DEVICE": Variable(f"`{_DEFAULTS.device}`", "device that `app.py` computes on"),
+    "OMNIBIND_ENGINE": Variable(
+        f"`{_DEFAULTS.engine}`", "what runs the networks on a processor: `auto`, `torch`, `openvino`"
+    ),
     "OMNIBIND_ROUTING": Variable(f"`{_DEFAULTS.routing}`", "routing that `app.py` starts with"),
     "OMNIBIND_CACHE": Variable("`$XDG_CACHE_HOME/omnibind`", "folder of fetched weights, media and states of training"),
     "OMNIBIND_ASSETS": Variable(

@@ -19,7 +19,7 @@ from omnibind_core.errors import PresetError
 from omnibind_core.machine.names import check_dtype
 from omnibind_core.store.paths import cache_directory, replace_file
 
-__all__ = ["choose_device", "choose_dtype", "tune_threads"]
+__all__ = ["choose_device", "choose_dtype", "processor", "tune_threads"]
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +108,20 @@ def _fastest_cpu() -> tuple[int, torch.dtype]:
     return found
 
 
-def _machine() -> str:
-    """Say what decides the measurement: what is measured, the processor, what of it may be used, and torch."""
+def processor() -> str:
+    """Say which processor this is and how many of its cores this process may use."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):  # not Linux, or not x86
         model = platform.machine()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"block={_BLOCK} processor={model} cores={cores} threads={torch.get_num_threads()} torch={torch.__version__}"
+    return f"processor={model} cores={cores}"
+
+
+def _machine() -> str:
+    """Say what decides the measurement: what is measured, the processor, what of it may be used, and torch."""
+    return f"block={_BLOCK} {processor()} threads={torch.get_num_threads()} torch={torch.__version__}"
 
 
 def _kept(path: Path) -> tuple[int, torch.dtype] | None:

@@ -14,7 +14,7 @@ from omnibind_core.errors import QueryError
 from omnibind_core.store.weights import WeightSource
 from omnibind_core.types import Modality
 
-__all__ = ["Builder", "Runs", "Specialist", "SpecialistSpec", "Tower", "unit"]
+__all__ = ["Builder", "PortableTower", "Runs", "Specialist", "SpecialistSpec", "Tower", "unit"]
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,24 @@ class Tower(ABC):
     @abstractmethod
     def _embed(self, modality: Modality, items: Sequence[Any]) -> torch.Tensor:
         """Embed at least one item of a modality that the record names, as :meth:`embed` says."""
+
+
+class PortableTower(Tower):
+    """A tower whose network may be run by something else than torch: see :mod:`omnibind_core.machine.engine`.
+
+    Attributes
+    ----------
+    network : callable
+        Tensors -> a tensor, or several in a list. An ``nn.Module`` when the tower is built: it must compute the same
+        when it is traced, with any sizes of the axes in which its examples differ. What replaces it takes and gives
+        tensors on the CPU, floating-point ones in float32.
+    """
+
+    network: Callable[..., Any]
+
+    @abstractmethod
+    def examples(self) -> Sequence[tuple[torch.Tensor, ...]]:
+        """Give inputs of `network` as it usually gets them: few, of different sizes, always the same numbers."""
 
 
 class Builder(Protocol):

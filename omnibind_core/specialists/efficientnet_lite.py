@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from omnibind_core.errors import WeightsError
 from omnibind_core.specialists._meta import empty
 from omnibind_core.specialists._torchvision import import_torchvision
-from omnibind_core.specialists.base import Runs, Specialist, SpecialistSpec, Tower, unit
+from omnibind_core.specialists.base import PortableTower, Runs, Specialist, SpecialistSpec, unit
 from omnibind_core.store.weights import WheelMember
 from omnibind_core.types import Modality
 
@@ -123,7 +123,20 @@ def network(name: str) -> tuple[Any, int]:
     return model, round(_SIDE[name] / _STRIDE) * _STRIDE
 
 
-class EfficientNetLite(Tower):
+class _Maps(nn.Module):
+    """Pictures -> maps: (n, h, w, 3) uint8 -> (n, 1280, h / 32, w / 32) float32, computed in the weights' own dtype."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Tensor) -> Tensor:
+        x = (batch.permute(0, 3, 1, 2).float() - _MIDDLE) / _SCALE  # already channels_last in memory
+        maps: Tensor = self.model.forward_features(x.to(self.model.conv_stem.weight.dtype))
+        return maps.float()
+
+
+class EfficientNetLite(PortableTower):
     """Pictures -> unit rows of width 1280 (features before the classifier)."""
 
     def __init__(
@@ -149,12 +162,20 @@ class EfficientNetLite(Tower):
             ) from error
         self._model: Any = model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._model.eval().requires_grad_(False)
+        self.network = _Maps(self._model)
 
     @property
     def classifier(self) -> tuple[Tensor, Tensor]:
         """ImageNet's classifier: weight (1000, 1280) and bias (1000,), float32; classes in timm's order."""
         layer = self._model.classifier
         return layer.weight.float(), layer.bias.float()
+
+    def examples(self) -> list[tuple[Tensor, ...]]:
+        """Give one picture, and the four views of a shape."""
+        draw = torch.Generator().manual_seed(0)
+        side = round(self._side / _STRIDE) * _STRIDE
+        sizes = ((1, side, side + _STRIDE, 3), (4, side, side, 3))
+        return [(torch.randint(0, 256, size, dtype=torch.uint8, generator=draw),) for size in sizes]
 
     @torch.inference_mode()
     def features(self, items: Sequence[Any]) -> Tensor:
@@ -216,10 +237,8 @@ class EfficientNetLite(Tower):
 
     def _maps(self, batch: NDArray[np.uint8]) -> Tensor:
         """(n, h, w, 3) uint8 -> (n, 1280, h / 32, w / 32) float32."""
-        x = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2)  # already channels_last in memory
-        x = ((x.float() - _MIDDLE) / _SCALE).to(self._dtype)
-        maps: Tensor = self._model.forward_features(x)
-        return maps.float()
+        maps: Tensor = self.network(torch.from_numpy(batch).to(self._device))
+        return maps
 
 
 def build(
