@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omnibind_core.errors import GalleryError
-from omnibind_core.store.collection import GALLERY, collection_folders
-
 from omnibind_core.machine.names import ENGINES
+from omnibind_core.store.collection import GALLERY, collection_folders
 
 __all__ = ["MAX_TERMS", "Settings"]
 
