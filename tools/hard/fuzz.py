@@ -26,7 +26,7 @@ _LEAST = 5  # seconds for each format
 def fuzz(seconds: int) -> int:
     """Fuzz every format for its share of some seconds; returns 1 where anything was found, else 0."""
     if importlib.util.find_spec("atheris") is None:
-        sys.stdout.write("skipped: atheris is not installed (python -m pip install atheris==3.1.0; Linux only)\n")
+        sys.stdout.write("skipped: atheris is not installed (python -m pip install atheris==3.0.0; Linux only)\n")
         return 0
     good = seeds()
     share = max(seconds // len(good), _LEAST)
