@@ -135,6 +135,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--build", action="store_true", help="embed every item and write the vectors")
     one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
     cli_collection.install(commands, common, _model)
+    one = command("serve", _serve, _show_nothing, "answer programs over HTTP, under /v1, until told to end")
+    one.add_argument("--host", default="127.0.0.1", help="to listen on; others need keys (default: 127.0.0.1)")
+    one.add_argument("--port", type=int, default=8000, help="to listen on (default: 8000)")
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
     one.add_argument(
@@ -336,6 +339,25 @@ def _show_gallery(result: dict[str, Any]) -> list[str]:
     lines = [f"{row['id']:<28} {row['caption']}" for row in result["items"]] if not result["built"] else []
     lines.append(", ".join(f"{count} {modality}" for modality, count in counts.items()))
     return lines + ([f"vectors written to {result['built']}"] if result["built"] else [])
+
+
+def _serve(arguments: argparse.Namespace) -> dict[str, Any]:
+    from omnibind_core.serve.command import serve
+
+    def load() -> Explorer:
+        from omnibind_core.search.explorer import Explorer
+
+        explorer = Explorer(_model(arguments))
+        explorer.make_gallery()
+        return explorer
+
+    serve(load, arguments.host, arguments.port)
+    return {}
+
+
+def _show_nothing(result: dict[str, Any]) -> list[str]:
+    del result
+    return []
 
 
 def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:

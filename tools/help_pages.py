@@ -131,6 +131,9 @@ VARIABLES: Mapping[str, Variable] = {
     "OMNIBIND_HOSTS": Variable(
         "-", "names that the page may be called by, beside this machine's own: `omnibind.example.org,*.example.net`"
     ),
+    "OMNIBIND_API_KEYS": Variable(
+        "-", "keys that `omnibind serve` asks for, separated by commas; needed where other machines can call"
+    ),
     "SPACES_ZERO_GPU": Variable(
         "-", "Hugging Face's: whether cards are lent by the call, so that what computes asks for one"
     ),

@@ -33,7 +33,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "evaluation": _CORE,
     "training": (*_CORE, "evaluation"),
     "omnibind_core": _CORE,
-    "cli": (*_CORE, "omnibind_core"),
+    "serve": (*_CORE, "omnibind_core"),
+    "cli": (*_CORE, "omnibind_core", "serve"),
     "demo": (*_CORE, "omnibind_core", "evaluation"),
     "app": ("demo",),
     "tools.rooms": (),
@@ -71,7 +72,6 @@ _FLAT = {
     "cli": "cli",
     "cli_collection": "cli",
     "__main__": "cli",
-    "serve": "cli",
 }
 _ONLY = {("demo", "evaluation"): {"omnibind_core.evaluation.report"}}
 """Of a room that another one may import in part: which modules."""

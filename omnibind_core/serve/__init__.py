@@ -1,0 +1,1 @@
+"""What programs and agents call: HTTP (``omnibind serve``) and a local server for agents (``omnibind mcp``)."""
