@@ -121,9 +121,9 @@ def _mix(explorer: Explorer, body: Mix, call: Call) -> dict[str, Any]:
 def _found(explorer: Explorer, things: Sequence[Thing], options: Options, call: Call) -> dict[str, Any]:
     made = [_one(explorer, thing, call) for thing in things]
     terms = [one.term(thing.weight) for one, thing in zip(made, things, strict=True)]
-    hits = explorer.search(terms, options, exclude={thing.item for thing in things if thing.item}).hits
+    found = explorer.search(terms, options, exclude={thing.item for thing in things if thing.item})
     notices = [notice for one in made for notice in one.notices]
-    return found_form(explorer.preset, hits, _address(explorer), notices)
+    return found_form(explorer.preset, found, _address(explorer), notices)
 
 
 def _similarity(explorer: Explorer, body: Similarity, call: Call) -> dict[str, Any]:
