@@ -370,7 +370,8 @@ def test_a_folder_that_is_a_file(hub, cache):
         get()
 
 
-def test_two_processes_wait_for_one_another(hub, cache):
+def test_two_processes_wait_for_one_another(hub, cache, monkeypatch):
+    monkeypatch.setattr(fetching, "_LOOK", 0.1)  # well within the second that the transfer takes
     hub.rate = 600_000
     said, results = [], []
 
