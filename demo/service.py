@@ -219,7 +219,8 @@ class Service:
             item = next((one for one in explorer.gallery.items if one.modality == modality), None)
             try:
                 if item is not None:
-                    explorer.item(item.id)
+                    # What "near" means for this modality is read off the gallery at its first search.
+                    explorer.search([_ingredient(explorer.item(item.id), "", "").term()])
             except Exception:
                 log.exception("the first try of %s failed", modality)
 

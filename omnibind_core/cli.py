@@ -1,4 +1,4 @@
-"""Commands: embed | similarity | search | classify | gallery | collection | doctor. ITEM: file, or text:a sentence."""
+"""Commands: embed, similarity, search, classify, gallery, collection, serve, doctor. ITEM: file, or text:a sentence."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from omnibind_core.evaluation.nonsense import nonsense
 from omnibind_core.evaluation.report import Section
 from omnibind_core.evaluation.retrieval import Figure, figure
 from omnibind_core.search.gallery import Gallery
-from omnibind_core.search.nearness import SURE, Scale, scale
+from omnibind_core.search.nearness import Scale, scale
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 
 __all__ = ["Abstention", "abstention", "abstention_section"]
@@ -90,12 +90,10 @@ def _alarms(gallery: Gallery, asked: Modality, among: Modality) -> NDArray[np.bo
 
 def _near(measure: Scale, cosines: FloatArray) -> NDArray[np.bool_]:
     """Say of each row of a query's cosines whether its best is near: (n, m) -> (n,)."""
-    if measure.least is None or not len(cosines):
-        return np.ones(len(cosines), bool)
+    if not len(cosines):
+        return np.ones(0, bool)
     best = np.nanmax(cosines, axis=1)
-    z = (best - np.nanmean(cosines, axis=1)) / np.nanstd(cosines, axis=1)
-    sure = np.array([measure.share(float(cosine)) >= SURE for cosine in best])
-    return np.asarray(sure | (best >= measure.least[0]) & (z >= measure.least[1]), bool)
+    return measure.reached(best, (best - np.nanmean(cosines, axis=1)) / np.nanstd(cosines, axis=1))
 
 
 def abstention_section(found: list[Abstention]) -> Section:

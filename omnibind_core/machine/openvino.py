@@ -19,8 +19,6 @@ from torch import Tensor, nn
 
 __all__ = ["Compiled", "convert"]
 
-_PRECISION = {torch.float32: "f32", torch.bfloat16: "bf16"}
-
 
 @cache
 def _library() -> Any:
@@ -65,7 +63,7 @@ def convert(network: Callable[..., Any], example: tuple[Tensor, ...], path: Path
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    plain = copy.deepcopy(network).float()  # in bfloat16 the engine rounds by itself
+    plain = copy.deepcopy(network).float()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, of sizes that it takes for constants: examples check them
         decoder = TorchScriptPythonDecoder(plain, example_input=example)
@@ -93,14 +91,12 @@ class Compiled:
     Parameters
     ----------
     model : openvino.Model or Path
-        From :func:`convert`, or its file.
-    dtype : torch.dtype
-        In what it computes: float32 or bfloat16.
+        From :func:`convert`, or its file. It computes in float32.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, model: Any) -> None:
         options = {
-            "INFERENCE_PRECISION_HINT": _PRECISION[dtype],  # some processors would take bfloat16 by themselves
+            "INFERENCE_PRECISION_HINT": "f32",  # some processors would take bfloat16 by themselves
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),

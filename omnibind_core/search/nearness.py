@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omnibind_core.types import FloatArray, Hit
 
@@ -20,6 +21,7 @@ FALSE_ALARMS = 0.05  # of true matches may be called far
 FEWEST = 20  # true matches that a threshold is read off; with fewer nothing is called far
 SURE = 0.998  # share of all pairs: nearer ones are never called far
 _MOST = 2000  # queries that a scale is read off
+_PAIRS = 20_000_000  # cosines that are held at once: of larger galleries fewer queries serve
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +44,26 @@ class Scale:
         """Give the share of all pairs that are not as near: 0..1."""
         return float(np.searchsorted(self.cosines, cosine, side="left") / max(1, len(self.cosines)))
 
+    def reached(self, cosines: FloatArray, z: FloatArray) -> NDArray[np.bool_]:
+        """Say which best answers are as near as true matches are; among the nearest of all pairs they always are.
+
+        Parameters
+        ----------
+        cosines, z : ndarray, shape (n,)
+            Of the best answers: their cosines, and how far these stand out of their columns.
+
+        Returns
+        -------
+        ndarray, shape (n,), bool
+        """
+        if self.least is None:
+            return np.ones(len(cosines), bool)
+        place = np.searchsorted(self.cosines, cosines, side="left") / max(1, len(self.cosines))
+        return np.asarray((place >= SURE) | (cosines >= self.least[0]) & (z >= self.least[1]), bool)
+
     def is_near(self, best: Hit) -> bool:
-        """Whether a query's best answer is as near as true matches are; among the nearest of all pairs it always is."""
-        if self.least is None or self.share(best.terms[0]) >= SURE:
-            return True
-        return best.terms[0] >= self.least[0] and best.z >= self.least[1]
+        """Say the same of one."""
+        return bool(self.reached(np.array([best.terms[0]]), np.array([best.z]))[0])
 
 
 def scale(
@@ -57,7 +74,7 @@ def scale(
     Parameters
     ----------
     queries : ndarray, shape (n, D), float32
-        Unit rows; of more than 2,000 an even choice is taken.
+        Unit rows; of more than 2,000, or than 20 million pairs, an even choice is taken.
     candidates : ndarray, shape (m, D), float32
         Unit rows.
     asked, there : sequence of str
@@ -69,7 +86,8 @@ def scale(
     -------
     Scale
     """
-    rows = np.arange(0, len(queries), max(1, -(-len(queries) // _MOST)))
+    most = max(1, min(_MOST, _PAIRS // max(1, len(candidates))))
+    rows = np.arange(0, len(queries), max(1, -(-len(queries) // most)))
     cosines = queries[rows] @ candidates.T
     if same:
         cosines[np.arange(len(rows)), rows] = np.nan

@@ -95,6 +95,12 @@ def test_a_machine_is_measured_once(cache, monkeypatch):
     assert json.loads(kept.read_bytes())["seconds"] == {"torch": 2.0, "openvino": 1.0}
 
 
+def test_torch_stays_where_towers_compute_in_half_precision(cache):
+    tower = Small()
+    assert Engine("openvino", CPU).take(tower, torch.bfloat16).network is tower.own
+    assert not cache.exists()
+
+
 def test_torch_stays_where_it_is_as_fast_and_nothing_is_converted_again(cache, monkeypatch):
     monkeypatch.setattr(engine, "_measured", lambda *_: {"torch": 1.0, "openvino": 1.0})
     told = []
