@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from demo.html.pictures import file_address, thumbnail
+from demo.seen import seen_file
 from demo.settings import WAIT_SECONDS, Settings
 from demo.state import Ingredient, Status, Visit
 from demo.zero import is_lent, on_card
@@ -262,8 +263,9 @@ class Service:
         made = self.read(source, modality, up, beside or {})
         name = label or getattr(made.media, "text", "") or _NAMELESS[made.modality]
         picture = thumbnail(made.media) if made.media else ""
+        seen = seen_file(made.media, source) if made.media else ""
         one = _ingredient(replace(made, media=None), name, picture)
-        return replace(one, source=source, up=up, beside=dict(beside or {}), preset=explorer.preset)
+        return replace(one, seen=seen, source=source, up=up, beside=dict(beside or {}), preset=explorer.preset)
 
     def _read(self, source: str, modality: Modality | None, up: str, beside: Mapping[str, Path]) -> Embedded:
         """Compute; `read` is this, on a card that is lent where cards are lent by the call."""
@@ -279,7 +281,7 @@ class Service:
         made, item = self.read_item(item_id), explorer.gallery.item(item_id)
         picture = explorer.gallery.path(item, thumbnail=True)
         one = _ingredient(made, item.caption, file_address(picture) if picture else "")
-        return replace(one, item_id=item_id, preset=explorer.preset)
+        return replace(one, item_id=item_id, seen=explorer.gallery.path(item) or "", preset=explorer.preset)
 
     def is_outdated(self, visit: Visit) -> bool:
         """Whether another preset than the one that answers read some ingredients."""

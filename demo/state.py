@@ -73,7 +73,9 @@ class Ingredient:
     item_id : str
         The gallery's identifier; empty for what the visitor brought.
     upload : str
-        Which input holds its file ("point", "audio", "image"); empty where none does.
+        Which input it came through, and which shows it; empty where none does.
+    seen : str
+        Path of what the input shows: for a shape what was read of it, for others the file itself; empty for a sentence.
     source, up : str
         Path of what the visitor brought, or the sentence, and which axis points up in it: enough to embed it again.
     beside : dict of str to Path
@@ -105,6 +107,7 @@ class Ingredient:
     thumbnail: str = ""
     item_id: str = ""
     upload: str = ""
+    seen: str = ""
     source: str = ""
     up: str = "y"
     beside: dict[str, Path] = field(default_factory=dict)
@@ -156,15 +159,6 @@ class Visit:
         new = replace(new, key=key, weight=DEFAULT_WEIGHT[mode])
         return Visit((*kept, new), key, self.serial + 1)
 
-    def exchange(self, upload: str, new: Ingredient) -> Visit:
-        """Put `new` in the place of the last ingredient that came from the same input, under its name and weight."""
-        for old in reversed(self.ingredients):
-            if old.upload == upload:
-                new = replace(new, key=old.key, weight=old.weight, label=old.label, item_id=old.item_id)
-                turned = tuple(new if one is old else one for one in self.ingredients)
-                return replace(self, ingredients=turned, inspected=old.key)
-        return self
-
     def remake(self, new: Ingredient) -> Visit:
         """Put a remade ingredient in the place of the one with its key; raises QueryError where there is none."""
         self.find(new.key)
@@ -206,6 +200,10 @@ class Visit:
             if one.key == key:
                 return one
         raise QueryError("a term that is no longer in the mix", "a term of the mix", "add it again")
+
+    def standing(self, upload: str) -> Ingredient | None:
+        """Give what stands in an input: the last ingredient that came through it."""
+        return next((one for one in reversed(self.ingredients) if one.upload == upload), None)
 
     def shown(self) -> Ingredient | None:
         """Give the ingredient whose inner life is shown."""

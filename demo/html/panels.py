@@ -222,7 +222,7 @@ def told(notices: Sequence[str]) -> str:
         return ""
     rows = "".join(f"<li>{escape(_sentence(text))}</li>" for text in notices)
     return (
-        f'<div class="ob-notice ob-told" role="status"><strong>Read, but not all of it</strong><ul>{rows}</ul>'
+        f'<div class="ob-notice ob-told" role="status"><strong>How it was read</strong><ul>{rows}</ul>'
         f'<button data-act="dismiss" aria-label="Dismiss">{icon("close")}</button></div>'
     )
 

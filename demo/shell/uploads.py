@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from demo.guard import uploaded_path
 from demo.service import Service
 from demo.state import Ingredient
-from omnibind_core.errors import MediaError
+from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.media import formats
+from omnibind_core.media.limits import MAX_CHARACTERS
+from omnibind_core.media.video import is_film
 from omnibind_core.types import Modality
 
-__all__ = ["Upload", "embed_upload"]
+__all__ = ["Upload", "embed_upload", "embed_uploads"]
 
 Upload: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """``{"path": ..., "orig_name": ...}`` as gradio gives it, or several of them."""
 
 _RECORDED = {"audio", "audio.wav", "image.png", "image.webp", "webcam.png", "blob", "file"}  # names no one gave
 _MOST = 64  # files that are given together
+_NAMING = {".gltf", ".obj", ".mtl"}  # what names other files
+_LOOKED_AT = 8_000_000  # bytes of these
+_TEXTS = {".txt", ".md"}
 
 
 def embed_upload(service: Service, upload: Upload, modality: Modality | None = None, up: str = "y") -> Ingredient:
@@ -48,7 +55,88 @@ def embed_upload(service: Service, upload: Upload, modality: Modality | None = N
     label = "" if name.lower() in _RECORDED else Path(name).stem.replace("_", " ")[:60]
     beside = {other: path for other, path in paths.items() if other != name}
     made = service.embed(str(paths[name]), modality, label, up=up, beside=beside)
-    return replace(made, upload=made.modality if len(paths) == 1 else "")
+    return replace(made, upload=made.modality)
+
+
+def embed_uploads(service: Service, uploads: Sequence[Upload], up: str) -> tuple[list[Ingredient], list[OmniBindError]]:
+    """Embed files of any kinds: pictures and buffers that a shape among them names are part of it.
+
+    A film becomes its pictures and its sound, a text file its sentence.
+
+    Returns
+    -------
+    made : list of Ingredient
+        In the order in which they were given.
+    left : list of OmniBindError
+        Why others could not be read; at least one was.
+
+    Raises
+    ------
+    MediaError
+        Too many files, or the first reason where none could be read.
+    """
+    given = [file for one in uploads for file in ([one] if isinstance(one, Mapping) else one)]
+    if not given:
+        raise MediaError("no file", "one file or several", "drop them again")
+    if len(given) > _MOST:
+        raise MediaError(f"{len(given)} files", f"at most {_MOST} together", "pack them into one .zip")
+    paths = {_name(one): Path(uploaded_path(one)) for one in given}
+    parts = _parts(paths)
+    made: list[Ingredient] = []
+    left: list[OmniBindError] = []
+    for name, path in paths.items():
+        if any(name in belongings for belongings in parts.values()):
+            continue
+        try:
+            made += _embedded(service, name, path, {one: paths[one] for one in parts.get(name, ())}, up)
+        except OmniBindError as error:
+            left.append(error)
+    if not made:
+        raise left[0]
+    return made, left
+
+
+def _embedded(service: Service, name: str, path: Path, beside: Mapping[str, Path], up: str) -> list[Ingredient]:
+    label = "" if name.lower() in _RECORDED else Path(name).stem.replace("_", " ")[:60]
+    if is_film(name):
+        return _film(service, path, label or "your film")
+    if path.suffix.lower() in _TEXTS:
+        text = path.read_bytes()[: 4 * MAX_CHARACTERS].decode("utf-8-sig", "replace")[:MAX_CHARACTERS]
+        return [replace(service.embed(text, "text"), upload="text")]
+    made = service.embed(str(path), None, label, up=up, beside=beside)
+    return [replace(made, upload=made.modality)]
+
+
+def _film(service: Service, path: Path, label: str) -> list[Ingredient]:
+    """Embed a film's pictures and its sound, or the one of them that it has."""
+    try:
+        pictures = [service.embed(str(path), "image", f"{label} (pictures)")]
+    except MediaError:  # it may hold sound alone, or nothing: then this says why
+        return [service.embed(str(path), "audio", f"{label} (sound)")]
+    with contextlib.suppress(MediaError):  # silent, or mute
+        return [*pictures, service.embed(str(path), "audio", f"{label} (sound)")]
+    return pictures
+
+
+def _parts(paths: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Say which files belong to which shape: those whose names stand in its file, or in its list of materials."""
+    texts = {
+        name: path.read_bytes()[:_LOOKED_AT].decode("utf-8", "replace").lower()
+        for name, path in paths.items()
+        if path.suffix.lower() in _NAMING
+    }
+    found: dict[str, set[str]] = {}
+    for name, text in texts.items():
+        if name.lower().endswith(".mtl"):
+            continue
+        named = {one for one in paths if one != name and _is_named(one, text)}
+        listed = [texts[one] for one in named if one in texts]
+        found[name] = named | {one for one in paths if one != name and any(_is_named(one, more) for more in listed)}
+    return found
+
+
+def _is_named(name: str, text: str) -> bool:
+    return name.lower() in text or quote(name).lower() in text
 
 
 def _name(upload: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from omnibind_core.media.image import load_image
 from omnibind_core.media.points import Up, load_points
 from omnibind_core.media.pool import close, warm
 from omnibind_core.media.text import load_text
+from omnibind_core.media.video import load_frames
 
 __all__ = [
     "Up",
@@ -19,6 +20,7 @@ __all__ = [
     "formats",
     "load",
     "load_audio",
+    "load_frames",
     "load_image",
     "load_points",
     "load_text",

@@ -23,7 +23,7 @@ from typing import IO, Any
 import PIL.Image
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import audio, image, limits, points
+from omnibind_core.media import audio, image, limits, points, video
 from omnibind_core.media.source import Blob, undecodable
 from omnibind_core.media.wire import pack, read_frame, write_frame
 from omnibind_core.types import Media
@@ -34,6 +34,7 @@ _DECODERS: Mapping[str, Callable[..., Media]] = {
     "image": image.decode,
     "audio": audio.decode,
     "point": points.decode,
+    "film": video.decode,
 }
 
 _GARBAGE = 20_000  # objects left over from requests, beyond which a collection is worth its 30 ms

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
@@ -151,14 +151,16 @@ class WorkerPool:
         for worker in started:
             worker.wait_ready()
 
-    def decode(self, blob: Blob, modality: Modality, seconds: float | None = None, **options: Any) -> Media:
+    def decode(
+        self, blob: Blob, modality: Modality | Literal["film"], seconds: float | None = None, **options: Any
+    ) -> Media:
         """Decode a file in one of the processes.
 
         Parameters
         ----------
         blob : Blob
             The file, its format settled.
-        modality : {"image", "audio", "point"}
+        modality : {"image", "audio", "point", "film"}
             Which decoder.
         seconds : float, optional
             Wall time it may take, `limits.DEADLINE_SECONDS` by default.
@@ -277,7 +279,7 @@ def pool() -> WorkerPool:
         return _POOL
 
 
-def decode(blob: Blob, modality: Modality, **options: Any) -> Media:
+def decode(blob: Blob, modality: Modality | Literal["film"], **options: Any) -> Media:
     """`WorkerPool.decode` of the process's own pool."""
     return pool().decode(blob, modality, **options)
 

@@ -14,6 +14,7 @@ import numpy as np
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import GalleryError
+from omnibind_core.media.video import is_film
 from omnibind_core.search.answers import Embedded, Found, LabelScore
 from omnibind_core.search.classify import classify
 from omnibind_core.search.compose import Options, Term
@@ -21,7 +22,7 @@ from omnibind_core.search.gallery import Gallery
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.integrity import check_content
-from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
+from omnibind_core.types import MODALITIES, Bound, FloatArray, Hit, Media, Modality
 
 __all__ = ["Explorer"]
 
@@ -103,7 +104,7 @@ class Explorer:
         Parameters
         ----------
         source : str, Path, or what :func:`omnibind_core.media.load` takes
-            A file, or for "text" the sentence.
+            A file, or for "text" the sentence. Of a film the "image" is the mean of its pictures, "audio" its sound.
         modality : Modality, optional
             What it is; None tells a file by its content. A sentence must be called one.
         up : {"x", "y", "z"}
@@ -126,6 +127,8 @@ class Explorer:
             With what was given, what is allowed and what to do.
         """
         kind = media.modality_of(str(source)) if modality is None else modality
+        if kind == "image" and is_film(source):
+            return self._film(source, weights)
         start = time.perf_counter()
         options: Mapping[Modality, dict[str, Any]] = {
             "point": {"up": up, "beside": beside}, "audio": {"faithful": faithful}
@@ -134,10 +137,30 @@ class Explorer:
         seconds = time.perf_counter() - start
         with self._computing:
             bound = self.model.embed(kind, [decoded], weights=weights, keep=True)
+        return self._embedded(bound, seconds, decoded)
+
+    def _film(self, source: object, weights: Mapping[str, float] | None) -> Embedded:
+        """Embed a film's pictures as their mean; its middle one is what is kept."""
+        start = time.perf_counter()
+        frames = media.load_frames(source)  # type: ignore[arg-type]
+        seconds = time.perf_counter() - start
+        with self._computing:
+            bound = self.model.embed("image", frames, weights=weights, keep=True)
+        mean = bound.vectors.mean(axis=0, keepdims=True)
+        one = replace(
+            bound,
+            vectors=mean / np.linalg.norm(mean),
+            weights=bound.weights.mean(axis=0, keepdims=True),
+            projected=None if bound.projected is None else bound.projected.mean(axis=0, keepdims=True),
+            notices=((f"the mean of {len(frames)} pictures, evenly over its length",),),
+        )
+        return self._embedded(one, seconds, frames[len(frames) // 2])
+
+    def _embedded(self, bound: Bound, seconds: float, decoded: Media) -> Embedded:
         spaces = self.model.preset.spaces
         titles = {name: spaces[name].title if name in spaces else name for name in bound.members}
         timed = replace(bound, timings={**bound.timings, "decode": seconds})
-        return Embedded(timed, titles, self.model.is_routed(kind), decoded)
+        return Embedded(timed, titles, self.model.is_routed(bound.modality), decoded)
 
     def reweigh(self, one: Embedded, weights: Mapping[str, float]) -> Embedded:
         """Weigh the specialists of an embedded input by hand; none of them runs again.

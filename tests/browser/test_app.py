@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -216,6 +218,46 @@ def test_examples_and_ready_mixes_can_be_clicked(page: Page) -> None:
     expect(page.locator(".ob-input.ob-point canvas")).to_be_visible(timeout=ANSWER)
     page.locator(".ob-mixes [data-act=mix]").first.click()
     expect(page.locator(".ob-chip")).to_have_count(len(EXAMPLES.mixes[0].parts), timeout=ANSWER)
+    answered(page)
+
+
+def drop(page: Page, files: list[Path], where: str) -> None:
+    """Drop files on an element, as a hand does."""
+    data = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
+    carrier = page.evaluate_handle(
+        """(data) => { const carrier = new DataTransfer(); for (const [name, content] of data) {
+        carrier.items.add(new File([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], name)); }
+        return carrier; }""",
+        data,
+    )
+    for kind in ("dragenter", "dragover", "drop"):
+        page.dispatch_event(where, kind, {"dataTransfer": carrier})
+
+
+def test_what_is_dropped_on_the_wrong_box_goes_where_it_belongs(page: Page, tmp_path: Path) -> None:
+    ready(page)
+    shape = tmp_path / "ball.off"  # gradio's viewer does not take it
+    shape.write_text("OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n3 0 2 3\n3 1 2 3\n")
+    drop(page, [shape, file_of("image")], ".ob-input.ob-audio")
+    term(page, "ball")
+    expect(page.locator(".ob-chip")).to_have_count(2)
+    expect(page.locator(".ob-input.ob-point canvas")).to_be_visible(timeout=ANSWER)
+    expect(page.locator(".ob-input.ob-image img[src*='/file=']")).to_be_visible(timeout=ANSWER)
+    say(page, "a red boat")
+    expect(page.locator(".ob-chip")).to_have_count(1, timeout=ANSWER)
+    expect(page.locator(".ob-input.ob-point canvas")).to_have_count(0, timeout=ANSWER)
+    expect(page.locator(".ob-input.ob-image img[src*='/file=']")).to_have_count(0)
+    page.locator(".ob-clear").click()
+    expect(page.locator(".ob-input.ob-text textarea")).to_have_value("", timeout=ANSWER)
+
+
+def test_a_zip_is_a_shape(page: Page, tmp_path: Path) -> None:
+    ready(page)
+    with zipfile.ZipFile(tmp_path / "plate.zip", "w") as archive:
+        archive.writestr("a/plate.obj", "mtllib plate.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nusemtl red\nf 1 2 3\n")
+        archive.writestr("a/plate.mtl", "newmtl red\nKd 1 0 0\n")
+    drop(page, [tmp_path / "plate.zip"], "body")
+    term(page, "plate")
     answered(page)
 
 

@@ -57,13 +57,16 @@ def test_a_mix_is_bounded() -> None:
     assert len(visit.take(ingredient(), "new").ingredients) == 1
 
 
-def test_exchange_keeps_name_weight_and_place() -> None:
+def test_what_stands_in_an_input_came_through_it_last() -> None:
     visit = Visit().take(ingredient("chair", upload="point"), "new").take(ingredient("red"), "add")
-    visit = visit.reweigh(visit.ingredients[0].key, 0.5)
-    turned = visit.exchange("point", ingredient("whatever", upload="point"))
-    assert [(one.label, one.weight) for one in turned.ingredients] == [("chair", 0.5), ("red", 1.0)]
-    assert turned.ingredients[0] is not visit.ingredients[0]
-    assert visit.exchange("audio", ingredient()) is visit
+    visit = visit.take(ingredient("table", upload="point"), "add")
+    standing = visit.standing("point")
+    assert standing is not None
+    assert standing.label == "table"
+    left = visit.drop(standing.key).standing("point")
+    assert left is not None
+    assert left.label == "chair"
+    assert visit.standing("audio") is None
 
 
 def test_keys_are_not_used_twice() -> None:

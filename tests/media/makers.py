@@ -8,6 +8,8 @@ import json
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import av
@@ -180,3 +182,29 @@ def zipped(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return out.getvalue()
+
+
+def film(
+    path: Path, pictures: PIL.Image.Image | Sequence[PIL.Image.Image], sound: Path | None, seconds: int = 2
+) -> None:
+    """Write a film of ten frames a second that shows pictures one after another, with a sound or without."""
+    shown = pictures if isinstance(pictures, Sequence) else [pictures]
+    webm = path.suffix == ".webm"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libvpx" if webm else "libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        audio = None if sound is None else container.add_stream("libopus" if webm else "aac", rate=48_000)
+        for i in range(10 * seconds):
+            picture = np.asarray(shown[i * len(shown) // (10 * seconds)].convert("RGB").resize((320, 240)))
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode(None))
+        if audio is not None:
+            samples, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[: seconds * rate, :1].T), "fltp", "mono")
+            frame.sample_rate = rate
+            resampler = av.AudioResampler("fltp", "mono", 48_000, audio.frame_size or 960)
+            done = 0
+            for part in [*resampler.resample(frame), *resampler.resample(None)]:
+                part.pts, done = done, done + part.samples
+                container.mux(audio.encode(part))
+            container.mux(audio.encode(None))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from demo.html import cards, panels
 from demo.service import Service
 from demo.shell.examples import Examples
-from demo.shell.uploads import Upload, embed_upload
+from demo.shell.uploads import Upload, embed_upload, embed_uploads
 from demo.shell.view import View, guarded
 from demo.state import Mode, Status, Visit
 from omnibind_core.errors import QueryError
@@ -20,6 +20,7 @@ __all__ = [
     "arrive",
     "give_example",
     "give_file",
+    "give_files",
     "give_item",
     "give_mix",
     "give_text",
@@ -97,18 +98,47 @@ def give_file(
 
 
 @guarded
-def turn(service: Service, visit: Visit, upload: Upload | None, up: str, options: Options) -> View:
-    """Read the shape that was brought last again, with another axis up."""
-    if not upload:
+def give_files(
+    service: Service, visit: Visit, uploads: Sequence[Upload], up: str, mode: Mode, options: Options
+) -> View:
+    """Take whatever was dropped on the page, each thing as what it is; what cannot be read is named, the rest serves.
+
+    Parameters
+    ----------
+    uploads : sequence of Upload
+        A shape may have its pictures and buffers among them.
+    up : str
+        The axis that points up in shapes' files.
+    """
+    made, left = embed_uploads(service, uploads, up)
+    for one in made:
+        try:
+            visit = visit.take(one, mode)
+        except QueryError as error:  # the mix is full
+            left.append(error)
+            break
+        mode = "add" if mode == "new" else mode
+    view = _respond(service, visit, options)
+    notices = [text for one in made for text in one.notices]
+    return replace(view, notice=panels.told([*notices, *(f"{one.given}: left out; {one.action}" for one in left)]))
+
+
+@guarded
+def turn(service: Service, visit: Visit, up: str, options: Options) -> View:
+    """Read the shape that stands in its input again, with another axis up."""
+    old = visit.standing("point")
+    if old is None:
         return View(visit)
-    made = embed_upload(service, upload, "point", up)
-    return replace(_respond(service, visit.exchange("point", made), options), notice=panels.told(made.notices))
+    read = service.embed(old.source or old.seen, "point", old.label, up=up, beside=old.beside)
+    new = replace(read, key=old.key, weight=old.weight, item_id=old.item_id, upload="point")
+    shown = replace(visit.remake(new), inspected=old.key)
+    return replace(_respond(service, shown, options), notice=panels.told(new.notices))
 
 
 @guarded
 def give_text(service: Service, visit: Visit, text: str | None, mode: Mode, options: Options) -> View:
     """Take a sentence into the query."""
-    made = service.embed(text or "", "text")
+    made = replace(service.embed(text or "", "text"), upload="text")
     return replace(_respond(service, visit.take(made, mode), options), notice=panels.told(made.notices))
 
 

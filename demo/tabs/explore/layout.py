@@ -16,7 +16,6 @@ from demo.shell.examples import Examples
 from demo.shell.notice import notice_box
 from demo.shell.theme import html
 from demo.state import Visit
-from omnibind_core.media import formats
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
 from omnibind_core.types import Modality
 
@@ -25,7 +24,6 @@ __all__ = ["Parts", "build"]
 _MODES = [("New search", "new"), ("+ Add", "add"), ("− Subtract", "subtract")]
 _UPS = [("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
 _MATCHES = {"media+caption": "the thing and its caption", "media": "the thing alone"}
-_VIEWED = (".obj", ".glb", ".gltf", ".stl", ".ply")  # shapes that gradio's viewer shows, and takes as uploads
 
 
 @dataclass
@@ -40,7 +38,7 @@ class Parts:
     inputs: dict[Modality, Any]
     chips: list[gr.HTML]
     up: gr.Radio
-    file: gr.UploadButton
+    files: gr.UploadButton
     send: gr.Button
     choices: dict[str, Any]
     mix: gr.HTML
@@ -62,10 +60,12 @@ def build(service: Service, examples: Examples) -> Parts:
     pulse = gr.Timer(PULSE_SECONDS)
     with gr.Row(elem_classes="ob-top"):
         mode = gr.Radio(_MODES, value="new", label="Next input", elem_classes="ob-segment")
+        # Whatever is dropped anywhere on the page comes through this button's input, see demo/shell/drop.js.
+        files = gr.UploadButton("Choose files", file_count="multiple", size="sm", elem_classes="ob-anywhere")
         status = html(panels.status(service.status()), "ob-status-box")
     with gr.Row(elem_classes="ob-page"):
         with gr.Column(scale=4, min_width=320, elem_classes="ob-main"):
-            inputs, chips, up, file, send = _inputs(examples)
+            inputs, chips, up, send = _inputs(examples)
             with gr.Column(elem_classes="ob-mix"):
                 mix = html(panels.mix(Visit()))
                 chips.append(html(panels.ready_mixes([one.title for one in examples.mixes])))
@@ -77,12 +77,12 @@ def build(service: Service, examples: Examples) -> Parts:
     sliders = gr.JSON(visible=False)  # never shown: where they stand, read from the page when an event is sent
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
-        examples, visit, status, pulse, mode, inputs, chips, up, file, send, choices,
+        examples, visit, status, pulse, mode, inputs, chips, up, files, send, choices,
         mix, answers, inside, sliders, notice, drawer,
     )  # fmt: skip
 
 
-def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.Radio, gr.UploadButton, gr.Button]:
+def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.Radio, gr.Button]:
     inputs: dict[Modality, Any] = {}
     chips: list[gr.HTML] = []
     with gr.Row(elem_classes="ob-inputs"):
@@ -93,14 +93,10 @@ def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.
                     if modality == "point":
                         up = gr.Radio(_UPS, value="y", label="Axis that points up", elem_classes="ob-segment ob-small")
                 inputs[modality] = _input(modality)
-                if modality == "point":
-                    file = gr.UploadButton(
-                        f"Several files, {_others()}", file_count="multiple", size="sm", elem_classes="ob-other"
-                    )
                 if modality == "text":
                     send = gr.Button("Find neighbours", variant="primary", size="sm", elem_classes="ob-send")
                 chips.append(html(panels.example_chips(modality, examples.faces(modality))))
-    return inputs, chips, up, file, send
+    return inputs, chips, up, send
 
 
 def _input(modality: Modality) -> Any:
@@ -114,17 +110,6 @@ def _input(modality: Modality) -> Any:
     return gr.Textbox(
         lines=1, max_lines=3, max_length=2000, placeholder="a dog barks at the postman", container=False, **shared
     )
-
-
-def _shapes() -> list[str]:
-    """Give the endings of the files that hold shapes."""
-    return [f".{name}" for name in formats()["point"]]
-
-
-def _others() -> str:
-    """Name the first of the shapes that gradio's viewer does not take."""
-    others = [name for name in _shapes() if name not in _VIEWED]
-    return ", ".join(name.removeprefix(".").upper() for name in others[:3]) + (" …" if others[3:] else "")
 
 
 def _options() -> dict[str, Any]:

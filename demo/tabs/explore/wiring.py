@@ -8,13 +8,13 @@ from typing import Any
 import gradio as gr
 
 from demo.html import panels
-from demo.html.icons import ORDER
 from demo.service import Service
 from demo.settings import MODEL_EVENTS
 from demo.shell.drawer import Drawer
 from demo.shell.view import View
 from demo.state import Visit
 from demo.tabs.explore import callbacks
+from demo.tabs.explore.boxes import boxes
 from demo.tabs.explore.layout import Parts
 from omnibind_core.search.compose import Options
 from omnibind_core.types import Modality
@@ -31,11 +31,11 @@ _SHARES = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
 ), ...rest]"""
 
 
-def _updates(view: View, shown: dict[Modality, str] | None = None) -> list[Any]:
-    """Give a view as values for :meth:`Parts.page`; `shown` puts examples into the inputs they belong to."""
+def _updates(view: View, before: Visit, given: Modality | None = None) -> list[Any]:
+    """Give a view as values for :meth:`Parts.page`; `given` is the input that something was put into by hand."""
     keep = gr.skip()
     parts = [keep if part is None else part for part in (view.mix, view.answers, view.inside)]
-    return [view.visit, *parts, view.notice, *Drawer.updates(view), *((shown or {}).get(m, keep) for m in ORDER)]
+    return [view.visit, *parts, view.notice, *Drawer.updates(view), *boxes(before, view.visit, given)]
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
@@ -56,7 +56,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def arrive(visit: Visit, *chosen: Any) -> list[Any]:
         now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first)
         # Where nothing happened nothing is sent: neither a notice nor a newer visit is overwritten by a tick.
-        shown = [gr.skip()] * len(outputs) if view is None else _updates(view)
+        shown = [gr.skip()] * len(outputs) if view is None else _updates(view, visit)
         return [panels.status(now), gr.Timer(active=not now.settled), *shown]
 
     for moment in (demo.load, p.pulse.tick):
@@ -64,24 +64,29 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     def file_given(modality: Modality) -> Callable[..., list[Any]]:
         def given(visit: Visit, upload: Any, up: str, mode: Any, *chosen: Any) -> list[Any]:
-            return _updates(callbacks.give_file(service, visit, upload, modality, up, mode, options(*chosen)))
+            view = callbacks.give_file(service, visit, upload, modality, up, mode, options(*chosen))
+            return _updates(view, visit, modality)
 
         return given
 
-    senses: list[tuple[Modality, Any, Any]] = [
-        ("point", p.inputs["point"], p.inputs["point"].upload), ("point", p.file, p.file.upload),
-        ("audio", p.inputs["audio"], p.inputs["audio"].input), ("image", p.inputs["image"], p.inputs["image"].input),
+    senses: list[tuple[Modality, Any]] = [
+        ("point", p.inputs["point"].upload), ("audio", p.inputs["audio"].input), ("image", p.inputs["image"].input)
     ]  # fmt: skip
-    for modality, source, event in senses:
-        event(file_given(modality), [p.visit, source, p.up, p.mode, *choices], outputs, **heavy)
+    for modality, event in senses:
+        event(file_given(modality), [p.visit, p.inputs[modality], p.up, p.mode, *choices], outputs, **heavy)
 
-    def turned(visit: Visit, upload: Any, up: str, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.turn(service, visit, upload, up, options(*chosen)))
+    def dropped(visit: Visit, uploads: Any, up: str, mode: Any, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.give_files(service, visit, uploads or (), up, mode, options(*chosen)), visit)
 
-    p.up.input(turned, [p.visit, p.inputs["point"], p.up, *choices], outputs, **heavy)
+    p.files.upload(dropped, [p.visit, p.files, p.up, p.mode, *choices], outputs, **heavy)
+
+    def turned(visit: Visit, up: str, *chosen: Any) -> list[Any]:
+        return _updates(callbacks.turn(service, visit, up, options(*chosen)), visit)
+
+    p.up.input(turned, [p.visit, p.up, *choices], outputs, **heavy)
 
     def said(visit: Visit, text: str, mode: Any, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.give_text(service, visit, text, mode, options(*chosen)))
+        return _updates(callbacks.give_text(service, visit, text, mode, options(*chosen)), visit, "text")
 
     said_by = [p.inputs["text"].submit, p.send.click]
     gr.on(said_by, said, [p.visit, p.inputs["text"], p.mode, *choices], outputs, **heavy)
@@ -90,29 +95,28 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def clicked(event: gr.EventData, visit: Visit, mode: Any, *chosen: Any) -> list[Any]:
         action, target, how = str(event._data.get("act")), str(event._data.get("id")), options(*chosen)
         if action == "mix":
-            return _updates(callbacks.give_mix(service, visit, p.examples, target, how))
-        if action != "example":
-            return _updates(callbacks.act(service, visit, action, target, how))
-        view = callbacks.give_example(service, visit, target, mode, how)
-        return _updates(view, p.examples.shown(target))
+            return _updates(callbacks.give_mix(service, visit, p.examples, target, how), visit)
+        if action == "example":
+            return _updates(callbacks.give_example(service, visit, target, mode, how), visit)
+        return _updates(callbacks.act(service, visit, action, target, how), visit)
 
     for part in (*p.chips, p.mix, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
         part.select(clicked, [p.visit, p.mode, *choices], outputs, **heavy)
 
     def weighed(visit: Visit, weights: object, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.reweigh(service, visit, weights, options(*chosen)))
+        return _updates(callbacks.reweigh(service, visit, weights, options(*chosen)), visit)
 
     moved = [p.visit, p.sliders, *choices]
     last: dict[str, Any] = {"trigger_mode": "always_last", **heavy}
     p.mix.input(weighed, moved, outputs, js=_WEIGHTS, **{**last, "show_progress": "hidden"})
 
     def balanced(visit: Visit, shares: object, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.rebalance(service, visit, shares, options(*chosen)))
+        return _updates(callbacks.rebalance(service, visit, shares, options(*chosen)), visit)
 
     p.inside.input(balanced, moved, outputs, js=_SHARES, **last)
 
     def refreshed(visit: Visit, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.refresh(service, visit, options(*chosen)))
+        return _updates(callbacks.refresh(service, visit, options(*chosen)), visit)
 
     changes = [one.release if isinstance(one, gr.Slider) else one.input for one in choices]
     gr.on(changes, refreshed, [p.visit, *choices], outputs, trigger_mode="always_last", **heavy)

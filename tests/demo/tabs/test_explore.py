@@ -7,15 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
+from demo.html.icons import ORDER
 from demo.service import Service
 from demo.settings import Settings
 from demo.shell.view import View
 from demo.state import Visit
 from demo.tabs.explore import callbacks
+from demo.tabs.explore.boxes import boxes
+from omnibind_core.media import load_points
 from omnibind_core.search.compose import Options
 from omnibind_core.types import MODALITIES, Modality
 
+from ...media.makers import film
 from ..conftest import EXAMPLES, GALLERY, Put, example
 
 OPTIONS = Options()
@@ -123,12 +128,96 @@ def test_a_shape_can_be_turned(service: Service, upload: Put) -> None:
     file = upload(GALLERY / item.file, "my chair.glb")
     first = callbacks.give_file(service, Visit(), file, "point", "y", "new", OPTIONS)
     first = callbacks.give_text(service, first.visit, "red", "add", OPTIONS)
-    turned = callbacks.turn(service, first.visit, file, "z", OPTIONS)
+    turned = callbacks.turn(service, first.visit, "z", OPTIONS)
     complete(turned)
     before, after = first.visit.ingredients[0], turned.visit.ingredients[0]
     assert (after.label, after.weight) == (before.label, before.weight) == ("my chair", 1.0)
     assert float(before.vector @ after.vector) < 0.9999
-    assert callbacks.turn(service, first.visit, None, "z", OPTIONS).answers is None
+    again = callbacks.turn(service, turned.visit, "y", OPTIONS).visit.ingredients[0]
+    assert float(before.vector @ again.vector) > 0.9999, "it is the file that is turned, not what is shown of it"
+    nothing = callbacks.give_text(service, Visit(), "red", "new", OPTIONS).visit
+    assert callbacks.turn(service, nothing, "z", OPTIONS).answers is None
+
+
+def test_an_example_shape_can_be_turned(service: Service) -> None:
+    first = callbacks.give_example(service, Visit(), example("point").id, "new", OPTIONS).visit
+    after = callbacks.turn(service, first, "z", OPTIONS).visit.ingredients[0]
+    assert float(first.ingredients[0].vector @ after.vector) < 0.9999
+    assert after.item_id == example("point").id
+
+
+def stands(before: Visit, after: Visit, given: Modality | None = None) -> dict[Modality, object]:
+    """What each input shows next; "kept" where it is left alone."""
+    shown = [one if one is None or isinstance(one, str) else "kept" for one in boxes(before, after, given)]
+    return dict(zip(ORDER, shown, strict=True))
+
+
+def test_what_stands_in_the_inputs_is_what_is_in_the_mix(service: Service, upload: Put) -> None:
+    sound, shape = example("audio"), example("point")
+    assert sound.file and shape.file
+    one = callbacks.give_file(service, Visit(), upload(GALLERY / sound.file), "audio", "y", "new", OPTIONS).visit
+    assert stands(Visit(), one, "audio") == dict.fromkeys(ORDER, "kept")
+    two = callbacks.give_text(service, one, "the sea", "new", OPTIONS).visit
+    assert stands(one, two, "text") == {**dict.fromkeys(ORDER, "kept"), "audio": None}
+    three = callbacks.give_file(service, two, upload(GALLERY / shape.file), "point", "y", "add", OPTIONS).visit
+    shown = stands(two, three, "point")
+    assert shown == {**dict.fromkeys(ORDER, "kept"), "point": three.ingredients[1].seen}
+    assert load_points(str(shown["point"])).surfaces, "the viewer gets what was read"
+    turned = callbacks.turn(service, three, "z", OPTIONS).visit
+    assert stands(three, turned)["point"] not in {"kept", None, shown["point"]}
+    dropped = callbacks.act(service, three, "drop", three.ingredients[0].key, OPTIONS).visit
+    assert stands(three, dropped) == {**dict.fromkeys(ORDER, "kept"), "text": ""}
+    card = callbacks.act(service, three, "search", sound.id, OPTIONS).visit
+    assert stands(three, card) == {"point": None, "audio": "kept", "image": "kept", "text": ""}
+    clear = callbacks.act(service, three, "clear", "", OPTIONS).visit
+    assert stands(three, clear) == {"point": None, "audio": "kept", "image": "kept", "text": ""}
+    tried = callbacks.give_example(service, clear, example("image").id, "new", OPTIONS).visit
+    assert stands(clear, tried)["image"] == str(GALLERY / str(example("image").file))
+    refused = callbacks.give_text(service, three, " ", "new", OPTIONS).visit
+    assert stands(three, refused, "text")["text"] == "kept", "it is there to be corrected"
+    bad = callbacks.give_file(service, tried, {"path": "/etc/passwd"}, "image", "y", "new", OPTIONS).visit
+    assert stands(tried, bad, "image")["image"] == str(GALLERY / str(example("image").file))
+    assert stands(clear, clear, "audio")["audio"] is None, "what was refused does not stay"
+
+
+def test_files_of_all_kinds_go_where_they_belong(service: Service, upload: Put, tmp_path: Path) -> None:
+    (tmp_path / "plate.obj").write_text(
+        "mtllib plate.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\nusemtl red\n"
+        "f 1/1 2/2 3/3 4/4\n"
+    )
+    (tmp_path / "plate.mtl").write_text("newmtl red\nmap_Kd red.png\n")
+    (tmp_path / "wish.txt").write_text("a red plate")
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    Pillow.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
+    Pillow.new("RGB", (64, 48), "blue").save(tmp_path / "photo.tiff")
+    names = ["red.png", "plate.mtl", "photo.tiff", "plate.obj", "wish.txt", "bad.wav"]
+    view = callbacks.give_files(service, Visit(), [upload(tmp_path / name) for name in names], "y", "new", OPTIONS)
+    assert [(one.modality, one.label) for one in view.visit.ingredients] == [
+        ("image", "photo"), ("point", "plate"), ("text", "a red plate")
+    ]  # fmt: skip
+    assert "bad.wav" in view.notice.lower()
+    assert "left out" in view.notice
+    assert "red.png" not in view.notice, "it belongs to the plate"
+    picture = view.visit.standing("image")
+    assert picture is not None
+    assert picture.seen.endswith(".webp"), "browsers do not know TIFF"
+    none = callbacks.give_files(service, view.visit, [upload(tmp_path / "bad.wav")], "y", "new", OPTIONS)
+    assert "What to do" in none.notice
+    assert none.visit is view.visit
+    assert "no file" in callbacks.give_files(service, Visit(), [], "y", "new", OPTIONS).notice.lower()
+
+
+def test_a_film_is_its_pictures_and_its_sound(service: Service, upload: Put, tmp_path: Path) -> None:
+    dog = next(one for one in EXAMPLES.catalogue if one.id == "image/dog-2")
+    bark = next(one for one in EXAMPLES.catalogue if one.id == "audio/dog-1")
+    film(tmp_path / "a dog.mp4", Pillow.open(GALLERY / str(dog.file)), GALLERY / str(bark.file))
+    film(tmp_path / "mute.webm", Pillow.open(GALLERY / str(dog.file)), None)
+    view = callbacks.give_files(service, Visit(), [upload(tmp_path / "a dog.mp4")], "y", "new", OPTIONS)
+    assert [one.label for one in view.visit.ingredients] == ["a dog (pictures)", "a dog (sound)"]
+    for one, item in zip(view.visit.ingredients, (dog, bark), strict=True):
+        assert float(one.vector @ service.item(item.id).vector) > 0.8
+    mute = callbacks.give_files(service, Visit(), [upload(tmp_path / "mute.webm")], "y", "subtract", OPTIONS)
+    assert [(one.label, one.weight) for one in mute.visit.ingredients] == [("mute (pictures)", -0.7)]
 
 
 def test_errors_become_notices_and_nothing_is_lost(service: Service, upload: Put, tmp_path: Path) -> None:
