@@ -24,6 +24,7 @@ from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, Modality
 
 if TYPE_CHECKING:
+    from omnibind_core.machine.auto import Choice
     from omnibind_core.search.explorer import Explorer
 
 __all__ = ["STAND_IN", "Service"]
@@ -71,6 +72,41 @@ class Service:
             if self._explorer is None:
                 self._done.clear()
             self._progress("the libraries", 0.0)
+        threading.Thread(target=self._run, name="loading", daemon=True).start()
+
+    def choices(self) -> list[Choice]:
+        """Say what this machine could load; empty where visitors may not choose."""
+        from omnibind_core.machine.auto import choices
+
+        return choices(self.settings.device) if self.settings.switchable else []
+
+    def switch(self, name: str) -> None:
+        """Make another preset ready, for all; the one that answers goes on until then, and also if that fails.
+
+        Raises
+        ------
+        QueryError
+            Visitors may not choose, there is none of that name or it does not fit here, or one is being made ready.
+        """
+        found = {one.preset.name: one for one in self.choices()}
+        if not found:
+            raise QueryError("another preset", "the one that was set", "ask whoever runs this page")
+        if name not in found:
+            raise QueryError(f"the preset '{name[:40]}'", ", ".join(found), "choose one of these")
+        if not found[name].fits:
+            raise QueryError(f"the preset {name}", "one that this machine can run", f"not here: {found[name].reason}")
+        standing = self.wait()
+        with self._starting:
+            if self._status.phase == "loading" or self._status.coming:
+                raise QueryError(
+                    f"the preset {name} while another one is being made ready", "one at a time", "try again then"
+                )
+            if standing.preset == name:
+                self._status = Status("ready", name, 1.0)
+                return
+            self.settings = replace(self.settings, preset=name)
+            self._began = time.perf_counter()
+            self._progress("the models", 0.0)
         threading.Thread(target=self._run, name="loading", daemon=True).start()
 
     def status(self) -> Status:

@@ -38,6 +38,7 @@ UPLOADS_ALL = 4_000_000_000  # bytes of files that all visitors may have here at
 UNUSED_SECONDS = 600.0  # after which a file that no query took is deleted
 VISIT_SECONDS = 60.0  # after which a visit that was left counts as ended, and its files are deleted
 
+SWITCHES = ("auto", "on", "off")
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})|\*")
 
@@ -64,6 +65,8 @@ class Settings:
         Names that the page may be called by besides this machine's own: ``("omnibind.example.org", "*.example.org")``.
     collections : tuple of Path
         Folders of the collections that are searched, together; none takes the gallery.
+    switch : str
+        Whether visitors may have another preset loaded: "on", "off", or "auto": where only this machine is served.
     """
 
     preset: str = "mini"
@@ -74,6 +77,12 @@ class Settings:
     engine: str = "auto"
     hosts: tuple[str, ...] = ()
     collections: tuple[Path, ...] = ()
+    switch: str = "auto"
+
+    @property
+    def switchable(self) -> bool:
+        """Whether the preset can be changed on the page: it is one for all who look at it."""
+        return self.switch == "on" or (self.switch == "auto" and self.host in {"127.0.0.1", "localhost", "::1"})
 
     @classmethod
     def read(cls, arguments: Sequence[str] | None = None) -> Settings:
@@ -105,6 +114,8 @@ class Settings:
             wrong.append(f"--routing {_short(given['routing'])!r}: one of default, trained")
         if given["engine"] not in {"auto", *ENGINES}:
             wrong.append(f"--engine {_short(given['engine'])!r}: one of auto, {', '.join(ENGINES)}")
+        if given["switch"] not in SWITCHES:
+            wrong.append(f"--switch {_short(given['switch'])!r}: one of {', '.join(SWITCHES)}")
         if not given["preset"] or len(given["preset"]) > 4_000 or not given["preset"].isprintable():
             wrong.append(f"--preset {_short(given['preset'])!r}: the name of a preset, or the path of a .json file")
         if problem := _not_ours(given["host"]):
@@ -155,6 +166,11 @@ class Settings:
             "--collection",
             default=env.get("OMNIBIND_COLLECTION") or GALLERY,
             help="what is searched: names of collections, separated by commas; gallery: the one that comes along",
+        )
+        parser.add_argument(
+            "--switch",
+            default=env.get("OMNIBIND_SWITCH", default.switch),
+            help="whether the preset can be changed on the page: on, off, auto (where only this machine is served)",
         )
         return parser
 

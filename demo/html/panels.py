@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from demo.html.icons import NAMES, icon
 from demo.html.pictures import file_address
@@ -14,6 +15,9 @@ from omnibind_core.search.answers import LabelScore
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Modality
 
+if TYPE_CHECKING:
+    from omnibind_core.machine.auto import Choice
+
 __all__ = [
     "example_chips",
     "header",
@@ -21,6 +25,7 @@ __all__ = [
     "inside",
     "mix",
     "notice",
+    "presets",
     "ready_mixes",
     "scores",
     "status",
@@ -102,6 +107,31 @@ def status(now: Status) -> str:
         f"<span>Waking up: {escape(now.label or 'the models')} <b>{share:.0%}</b></span>"
         f'<div class="ob-track"><b style="width:{100 * share:.0f}%"></b></div></div>'
     )
+
+
+def presets(choices: Sequence[Choice], now: str) -> str:
+    """Draw what this machine could load, and what loading it would take; `now` is what answers."""
+    if not choices:
+        return f'<p class="ob-note">{escape(now or "The preset")} answers. Whoever runs this page chooses it.</p>'
+    rows = "".join(_choice(one, now) for one in choices)
+    return f'<ul class="ob-presets">{rows}</ul><p class="ob-note">It changes for all who look at this page.</p>'
+
+
+def _choice(one: Choice, now: str) -> str:
+    name = escape(one.preset.name)
+    facts = [
+        "all here" if not one.to_fetch else f"{one.to_fetch / 1e9:.1f} GB to fetch",
+        "commercial use allowed" if one.commercial else "not for commercial use",
+        f"languages: {one.preset.languages}" if one.preset.languages else "",
+    ]
+    if one.preset.name == now:
+        button = "<b>answers now</b>"
+    elif one.fits:
+        button = f'<button data-act="preset" data-id="{name}">Load {name}</button>'
+    else:
+        button = f"<em>{escape(_sentence('not here: ' + one.reason))}</em>"
+    said = " · ".join(escape(fact) for fact in facts if fact)
+    return f"<li><strong>{name}</strong><span>{escape(one.preset.title)}</span><small>{said}</small>{button}</li>"
 
 
 def mix(visit: Visit) -> str:

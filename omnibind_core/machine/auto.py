@@ -7,19 +7,20 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from omnibind_core.machine.plans import decide, free_in_machine, free_on_card, light_needs
-from omnibind_core.machine.preflight import file_rows, free_on_disk, room
+from omnibind_core.machine.preflight import file_rows, free_on_disk, is_commercial, licences, room
 from omnibind_core.machine.runtime import choose_device
-from omnibind_core.presets.preset import Preset, ranked
+from omnibind_core.presets.preset import Preset, load_preset, preset_names, ranked
 from omnibind_core.store.paths import is_offline
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["best_preset", "hub_answers"]
+__all__ = ["Choice", "best_preset", "choices", "hub_answers"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,53 @@ def hub_answers() -> bool:
         return True
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset, and what this machine says of it.
+
+    Attributes
+    ----------
+    preset : Preset
+    fits : bool
+        Whether its files, and what it computes with, have room here.
+    reason : str
+        What decided, in words for people.
+    to_fetch : int
+        Bytes that would be fetched first.
+    commercial : bool
+        Whether all its licences allow commercial use.
+    """
+
+    preset: Preset
+    fits: bool
+    reason: str
+    to_fetch: int
+    commercial: bool
+
+
+def choices(device: str = "auto") -> list[Choice]:
+    """Look at every preset that comes along, the lightest first; nothing is fetched, and nobody is asked.
+
+    Parameters
+    ----------
+    device : str
+        As for :func:`best_preset`.
+    """
+    chosen = choose_device(device)
+    card = free_on_card(chosen)
+    found = []
+    for preset in map(load_preset, preset_names()):
+        rows = file_rows(preset)
+        if preset.card and card is None:
+            fits, reason = False, f"wants a CUDA card, and the device here is {chosen}"
+        else:
+            fits, reason = _fits(preset, chosen, card, lambda: not is_offline())
+        every = [preset.licence, *licences(preset)]
+        left = sum(row.left for row in rows)
+        found.append(Choice(preset, fits, reason, left, all(is_commercial(one) for one in every)))
+    return sorted(found, key=lambda one: (one.preset.card, one.to_fetch, one.preset.name))
 
 
 def best_preset(

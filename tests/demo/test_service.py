@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import shutil
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -273,3 +275,66 @@ def test_an_ingredient_keeps_no_media(service: Service) -> None:
     assert made.embedded.media is None
     assert made.embedded.bound.projected is not None
     assert made.embedded.bound.projected.nbytes < 300_000
+
+
+def test_the_preset_can_be_changed_where_only_this_machine_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().switchable
+    assert not Settings(host="0.0.0.0").switchable
+    assert Settings(host="0.0.0.0", switch="on").switchable
+    assert not Settings(switch="off").switchable
+    public = Service(Settings(device="cpu", switch="off"))
+    assert public.choices() == []
+    with pytest.raises(QueryError, match="whoever runs this page"):
+        public.switch("lite")
+    assert "Whoever runs this page" in panels.presets([], "mini")
+
+
+def test_another_preset_is_made_ready_while_the_first_answers(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = Service(Settings(device="cpu"))
+    mine._explorer, mine._status = service.wait(), service.status()
+    mine._done.set()
+    drawn = panels.presets(mine.choices(), "mini")
+    assert "answers now" in drawn and "GB to fetch" in drawn and "commercial" in drawn
+    for name, words in {"nonsense": "choose one of these", "full": "not here"}.items():
+        with pytest.raises(QueryError, match=words):
+            mine.switch(name)
+    go, loaded = threading.Event(), replace_preset(service.wait(), "lite")
+
+    def load(preset: str = "") -> Explorer:
+        go.wait(30)
+        return loaded
+
+    monkeypatch.setattr(mine, "_load", load)
+    mine.switch("lite")
+    assert (mine.wait().preset, mine.status().phase) == ("mini", "ready")
+    assert mine.status().coming.startswith("lite")
+    with pytest.raises(QueryError, match="one at a time"):
+        mine.switch("lite")
+    go.set()
+    settled(mine)
+    assert (mine.wait().preset, mine.status().label, mine.status().coming) == ("lite", "lite", "")
+
+    def broken(preset: str = "") -> Explorer:
+        raise WeightsError("a file", "another", "try again")
+
+    monkeypatch.setattr(mine, "_load", broken)
+    mine.switch("mini")
+    settled(mine)
+    assert (mine.wait().preset, mine.status().missed) == ("lite", "mini")
+
+
+def replace_preset(explorer: Explorer, name: str) -> Explorer:
+    """The same explorer under the name of another preset."""
+    made = Explorer(copy.copy(explorer.model))
+    made.model.preset = replace(explorer.model.preset, name=name)
+    made._gallery = explorer.gallery
+    return made
+
+
+def settled(service: Service) -> None:
+    end = time.monotonic() + 60
+    while not service.status().settled and time.monotonic() < end:
+        time.sleep(0.02)
+    assert service.status().settled

@@ -27,6 +27,7 @@ __all__ = [
     "rebalance",
     "refresh",
     "reweigh",
+    "switch",
     "turn",
 ]
 
@@ -200,6 +201,13 @@ def _numbers(sliders: object) -> dict[str, float]:
     ):
         raise QueryError("weights of another form", "a number for each slider", "use the sliders")
     return {str(name): float(x) for name, x in sliders.items()}
+
+
+@guarded
+def switch(service: Service, visit: Visit, name: str) -> View:
+    """Have another preset made ready; what was asked is asked again once it is, see :func:`arrive`."""
+    service.switch(name)
+    return View(visit)
 
 
 @guarded

@@ -43,6 +43,8 @@ class Parts:
     choices: dict[str, Any]
     mix: gr.HTML
     answers: gr.HTML
+    preset: gr.Accordion
+    presets: gr.HTML
     inside: gr.HTML
     sliders: gr.JSON
     notice: gr.HTML
@@ -73,12 +75,14 @@ def build(service: Service, examples: Examples) -> Parts:
         with gr.Column(scale=1, min_width=250, elem_classes="ob-rail"):
             with gr.Accordion("Options", open=False, elem_classes="ob-options"):
                 choices = _options()
+            with gr.Accordion("Preset", open=False, elem_classes="ob-options") as preset:
+                presets = html()
             inside = html(panels.inside(None))
     sliders = gr.JSON(visible=False)  # never shown: where they stand, read from the page when an event is sent
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
         examples, visit, status, pulse, mode, inputs, chips, up, files, send, choices,
-        mix, answers, inside, sliders, notice, drawer,
+        mix, answers, preset, presets, inside, sliders, notice, drawer,
     )  # fmt: skip
 
 

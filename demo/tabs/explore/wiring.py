@@ -121,6 +121,17 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     changes = [one.release if isinstance(one, gr.Slider) else one.input for one in choices]
     gr.on(changes, refreshed, [p.visit, *choices], outputs, trigger_mode="always_last", **heavy)
 
+    def opened() -> str:
+        return panels.presets(service.choices(), service.status().label)
+
+    p.preset.expand(opened, None, p.presets, **quiet)
+
+    def switched(event: gr.EventData, visit: Visit) -> list[Any]:
+        view = callbacks.switch(service, visit, str(event._data.get("id")))
+        return [panels.status(service.status()), gr.Timer(active=True), *_updates(view, visit)]
+
+    p.presets.select(switched, p.visit, [p.status, p.pulse, *outputs], **quiet)
+
     def retried() -> gr.Timer:
         service.start()
         return gr.Timer(active=True)  # look at the progress of loading again
