@@ -11,7 +11,7 @@ from pathlib import Path
 from omnibind_core.media.glb import glb
 from omnibind_core.types import Audio, Image, Media, PointCloud
 
-__all__ = ["seen_file"]
+__all__ = ["seen_file", "seen_media"]
 
 _SHOWN = {"png", "apng", "jpg", "jpeg", "jfif", "jpe", "gif", "webp", "svg", "bmp", "ico"}
 _PLAYED = {"wav", "mp3", "ogg", "oga", "opus", "flac", "m4a", "aac", "weba", "webm", "mp4", "mov", "m4v"}
@@ -45,6 +45,11 @@ def seen_file(media: Media, source: str) -> str:
             return source
         return _placed(_sound(media), "sound.wav") if media.seconds <= _SECONDS else ""
     return ""
+
+
+def seen_media(media: Audio | PointCloud) -> str:
+    """Write a shape or a sound that was made here, for the viewer or the player; gives the file's path."""
+    return _placed(glb(media), "shape.glb") if isinstance(media, PointCloud) else _placed(_sound(media), "sound.wav")
 
 
 def _picture(image: Image) -> bytes:

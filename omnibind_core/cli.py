@@ -1,4 +1,4 @@
-"""Commands: embed, similarity, search, classify, gallery, collection, serve, doctor. ITEM: file, or text:a sentence."""
+"""Commands: embed, similarity, search, classify, locate, gallery, collection, serve, doctor."""
 
 from __future__ import annotations
 
@@ -134,6 +134,9 @@ def parser() -> argparse.ArgumentParser:
     one = command("gallery", _gallery, _show_gallery, "list the gallery; --build embeds it anew")
     one.add_argument("--build", action="store_true", help="embed every item and write the vectors")
     one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
+    one = command("locate", _locate, _show_locate, "where in a picture, when in a sound, which part of a shape")
+    one.add_argument("item", metavar="ITEM", help="what is looked for: a file, or text:a sentence")
+    one.add_argument("into", metavar="FILE", help="what is looked into: a picture, a sound or a shape")
     cli_collection.install(commands, common, _model)
     one = command("serve", _serve, _show_nothing, "answer programs over HTTP, under /v1, until told to end")
     one.add_argument("--host", default="127.0.0.1", help="to listen on; others need keys (default: 127.0.0.1)")
@@ -155,7 +158,11 @@ def _check(arguments: argparse.Namespace) -> None:
     check_dtype(arguments.dtype)
     check_engine(arguments.engine)
     given = vars(arguments)
-    for item in (*given.get("items", ()), *given.get("minus", ()), *([given["item"]] if "item" in given else ())):
+    for item in (
+        *given.get("items", ()),
+        *given.get("minus", ()),
+        *(given[name] for name in ("item", "into") if name in given),
+    ):
         _source(item)
     collection_folders(given.get("collection", GALLERY))
     if "operator" in given:
@@ -303,6 +310,23 @@ def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _show_classify(result: dict[str, Any]) -> list[str]:
     return [f"{row['probability']:6.1%}  {row['cosine']:+.3f}  {row['label']}" for row in result["scores"]]
+
+
+def _locate(arguments: argparse.Namespace) -> dict[str, Any]:
+    from omnibind_core import media
+    from omnibind_core.search.answers import located_form
+
+    modality, path = _source(arguments.into)
+    explorer, made = _embed_items(arguments, [arguments.item], [modality])
+    given = media.load(path, modality, **({"up": arguments.up} if modality == "point" else {}))
+    found = explorer.locate(made[0].term(1.0, arguments.item), given)
+    return located_form(explorer.preset, found, [*made[0].notices, *given.notices])
+
+
+def _show_locate(result: dict[str, Any]) -> list[str]:
+    place = ", ".join(f"{name} {value:.2f}" for name, value in result["best"].items())
+    doubt = "" if result["near"] else "  (probably not in it: this is only the nearest)"
+    return [f"{result['score']:+.3f}  {place}{doubt}"]
 
 
 def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:

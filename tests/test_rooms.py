@@ -41,7 +41,7 @@ DEMO = {
     "seen": (),
     "service": ("settings", "state", "html", "zero", "seen"),
     "shell": ("settings", "state", "html", "guard", "service"),
-    "tabs": ("settings", "state", "html", "guard", "service", "shell"),
+    "tabs": ("settings", "state", "seen", "html", "guard", "service", "shell"),
     "api": ("settings", "guard", "html", "service"),
     "page": ("settings", "logs", "uploads", "html", "guard", "turns", "service", "shell", "tabs", "api"),
 }

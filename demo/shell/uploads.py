@@ -13,12 +13,12 @@ from demo.guard import uploaded_path
 from demo.service import Service
 from demo.state import Ingredient
 from omnibind_core.errors import MediaError, OmniBindError
-from omnibind_core.media import formats
+from omnibind_core.media import formats, load, modality_of
 from omnibind_core.media.limits import MAX_CHARACTERS
 from omnibind_core.media.video import is_film
-from omnibind_core.types import Modality
+from omnibind_core.types import Audio, Image, Modality, PointCloud
 
-__all__ = ["Upload", "embed_upload", "embed_uploads"]
+__all__ = ["Upload", "embed_upload", "embed_uploads", "looked_into"]
 
 Upload: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """``{"path": ..., "orig_name": ...}`` as gradio gives it, or several of them."""
@@ -94,6 +94,14 @@ def embed_uploads(service: Service, uploads: Sequence[Upload], up: str) -> tuple
     if not made:
         raise left[0]
     return made, left
+
+
+def looked_into(path: str) -> Image | Audio | PointCloud:
+    """Decode a visitor's file that something is looked for in; raises MediaError as reading it does."""
+    found = load(path, modality_of(path))
+    if not isinstance(found, (Image, Audio, PointCloud)):
+        raise MediaError("a file of words", "a picture, a sound or a shape", "choose one of these")
+    return found
 
 
 def _embedded(service: Service, name: str, path: Path, beside: Mapping[str, Path], up: str) -> list[Ingredient]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from omnibind_core.errors import OmniBindError
 from omnibind_core.search.compose import Term
+from omnibind_core.search.localise import Located
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Bound, FloatArray, Hit, Media, Modality
 
@@ -25,6 +26,7 @@ __all__ = [
     "found_form",
     "hit_form",
     "item_form",
+    "located_form",
     "scores_form",
     "similarity_form",
 ]
@@ -168,6 +170,27 @@ def scores_form(preset: str, scores: Sequence[LabelScore], notices: Sequence[str
     """Give {"preset", "scores": [{"label", "probability", "cosine"}], "notices"}, best first."""
     rows = [{"label": one.label, "probability": one.probability, "cosine": one.cosine} for one in scores]
     return {"preset": preset, "scores": rows, "notices": list(notices)}
+
+
+def located_form(preset: str, found: Located, notices: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "modality", "best", "score", "near", "heat", "notices"}.
+
+    "best" is {"left", "top", "right", "bottom"} as shares of a picture's sides, {"first", "last"} in seconds, or
+    {"part"}, a number from 0 of a shape's parts; "near" says whether anything there is near at all; "heat" holds
+    centred cosines: rows over a picture, [{"first", "last", "score"}] over a sound, one number a part.
+    """
+    names = {"image": ("left", "top", "right", "bottom"), "audio": ("first", "last"), "point": ("part",)}
+    best: dict[str, Any] = dict(zip(names[found.modality], found.best, strict=True))
+    heat: list[Any] = np.round(found.heat.astype(float), 4).tolist()
+    if found.modality == "audio":
+        pairs = zip(found.edges[:-1].astype(float), found.edges[1:].astype(float), heat, strict=True)
+        heat = [{"first": round(a, 3), "last": round(b, 3), "score": score} for a, b, score in pairs]
+    if found.modality == "point":
+        best["part"] = int(best["part"])
+    return {
+        "preset": preset, "modality": found.modality, "best": best, "score": round(found.score, 6), "near": found.near,
+        "heat": heat, "notices": list(notices),
+    }  # fmt: skip
 
 
 def item_form(item: Item) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,16 @@ from omnibind_core.search.answers import Embedded, Found, LabelScore
 from omnibind_core.search.classify import classify
 from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.gallery import Gallery
+from omnibind_core.search.localise import Located, Pieces, localise, pieces
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.integrity import check_content
-from omnibind_core.types import MODALITIES, Bound, FloatArray, Hit, Media, Modality
+from omnibind_core.types import MODALITIES, Audio, Bound, FloatArray, Hit, Image, Media, Modality
 
 __all__ = ["Explorer"]
 
 _DEFAULT = Options()
+_CUTS = 12  # inputs whose pieces' vectors are remembered
 
 
 class Explorer:
@@ -54,6 +57,7 @@ class Explorer:
         self._folders: tuple[Path | None, ...] = (folder, *more)
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
+        self._cut: dict[bytes, tuple[Pieces, FloatArray]] = {}
         self._computing = threading.Lock()  # two inputs at once would only slow one another down
 
     @property
@@ -238,6 +242,45 @@ class Explorer:
             hits, far = gallery.judged(hits, terms[0].modality, options.match, options.centred)
         return Found(hits, time.perf_counter() - start, far)
 
+    def locate(self, term: Term, given: Media) -> Located:
+        """Find a query in a picture, a sound or a shape; the next query in the same input costs no model.
+
+        Parameters
+        ----------
+        term : Term
+            The query, with its modality; a weight below 0 is no query.
+        given : Image, Audio or PointCloud
+            Decoded, see :func:`omnibind_core.media.load`.
+
+        Returns
+        -------
+        Located
+
+        Raises
+        ------
+        QueryError
+            A sentence to look into.
+        """
+        cut, rows = self.cut(given)
+        modality: Modality = "image" if isinstance(given, Image) else "audio" if isinstance(given, Audio) else "point"
+        mean, asked = self.gallery.mean(modality), self.gallery.mean(term.modality)
+        return localise(term.vector, given, cut, rows, query_mean=asked, mean=mean)
+
+    def cut(self, given: Media) -> tuple[Pieces, FloatArray]:
+        """Cut an input into pieces, and embed them: the pieces and their unit vectors (pieces, D)."""
+        key = _content(given)
+        with self._computing:
+            if key not in self._cut:
+                found = pieces(given)
+                modality: Modality = (
+                    "image" if isinstance(given, Image) else "audio" if isinstance(given, Audio) else "point"
+                )
+                rows = self.model.embed(modality, found.media).vectors
+                self._cut[key] = replace(found, media=()), rows
+                while len(self._cut) > _CUTS:
+                    self._cut.pop(next(iter(self._cut)))
+            return self._cut[key]
+
     def classify(self, vector: FloatArray, labels: Sequence[str]) -> list[LabelScore]:
         """Say which of the labels fit a unit vector (D,) best, best first; raises QueryError as `classify` does."""
         with self._computing:
@@ -252,6 +295,15 @@ class Explorer:
     def specialists(self) -> list[SpecialistSpec]:
         """Give the records of the preset's specialists."""
         return [find(name)[0] for name in required(self.model.preset.specialists())]
+
+
+def _content(given: Media) -> bytes:
+    """Tell decoded inputs apart."""
+    arrays = [getattr(given, name) for name in ("rgb", "samples", "xyz") if hasattr(given, name)]
+    found = sha256(type(given).__name__.encode())
+    for array in arrays:
+        found.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return found.digest()
 
 
 def _joined(many: Sequence[Gallery]) -> Gallery:

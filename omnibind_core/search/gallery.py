@@ -228,6 +228,12 @@ class Gallery:
         rows: FloatArray = self._plain[match][self._rows[modality]]
         return rows
 
+    def mean(self, modality: Modality) -> FloatArray:
+        """Give the mean vector of one modality's items: (D,), zeros where there are none."""
+        rows = self.rows(modality)
+        mean: FloatArray = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1], np.float32)
+        return mean
+
     def concepts(self, modality: Modality) -> list[str]:
         """Say what each of one modality's items shows, in their order."""
         return [self.items[row].concept for row in self._rows[modality]]

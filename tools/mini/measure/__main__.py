@@ -20,6 +20,7 @@ from omnibind_core.errors import OmniBindError, ReportError
 from omnibind_core.evaluation.abstention import abstention, abstention_section
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
+from omnibind_core.evaluation.localising import localising, localising_section
 from omnibind_core.evaluation.published import published_section
 from omnibind_core.evaluation.report import Report, write_report
 from omnibind_core.search.gallery import Gallery
@@ -42,8 +43,10 @@ def measured() -> Report:
     """
     model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
     mixing = sections(evaluate_compositions(model))
-    silence = abstention_section(abstention(model, Gallery.load(model)))
-    found = [*binding_sections(), *mixing, silence, published_section()]
+    gallery = Gallery.load(model)
+    silence = abstention_section(abstention(model, gallery))
+    places = localising_section(localising(model, gallery))
+    found = [*binding_sections(), *mixing, silence, places, published_section()]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 

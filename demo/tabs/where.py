@@ -1,0 +1,219 @@
+"""Where: a query's place in a picture, its seconds in a sound, its part of a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from demo.html import panels, places
+from demo.html.icons import ORDER
+from demo.seen import seen_media
+from demo.service import Service
+from demo.settings import MODEL_EVENTS
+from demo.shell import scenes
+from demo.shell.examples import Examples
+from demo.shell.notice import dismissible, notice_box
+from demo.shell.theme import html
+from demo.shell.uploads import embed_upload, looked_into
+from demo.shell.view import attempt
+from demo.state import Ingredient
+from omnibind_core.errors import QueryError
+from omnibind_core.search.compose import Term
+from omnibind_core.search.localise import Located
+from omnibind_core.types import Audio, Image, PointCloud
+
+__all__ = ["TITLE", "Asked", "build", "look", "wire"]
+
+TITLE = "Where"
+
+_LEAD = "Where in a picture, when in a sound, which part of a shape: choose what to look into, then what to look for."
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a visitor has chosen so far.
+
+    Attributes
+    ----------
+    inside : str
+        What is looked into: the name of a scene, or the path of the visitor's own file.
+    own : bool
+        Whether it is a file of the visitor's.
+    query : Ingredient or None
+        What is looked for.
+    """
+
+    inside: str = "picture"
+    own: bool = False
+    query: Ingredient | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the tab shows next; None leaves a part as it is."""
+
+    asked: Asked
+    drawing: str | None = None
+    shape: str | None = None
+    sound: str | None = None
+    notice: str = ""
+
+
+@dataclass
+class Parts:
+    """Components that the wiring needs."""
+
+    asked: gr.State
+    file: gr.File
+    scenes: gr.HTML
+    text: gr.Textbox
+    query_file: gr.File
+    button: gr.Button
+    chips: list[gr.HTML]
+    drawing: gr.HTML
+    shape: gr.Model3D
+    sound: gr.Audio
+    notice: gr.HTML
+
+    def outputs(self) -> list[Any]:
+        """Give what an answer has values for."""
+        return [self.asked, self.drawing, self.shape, self.sound, self.notice]
+
+
+def build(service: Service, examples: Examples) -> Parts:
+    """Lay the tab out."""
+    del service
+    asked = gr.State(Asked(), time_to_live=3600)
+    html(f'<p class="ob-lead">{_LEAD}</p>', js=None)
+    with gr.Row(elem_classes="ob-page ob-two"):
+        with gr.Column(scale=2, min_width=300, elem_classes="ob-input"):
+            html("<h3>Look into</h3>", js=None)
+            chosen = html(scenes.chips())
+            file = gr.File(label="Your own", height=120)
+            html("<h3>Look for</h3>", js=None)
+            text = gr.Textbox(label="A word or a sentence", max_length=2000, max_lines=2, placeholder="a dog")
+            button = gr.Button("Where is it?", variant="primary")
+            chips = [html(panels.example_chips(modality, scenes.queries(examples, modality))) for modality in ORDER]
+            query_file = gr.File(label="Your own", height=120)
+        with gr.Column(scale=3, min_width=300, elem_classes="ob-found"):
+            drawing = html('<p class="ob-note">The place appears here. Click something to look for.</p>', js=None)
+            shape = gr.Model3D(interactive=False, show_label=False, height=420, visible="hidden")
+            sound = gr.Audio(interactive=False, label="These seconds", visible=False, buttons=[])
+            notice = notice_box()
+    return Parts(asked, file, chosen, text, query_file, button, chips, drawing, shape, sound, notice)
+
+
+def look(service: Service, asked: Asked, query: Ingredient | None = None) -> Shown:
+    """Find what is looked for in what is looked into.
+
+    Parameters
+    ----------
+    query : Ingredient, optional
+        What is looked for from now on; None keeps what it was.
+    """
+    now = replace(asked, query=query or asked.query)
+    media = _media(service, now)
+    if now.query is None:
+        return Shown(now, _bare(media), *_seen(media, None))
+    if now.query.preset not in {"", service.wait().preset}:
+        raise QueryError("a query that another preset read", "one of the preset that answers", "choose it again")
+    found = service.wait().locate(Term(now.query.vector, 1.0, now.query.modality, now.query.label), media)
+    return Shown(now, places.place(found, media, now.query), *_seen(media, found))
+
+
+def _media(service: Service, asked: Asked) -> Image | Audio | PointCloud:
+    if asked.own:
+        return looked_into(asked.inside)
+    return scenes.scene(asked.inside, service.wait().gallery)
+
+
+def _bare(media: Image | Audio | PointCloud) -> str:
+    """Draw what is looked into before anything is looked for: nothing is far yet."""
+    even = Located("image", np.ones((4, 4), np.float32), (0.0, 0.0, 1.0, 1.0), 0.0)
+    hint = '<p class="ob-note">Now choose something to look for.</p>'
+    if isinstance(media, Image):
+        return places.place(even, media, Ingredient("text", "", np.zeros(1, np.float32))).partition("<p")[0] + hint
+    return hint
+
+
+def _seen(media: Image | Audio | PointCloud, found: Located | None) -> tuple[str, str]:
+    """Give the files of the viewer and of the player, empty where they show nothing."""
+    if isinstance(media, PointCloud):
+        return seen_media(media if found is None else places.coloured(found)), ""
+    if isinstance(media, Audio):
+        if found is None:
+            return "", seen_media(media)
+        first, last = (round(one * media.rate) for one in found.best)
+        return "", seen_media(Audio(media.samples[first:last], media.rate))
+    return "", ""
+
+
+def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
+    """Say what happens when something is dropped, typed or clicked."""
+    del demo
+    p, outputs = parts, parts.outputs()
+    heavy: dict[str, Any] = {
+        "api_visibility": "private", "preprocess": False, "show_progress": "minimal", "show_progress_on": p.drawing,
+        "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
+    }  # fmt: skip
+
+    def answer(asked: Asked, run: Any) -> list[Any]:
+        shown, notice = attempt("where", lambda: service.steady(run))
+        if shown is None:
+            return [asked, *[gr.skip()] * 3, notice]
+        return [
+            shown.asked,
+            shown.drawing,
+            gr.Model3D(value=shown.shape or None, visible=True if shown.shape else "hidden"),
+            gr.Audio(value=shown.sound or None, visible=bool(shown.sound)),
+            notice,
+        ]
+
+    def chosen(asked: Asked, event: gr.EventData) -> list[Any]:
+        return answer(asked, lambda: look(service, replace(asked, inside=str(event._data.get("id")), own=False)))
+
+    def given(asked: Asked, upload: Mapping[str, Any] | None) -> list[Any]:
+        if not upload:
+            return answer(asked, lambda: look(service, asked))
+        return answer(asked, lambda: look(service, replace(asked, inside=_checked(upload), own=True)))
+
+    def queried(asked: Asked, text: str, upload: Mapping[str, Any] | None) -> list[Any]:
+        return answer(
+            asked,
+            lambda: look(
+                service, asked, service.embed(text, "text") if text.strip() else embed_upload(service, upload or [])
+            ),
+        )
+
+    def filed(asked: Asked, upload: Mapping[str, Any] | None) -> list[Any]:
+        return answer(asked, lambda: look(service, asked, embed_upload(service, upload) if upload else None))
+
+    def tried(asked: Asked, event: gr.EventData) -> list[Any]:
+        return answer(asked, lambda: look(service, asked, service.item(str(event._data.get("id")))))
+
+    p.scenes.select(chosen, p.asked, outputs, **heavy)
+    p.file.upload(given, [p.asked, p.file], outputs, **heavy)
+    gr.on([p.button.click, p.text.submit], queried, [p.asked, p.text, p.query_file], outputs, **heavy)
+    p.query_file.upload(filed, [p.asked, p.query_file], outputs, **heavy)
+    for chips in p.chips:
+        chips.select(tried, p.asked, outputs, **heavy)
+
+    def opened(asked: Asked) -> list[Any]:
+        if asked.query is not None:
+            return [gr.skip()] * len(outputs)
+        first = scenes.FIRST_QUERY
+        return answer(asked, lambda: look(service, asked, service.item(first)))
+
+    tab.select(opened, p.asked, outputs, **heavy)
+    dismissible(p.notice)
+
+
+def _checked(upload: Mapping[str, Any]) -> str:
+    from demo.guard import uploaded_path
+
+    return str(Path(uploaded_path(upload)))
