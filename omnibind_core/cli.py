@@ -332,6 +332,7 @@ def _show_locate(result: dict[str, Any]) -> list[str]:
 def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
     from omnibind_core.search.answers import item_form
     from omnibind_core.search.gallery import Gallery, build, kept_path
+    from omnibind_core.search.plane import plane
     from omnibind_core.store.catalogue import read_catalogue
     from omnibind_core.store.paths import assets_directory
 
@@ -352,6 +353,10 @@ def _gallery(arguments: argparse.Namespace) -> dict[str, Any]:
 
             if own:
                 built = str(build(model, folder, told))
+                if not arguments.folder:
+                    for old in (assets_directory() / "mini").glob("plane-*.safetensors"):
+                        old.unlink()
+                    plane(Gallery.load(model, folder), assets_directory() / "mini")
             else:
                 Gallery.make(model, folder, told)
                 built = str(kept_path(model, folder))

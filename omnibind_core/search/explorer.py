@@ -21,6 +21,7 @@ from omnibind_core.search.classify import classify
 from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
+from omnibind_core.search.plane import Plane, plane
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.integrity import check_content
@@ -58,6 +59,8 @@ class Explorer:
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
         self._cut: dict[bytes, tuple[Pieces, FloatArray]] = {}
+        self._plane: Plane | None = None
+        self._laying = threading.Lock()
         self._computing = threading.Lock()  # two inputs at once would only slow one another down
 
     @property
@@ -265,6 +268,13 @@ class Explorer:
         modality: Modality = "image" if isinstance(given, Image) else "audio" if isinstance(given, Audio) else "point"
         mean, asked = self.gallery.mean(modality), self.gallery.mean(term.modality)
         return localise(term.vector, given, cut, rows, query_mean=asked, mean=mean)
+
+    def plane(self) -> Plane:
+        """Lay the gallery out in two dimensions, the first time from a file or anew."""
+        with self._laying:
+            if self._plane is None:
+                self._plane = plane(self.gallery)
+            return self._plane
 
     def cut(self, given: Media) -> tuple[Pieces, FloatArray]:
         """Cut an input into pieces, and embed them: the pieces and their unit vectors (pieces, D)."""
