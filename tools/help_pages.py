@@ -33,6 +33,7 @@ from tools.mini.measure import __main__ as measure
 from tools.mini.measure import sounds
 from tools.mini.shapes import __main__ as shapes
 from tools.rehearsal import __main__ as rehearsal
+from tools.screenshots import __main__ as screenshots
 
 __all__ = ["COMMANDS", "VARIABLES", "Variable", "main", "page", "parser", "variables_in"]
 
@@ -78,6 +79,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.gpu_check": gpu_check.parser,
     "tools.space": space.parser,
     "tools.hard.__main__": hard.parser,
+    "tools.screenshots.__main__": screenshots.parser,
     "tools.rooms": rooms.parser,
     "tools.sums": sums.parser,
     "tools.api_page": api_page.parser,

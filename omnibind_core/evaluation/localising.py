@@ -49,7 +49,13 @@ class Composite:
 
 _COUNTS: Mapping[Modality, int] = {"image": 50, "audio": 100, "point": 100}
 _INTO = {"image": "four pictures", "audio": "two sounds", "point": "two shapes"}
-_FOR = {"image": "by a picture", "audio": "by a sound", "point": "by a shape", "text": "by a sentence"}
+_FOR = {
+    "image": "by a picture",
+    "audio": "by a sound",
+    "point": "by a shape",
+    "text": "by a sentence",
+    "word": "by a word",
+}
 
 
 def half_of(concept: str) -> Half:
@@ -101,8 +107,8 @@ class Pointing:
     ----------
     modality : Modality
         Of the composites.
-    asked : Modality
-        Of the queries.
+    asked : str
+        Modality of the queries; "word" for the concept's name alone.
     right : Figure
         Share of queries whose best piece lies in the right item, percent.
     overlap : Figure or None
@@ -114,7 +120,7 @@ class Pointing:
     """
 
     modality: Modality
-    asked: Modality
+    asked: str
     right: Figure
     overlap: Figure | None
     n: int
@@ -138,25 +144,41 @@ def localising(
     found = []
     for modality, count in counts.items():
         for asked in MODALITIES:
-            if asked == modality:
-                continue
-            right: list[bool] = []
-            overlap: list[float] = []
-            draw = np.random.default_rng(1)
-            rows, concepts = gallery.rows(asked), np.array(gallery.concepts(asked))
-            means = {"query_mean": gallery.mean(asked), "mean": gallery.mean(modality)}
-            for one in composites(gallery, modality, asked, count, half):
-                cut = pieces(one.media)
-                vectors = model.embed(modality, cut.media).vectors
-                for place, item in enumerate(one.items):
-                    query = rows[draw.choice(np.flatnonzero(concepts == item.concept))]
-                    located = localise(query, one.media, cut, vectors, **means)
-                    right.append(_item_of(located, one) == place)
-                    overlap += [_overlap(located.best, place)] if modality == "image" else []
-            shared = figure(np.array(overlap)) if overlap else None
-            parts = 4 if modality == "image" else 2
-            found.append(Pointing(modality, asked, figure(np.array(right)), shared, len(right), 100 / parts))
+            if asked != modality:
+                found += _pointing(model, gallery, modality, asked, count, half)
     return found
+
+
+def _pointing(
+    model: OmniBind, gallery: Gallery, modality: Modality, asked: Modality, count: int, half: Half
+) -> list[Pointing]:
+    """Measure one pair; sentences are asked for as the gallery's captions, and as the concept's word alone."""
+    right: dict[str, list[bool]] = {}
+    overlap: dict[str, list[float]] = {}
+    draw = np.random.default_rng(1)
+    rows, concepts = gallery.rows(asked), np.array(gallery.concepts(asked))
+    means = {"query_mean": gallery.mean(asked), "mean": gallery.mean(modality)}
+    for one in composites(gallery, modality, asked, count, half):
+        cut = pieces(one.media)
+        vectors = model.embed(modality, cut.media).vectors
+        words = model.embed("text", [item.concept for item in one.items]).vectors if asked == "text" else ()
+        for place, item in enumerate(one.items):
+            queries = {str(asked): rows[draw.choice(np.flatnonzero(concepts == item.concept))]}
+            if len(words):
+                queries["word"] = words[place]
+            for name, query in queries.items():
+                located = localise(query, one.media, cut, vectors, **means)
+                right.setdefault(name, []).append(_item_of(located, one) == place)
+                if modality == "image":
+                    overlap.setdefault(name, []).append(_overlap(located.best, place))
+    chance = 100 / (4 if modality == "image" else 2)
+    return [
+        Pointing(
+            modality, name, figure(np.array(hits)), figure(np.array(overlap[name])) if name in overlap else None,
+            len(hits), chance,
+        )
+        for name, hits in right.items()
+    ]  # fmt: skip
 
 
 def _item_of(located: Located, one: Composite) -> int:

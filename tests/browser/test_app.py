@@ -307,6 +307,43 @@ def test_naming(page: Page) -> None:
     expect(page.locator(".ob-verdict li").first).to_be_visible(timeout=ANSWER)
 
 
+def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page) -> None:
+    ready(page)
+    page.get_by_role("tab", name="Where").click()
+    expect(page.locator(".ob-place i")).to_be_visible(timeout=READY)
+    expect(page.locator(".ob-found .ob-subject")).to_contain_text("top right")
+    page.locator(".ob-input [data-id=sound]").click()
+    expect(page.locator(".ob-strip")).to_be_visible(timeout=ANSWER)
+    page.locator(".ob-input [data-id=shape]").click()
+    page.get_by_label("A word or a sentence").fill("a guitar")
+    page.get_by_role("button", name="Where is it?").click()
+    expect(page.locator(".ob-found .ob-subject")).to_contain_text("part 2 of 2", timeout=ANSWER)
+    expect(page.locator(".ob-found canvas")).to_be_visible(timeout=ANSWER)
+
+
+def test_the_map_is_drawn_and_answers(page: Page) -> None:
+    ready(page)
+    page.get_by_role("tab", name="Map").click()
+    canvas = page.locator("canvas[data-drawn]")
+    expect(canvas).to_be_visible(timeout=ANSWER)
+    assert canvas.get_attribute("data-drawn") == str(len(EXAMPLES.catalogue))
+    page.get_by_placeholder("Find on the map").fill("a dog barks at night")
+    page.keyboard.press("Enter")
+    shown = page.locator(".tabitem:visible .ob-results .ob-caption")
+    expect(shown.first).to_be_visible(timeout=ANSWER)
+    before = shown.first.text_content()
+    shown.last.click()
+    expect(shown.first).not_to_have_text(str(before), timeout=ANSWER)
+    page.get_by_label("Show the gap").click()
+
+
+def test_the_preset_can_be_looked_at(page: Page) -> None:
+    ready(page)
+    page.get_by_text("Preset", exact=True).click()
+    expect(page.locator(".ob-presets li")).to_have_count(6, timeout=ANSWER)
+    expect(page.locator(".ob-presets")).to_contain_text("answers now")
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_the_results_are_drawn_and_their_tables_stay_in_their_boxes(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
