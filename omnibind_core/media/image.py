@@ -263,6 +263,9 @@ FORMATS: dict[str, str] = {
     "jpeg": "JPEG",
     "jpe": "JPEG",
     "jfif": "JPEG",
+    "pjpeg": "JPEG",
+    "pjp": "JPEG",
+    "mpo": "JPEG",
     "webp": "WEBP",
     "gif": "GIF",
     "bmp": "BMP",
@@ -273,4 +276,5 @@ FORMATS: dict[str, str] = {
     "heif": "HEIF",
     "ico": "ICO",
     "svg": "SVG",
+    "svgz": "SVG",
 }
