@@ -17,12 +17,14 @@ from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.media.polygons import triangles
 from omnibind_core.media.shapes import Doubles, Part, Points, check_counts
+from omnibind_core.media.sniff import wide_encoding
 from omnibind_core.media.source import Blob, shown, undecodable
 from omnibind_core.media.textures import companion_texture
 from omnibind_core.types import FloatArray, Wrap
 
 __all__ = ["decoded_text", "read_obj"]
 
+_OLD = {"V": "v", "F": "f", "fo": "f", "VT": "vt"}  # as very old programs write them
 _MOST_FILES = 64
 """Material files and materials that one OBJ may name."""
 
@@ -49,18 +51,14 @@ class _Material:
 def decoded_text(blob: Blob) -> str:
     """Text of a file in whichever of the usual encodings it is, with plain line ends; raises MediaError for none."""
     data = blob.data
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif data.startswith(b"\xef\xbb\xbf"):
-        encoding = "utf-8-sig"
-    else:
-        encoding = "utf-8"
+    encoding = wide_encoding(data) or "utf-8"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        if encoding == "utf-16":
-            raise undecodable(blob.name, blob.extension, "text in UTF-16 that ends in the middle") from None
-        text = data.decode("latin-1")
+        if encoding != "utf-8":
+            raise undecodable(blob.name, blob.extension, f"text in {encoding.upper()} that ends in the middle") from None
+        text = data.decode("latin-1").removeprefix("\xef\xbb\xbf")
+    text = text.lstrip("\ufeff").rstrip("\0")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -69,6 +67,7 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     text = decoded_text(blob)
     if "\\\n" in text:
         text = text.replace("\\\n", " ")
+    check_counts(blob.name, text.count("\nf "))  # at least so many, before any is read
     vertices: list[str] = []
     coordinates: list[str] = []
     painted: list[str] = []
@@ -81,6 +80,7 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
         if len(words) < 2:
             continue
         key, rest = words
+        key = _OLD.get(key, key)
         if key == "v":
             vertices.append(rest)
         elif key == "f":
@@ -131,6 +131,9 @@ def _face(blob: Blob, into: _Faces, rest: str, vertices: int, coordinates: int) 
     into.counts.append(len(corners))
 
 
+_NUMERALS = str.maketrans(",Dd", ".ee")
+
+
 def _rows(blob: Blob, lines: Sequence[str], least: int) -> Doubles:
     """Numbers of lines as a table as wide as the usual line; shorter rows are filled up with nan, longer ones cut."""
     try:
@@ -142,7 +145,13 @@ def _rows(blob: Blob, lines: Sequence[str], least: int) -> Doubles:
         if len(words) and (widths != width).any():
             words = [(row + ["nan"] * width)[:width] for row in words]
         flat = [word for row in words for word in row]
-        return np.array(flat, np.float64).reshape(len(words), width)
+        try:
+            table = np.array(flat, np.float64)
+        except ValueError:  # decimal commas, or Fortran's exponents
+            if any("," in word and "." in word for word in flat):
+                raise
+            table = np.array([word.translate(_NUMERALS) for word in flat], np.float64)
+        return table.reshape(len(words), width)
     except ValueError:
         raise undecodable(blob.name, "obj", "a coordinate that is not a number") from None
 

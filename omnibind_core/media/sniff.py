@@ -7,12 +7,13 @@ from collections.abc import Collection
 
 from omnibind_core.media import junk, mpeg
 
-__all__ = ["HEAD_BYTES", "TEXT", "UNKNOWN", "sniff"]
+__all__ = ["HEAD_BYTES", "TEXT", "UNKNOWN", "sniff", "wide_encoding"]
 
 HEAD_BYTES = 4_096
 """How much of a file `sniff` wants to see."""
 
 TEXT, UNKNOWN = "text", "unknown"
+_PAIRS = 256  # bytes that show whether every other one is 0
 
 # label for people, extensions the content may travel under (none: we do not read it), offset, signature
 _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
@@ -93,8 +94,9 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     triangles = int.from_bytes(head[80:84], "little") if len(head) >= 84 else -1
     if triangles > 0 and size == 84 + 50 * triangles:
         return "binary STL", ("stl",)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not mpeg.find(head):  # both are headers of MPEG audio, too
-        return _sniff_wide(head[:HEAD_BYTES])
+    encoding = wide_encoding(head)
+    if encoding and not mpeg.find(head):  # the marks are headers of MPEG audio, too
+        return _sniff_wide(head[: HEAD_BYTES - HEAD_BYTES % 4], encoding)
     if head.startswith(b"ID3"):  # in front of other formats than MP3, too
         start, tag = 0, mpeg.tag_bytes(head)
         while tag and start + tag < len(head):  # one tag may stand before another
@@ -115,14 +117,45 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
         found = junk.find(head)
         if found is not None:
             return found[:2]
-    if b"\0" in head[:HEAD_BYTES]:
+    text = head[:HEAD_BYTES].rstrip(b"\0")  # some programs end a text with zeros
+    if b"\0" in text or not text:
         return UNKNOWN, ("stl",)  # possibly one whose length is wrong
-    return _sniff_text(head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip())
+    while text.startswith(b"\xef\xbb\xbf"):
+        text = text[3:]
+    return _sniff_text(text.lstrip())
 
 
-def _sniff_wide(head: bytes) -> tuple[str, Collection[str]]:
-    """Tell text of two bytes a character, behind its mark."""
-    text = head.decode("utf-16", "replace")
+def wide_encoding(head: bytes) -> str:
+    """Tell text of two or four bytes a character, by its mark or by its zeros.
+
+    Parameters
+    ----------
+    head : bytes
+        A file, or its beginning.
+
+    Returns
+    -------
+    str
+        A name for `bytes.decode`; empty for anything else.
+    """
+    if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    even, odd = head[:_PAIRS:2], head[1:_PAIRS:2]
+    for zeros, letters, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        if len(zeros) > 8 and not zeros.strip(b"\0") and re.fullmatch(rb"[\t\n\r -~]+", letters):
+            return name
+    return ""
+
+
+def _sniff_wide(head: bytes, encoding: str) -> tuple[str, Collection[str]]:
+    """Tell text of two or four bytes a character."""
+    text = head.decode(encoding, "replace").lstrip("\ufeff")
+    if re.match(r"\s*solid\b", text, re.IGNORECASE) and "facet" in text.lower():
+        return "UTF-16 text", ("stl",)
+    if re.match(r"\s*ply\s", text):
+        return "UTF-16 text", ("ply",)
     if re.search(r"<(?:\w+:)?svg[\s>]", text):
         return "UTF-16 SVG", ("svg",)
     if re.search(r"^\s*v\s+[-+.\d]", text, re.MULTILINE):
@@ -130,7 +163,7 @@ def _sniff_wide(head: bytes) -> tuple[str, Collection[str]]:
     if re.match(r"\s*(?:ST)?C?N?4?n?OFF\b", text, re.IGNORECASE):
         return "UTF-16 text", ("off",)
     points = re.search(r"^\s*[-+.\d]\S*[\s,;]+[-+.\d]\S*[\s,;]+[-+.\d]", text, re.MULTILINE)
-    return "UTF-16 text", ("xyz",) if points else ()
+    return "UTF-16 text", ("xyz", "pts", "asc") if points else ()
 
 
 def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
@@ -138,6 +171,8 @@ def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
     lower = head[:512].lower()
     if re.match(rb"(?:st)?c?n?4?n?off\b", lower):
         return "OFF", ("off",)
+    if re.match(rb"ply\s*[\r\n]", lower):
+        return "PLY", ("ply",)
     if lower.startswith(b"solid"):
         return "text STL", ("stl",)
     if lower.startswith(b"{"):
@@ -149,4 +184,4 @@ def _sniff_text(head: bytes) -> tuple[str, Collection[str]]:
     if lower.startswith((b"<svg", b"<?xml", b"<!doctype", b"<html", b"<")):
         return "XML or HTML", ()
     # Comments and statements of OBJ and XYZ look alike from afar, and so may an OFF behind a comment.
-    return TEXT, ("obj", "xyz", "off", "stl")
+    return TEXT, ("obj", "xyz", "off", "stl", "pts", "asc")

@@ -108,7 +108,7 @@ def _shape(extension: str) -> bytes:
         file = io.BytesIO()
         np.save(file, table)
         return file.getvalue()
-    if extension == "xyz":
+    if extension in ("xyz", "pts", "asc"):
         return "\n".join(" ".join(f"{value:.4f}" for value in row) for row in table).encode()
     if extension == "gltf":
         tree, _ = glb_parts(mesh.export(file_type="glb"))
