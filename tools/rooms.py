@@ -39,6 +39,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "app": ("demo",),
     "tools.rooms": (),
     "tools.sums": ("types", "store"),
+    "tools.supply": ("types", "store", "media", "specialists"),
     "tools.mini": (*_CORE, "evaluation", "training"),
     "tools.gallery": (*_CORE, "tools.mini"),
     "tools.bench": (*_CORE, "evaluation", "training", "tools.mini"),
@@ -52,6 +53,7 @@ MAY: dict[str, tuple[str, ...]] = {
         *(
             "tools.rooms",
             "tools.sums",
+            "tools.supply",
             "tools.mini",
             "tools.gallery",
             "tools.bench",

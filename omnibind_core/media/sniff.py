@@ -18,7 +18,7 @@ _PAIRS = 256  # bytes that show whether every other one is 0
 # label for people, extensions the content may travel under (none: we do not read it), offset, signature
 _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("PNG", ("png", "apng"), 0, b"\x89PNG\r\n\x1a\n"),
-    ("JPEG", ("jpg", "jpeg", "jfif", "jpe", "pjpeg", "pjp", "mpo"), 0, b"\xff\xd8\xff"),
+    ("JPEG", junk.JPEG, 0, b"\xff\xd8\xff"),
     ("GIF", ("gif",), 0, b"GIF8"),
     ("WebP", ("webp",), 8, b"WEBP"),
     ("BMP", ("bmp",), 0, b"BM"),

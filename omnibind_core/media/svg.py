@@ -20,7 +20,18 @@ __all__ = ["rasterise"]
 
 _SIDE = 768  # pixels of the longer side
 _DPI = 96.0  # pixels of an inch, as CSS has it
-_UNITS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "em": 16.0, "ex": 8.0}
+_UNITS = {
+    "px": 1.0,
+    "pt": 4 / 3,
+    "pc": 16.0,
+    "mm": 96 / 25.4,
+    "cm": 96 / 2.54,
+    "in": 96.0,
+    "em": 16.0,
+    "ex": 8.0,
+    "": 1.0,
+}
+_LENGTH = r"\s*(\d*\.?\d+(?:e[-+]?\d+)?)\.?\s*(px|pt|pc|mm|cm|in|em|ex|)\s*"
 _GZIP = b"\x1f\x8b"
 _INSIDE = re.compile(r"\s*(?:#|data:image/(?:png|jpeg|jpg|gif|webp)[;,])", re.IGNORECASE)
 
@@ -98,7 +109,7 @@ def _shape(text: str) -> tuple[float, float]:
     head = text[: text.find(">") + 1]
     sides = []
     for name in ("width", "height"):
-        found = re.search(rf'\s{name}="\s*(\d*\.?\d+(?:e[-+]?\d+)?)\.?\s*(px|pt|pc|mm|cm|in|em|ex|)\s*"', head, re.IGNORECASE)
+        found = re.search(rf'\s{name}="{_LENGTH}"', head, re.IGNORECASE)
         sides.append(float(found[1]) * _UNITS[found[2].lower()] if found else 0.0)
     box = re.search(r'\sviewBox="([^"]*)"', head)
     numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", box[1]) if box else []

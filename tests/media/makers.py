@@ -41,7 +41,16 @@ def encoded(image: PIL.Image.Image, extension: str, **options: Any) -> bytes:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
             f'<image width="{width}" height="{height}" href="data:image/png;base64,{link}"/></svg>'
         ).encode()
-    names = {"jpg": "JPEG", "pjpeg": "JPEG", "pjp": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "apng": "PNG", "tif": "TIFF", "heic": "HEIF"}
+    names = {
+        "jpg": "JPEG",
+        "pjpeg": "JPEG",
+        "pjp": "JPEG",
+        "jpe": "JPEG",
+        "jfif": "JPEG",
+        "apng": "PNG",
+        "tif": "TIFF",
+        "heic": "HEIF",
+    }
     if extension in ("heic", "heif"):
         pillow_heif.register_heif_opener()
     if extension == "ico":
@@ -69,7 +78,9 @@ def sound(extension: str, samples: np.ndarray = TONE, rate: int = RATE, subtype:
     if extension in CONTAINERS:
         _encode_av(file, extension, samples, rate)
     else:
-        container = {"opus": "OGG", "oga": "OGG", "aif": "AIFF", "aifc": "AIFF", "snd": "AU"}.get(extension, extension.upper())
+        container = {"opus": "OGG", "oga": "OGG", "aif": "AIFF", "aifc": "AIFF", "snd": "AU"}.get(
+            extension, extension.upper()
+        )
         default = {"opus": "OPUS", "ogg": "VORBIS", "oga": "FLAC", "aif": "PCM_16", "aifc": "ULAW"}.get(extension)
         if (extension, subtype) == ("oga", None):
             return ogg_flac(samples, rate)

@@ -19,7 +19,18 @@ from omnibind_core.types import Modality
 __all__ = ["glb_parts", "seeds", "zipped"]
 
 _RATE = 16_000
-_PILLOW = {"jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "pjpeg": "JPEG", "pjp": "JPEG", "mpo": "MPO", "apng": "PNG", "tif": "TIFF", "heic": "HEIF"}
+_PILLOW = {
+    "jpg": "JPEG",
+    "jpeg": "JPEG",
+    "jpe": "JPEG",
+    "jfif": "JPEG",
+    "pjpeg": "JPEG",
+    "pjp": "JPEG",
+    "mpo": "MPO",
+    "apng": "PNG",
+    "tif": "TIFF",
+    "heic": "HEIF",
+}
 _AV = {
     "m4a": ("ipod", "aac"), "m4b": ("ipod", "aac"), "mp4": ("mp4", "aac"), "mov": ("mov", "aac"),
     "3gp": ("3gp", "libopencore_amrnb"), "aac": ("adts", "aac"), "webm": ("webm", "libopus"),
