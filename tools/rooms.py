@@ -40,6 +40,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.rooms": (),
     "tools.sums": ("types", "store"),
     "tools.screenshots": (),
+    "tools.supply": ("types", "store", "media", "specialists"),
     "tools.mini": (*_CORE, "evaluation", "training"),
     "tools.gallery": (*_CORE, "tools.mini"),
     "tools.bench": (*_CORE, "evaluation", "training", "tools.mini"),
@@ -53,6 +54,7 @@ MAY: dict[str, tuple[str, ...]] = {
         *(
             "tools.rooms",
             "tools.sums",
+            "tools.supply",
             "tools.mini",
             "tools.gallery",
             "tools.bench",

@@ -161,6 +161,12 @@ def _by_ffmpeg(demuxer: str, blob: Blob) -> Attempts:
     return [partial(by_ffmpeg, blob.name, blob.data, demuxer)]
 
 
+def _ac3(blob: Blob) -> Attempts:
+    """Read AC-3 or Enhanced AC-3: the version that each frame states tells them apart, whatever the name says."""
+    enhanced = len(blob.data) > 5 and blob.data[5] >> 3 > 10
+    return _by_ffmpeg("eac3" if enhanced else "ac3", blob)
+
+
 def _raw(demuxer: str, blob: Blob) -> Attempts:
     """Read formats of plain samples, whose promised length FFmpeg tells and libsndfile does not."""
 
@@ -269,4 +275,16 @@ FORMATS: dict[str, Callable[[Blob], Attempts]] = {
     "aif": partial(_raw, "aiff"),
     "au": partial(_raw, "au"),
     "caf": partial(_raw, "caf"),
+    "aifc": partial(_raw, "aiff"),
+    "snd": partial(_raw, "au"),
+    "w64": partial(_raw, "w64"),
+    "m4r": partial(_by_ffmpeg, "mp4"),
+    "m4v": partial(_by_ffmpeg, "mp4"),
+    "mkv": partial(_by_ffmpeg, "matroska"),
+    "mp2": _mpeg,
+    "mpga": _mpeg,
+    "ac3": _ac3,
+    "ec3": _ac3,
+    "eac3": _ac3,
+    "wma": partial(_by_ffmpeg, "asf"),
 }

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import stat
+import unicodedata
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from urllib.parse import unquote
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
@@ -39,13 +42,27 @@ class Beside(ABC):
 
     def __call__(self, name: str) -> bytes | None:
         """Content of a file; None where it is not there, or may not be read."""
-        clean = _inside(name)
-        if clean is None or self._files >= limits.MAX_BUNDLE_FILES:
-            return None
-        data = self._read(clean, limits.MAX_BUNDLE_BYTES - self._bytes)
-        if data is not None:
-            self._files, self._bytes = self._files + 1, self._bytes + len(data)
-        return data
+        for clean in dict.fromkeys(self._spellings(name)):
+            if self._files >= limits.MAX_BUNDLE_FILES:
+                break
+            data = self._read(clean, limits.MAX_BUNDLE_BYTES - self._bytes)
+            if data is not None:
+                self._files, self._bytes = self._files + 1, self._bytes + len(data)
+                return data
+        return None
+
+    def _spellings(self, name: str) -> Iterator[str]:
+        """Names inside to look for: as written, without percent signs, without what follows a question mark.
+
+        Then the last part alone, for names that lead elsewhere: programs write where their author's disk had it.
+        """
+        for one in (name, unquote(name), re.split(r"[?#]", name, maxsplit=1)[0]):
+            clean = _inside(one)
+            if clean is not None:
+                yield clean
+        last = _inside(posixpath.basename(re.sub(r"[?#].*", "", unquote(name)).strip().strip("\"'").replace("\\", "/")))
+        if last is not None:
+            yield last
 
     @abstractmethod
     def _read(self, name: str, most: int) -> bytes | None:
@@ -59,6 +76,11 @@ def _inside(name: str) -> str | None:
         return None
     plain = posixpath.normpath(plain)
     return None if plain.startswith("..") or plain == "." else plain
+
+
+def _key(name: str) -> str:
+    """Name to compare by: the case of letters aside, and whether their marks are apart (as macOS writes them)."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 class Folder(Beside):
@@ -89,11 +111,10 @@ class Folder(Beside):
 
 def _matching(root: Path, name: str) -> Path | None:
     """Find a file by its name, the case of its letters aside: names come from other systems."""
-    path = root / name
-    if path.exists():
+    if (path := root / name).exists():
         return path
     for part in Path(name).parts:
-        found = [one for one in sorted(root.iterdir()) if one.name.casefold() == part.casefold()]
+        found = [one for one in sorted(root.iterdir()) if _key(one.name) == _key(part)]
         if not found:
             return None
         root = found[0]
@@ -111,13 +132,23 @@ class Together(Beside):
 
     def __init__(self, files: Mapping[str, Path | bytes]) -> None:
         super().__init__()
-        self._known = {posixpath.basename(name.replace("\\", "/")).casefold(): found for name, found in files.items()}
+        self._known = {_key(posixpath.basename(name.replace("\\", "/"))): found for name, found in files.items()}
 
     def _read(self, name: str, most: int) -> bytes | None:
-        found = self._known.get(posixpath.basename(name).casefold())
+        found = self._known.get(_key(posixpath.basename(name)))
+        if found is None and (only := _only(name, self._known)) is not None:
+            found = self._known[only]
         if isinstance(found, Path):
             return Folder(found.parent)._read(found.name, most)
         return found if found is not None and len(found) <= most else None
+
+
+def _only(name: str, known: Iterable[str]) -> str | None:
+    """Of "*.mtl" and its like: the one file that ends so, where there is just one."""
+    if not name.startswith("*."):
+        return None
+    ending = [one for one in known if one.lower().endswith(name[1:].lower())]
+    return ending[0] if len(ending) == 1 else None
 
 
 class _Packed(Beside):
@@ -126,14 +157,16 @@ class _Packed(Beside):
     def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__()
         self._archive, self._base = archive, folder
-        self._names = {name.casefold(): name for name in archive.namelist()}
+        self._names = {_key(name.replace("\\", "/")).removeprefix("./"): name for name in archive.namelist()}
 
     def __call__(self, name: str) -> bytes | None:
         plain = name.strip().strip("\"'").replace("\\", "/")
-        return super().__call__(posixpath.join(self._base, plain)) if not plain.startswith("/") else None
+        return super().__call__(plain if plain.startswith("*.") else posixpath.join(self._base, plain))
 
     def _read(self, name: str, most: int) -> bytes | None:
-        found = self._names.get(name.casefold()) or self._by_last_part(name)
+        found = self._names.get(_key(name)) or self._by_last_part(name)
+        if found is None and (only := _only(name, self._names)) is not None:
+            found = self._names[only]
         if found is None:
             return None
         with self._archive.open(found) as member:
@@ -141,7 +174,7 @@ class _Packed(Beside):
         return data if len(data) <= most else None
 
     def _by_last_part(self, name: str) -> str | None:
-        last = posixpath.basename(name).casefold()
+        last = _key(posixpath.basename(name))
         return next((found for key, found in self._names.items() if posixpath.basename(key) == last), None)
 
 
@@ -185,9 +218,11 @@ def unpacked(blob: Blob, formats: Collection[str]) -> Blob:
         data = member.read(limits.MAX_BYTES["point"] + 1)
     if len(data) > limits.MAX_BYTES["point"]:
         raise _too_big(blob)
-    name = shown(posixpath.basename(chosen))
+    name = shown(posixpath.basename(chosen.replace("\\", "/")))
     extension = check_format(data[:HEAD_BYTES], len(data), _extension(chosen), name, tuple(formats))
-    beside = cache(_Packed(archive, posixpath.dirname(chosen)))  # a picture of many materials is unpacked once
+    beside = cache(
+        _Packed(archive, posixpath.dirname(chosen.replace("\\", "/")).removeprefix("./"))
+    )  # a picture of many materials is unpacked once
     return replace(blob, data=data, name=name, extension=extension, companions=beside)
 
 

@@ -20,6 +20,8 @@ from omnibind_core.types import FloatArray
 __all__ = ["from_array", "read_npy", "read_xyz"]
 
 _MOST_COLUMNS = 12
+_LABELS = 16  # values of a column that names classes
+_WRONG = 0.1  # of the words of a text that may be no numbers
 
 
 def from_array(array: NDArray[Any], name: str) -> Points:
@@ -28,6 +30,7 @@ def from_array(array: NDArray[Any], name: str) -> Points:
     Behind x, y and z, columns of intensity, colours (0..1 or 0..255) and unit normals are told apart by their values:
     see :func:`_colour_columns`.
     """
+    array = _as_rows(array)
     if array.ndim != 2 or not 3 <= array.shape[1] <= _MOST_COLUMNS or array.dtype.kind not in "iuf":
         raise MediaError(
             f"{name} of shape {array.shape} and type {array.dtype}",
@@ -38,6 +41,28 @@ def from_array(array: NDArray[Any], name: str) -> Points:
     return Points(array[:, :3].astype(np.float64), _colour_columns(array[:, 3:]))
 
 
+def _as_rows(array: NDArray[Any]) -> NDArray[Any]:
+    """Bring other usual layouts to rows of points: a batch of one, a depth camera's picture, columns as rows."""
+    if array.ndim == 3 and array.shape[2] <= _MOST_COLUMNS:
+        return array.reshape(-1, array.shape[2])
+    if array.ndim == 2 and array.shape[0] in (3, 6) and array.shape[1] > _MOST_COLUMNS:
+        note("a row of the file is a column of points: it is turned")
+        return array.T
+    return array
+
+
+def _fields(dtype: np.dtype[Any]) -> list[str] | None:
+    """Names of a table's columns, in the order x y z red green blue; None where there are no such columns."""
+    known = {name.lower(): name for name in dtype.names or ()}
+    for place in (("x", "y", "z"), ("xyz",), ("position",), ("points",)):
+        if set(place) <= set(known):
+            for paint in (("red", "green", "blue"), ("r", "g", "b"), ("rgb",), ("color",), ("colors",)):
+                if set(paint) <= set(known):
+                    return [known[name] for name in (*place, *paint)]
+            return [known[name] for name in place]
+    return None
+
+
 def _colour_columns(columns: NDArray[Any]) -> FloatArray | None:
     """Find red, green and blue among what stands behind x, y and z.
 
@@ -45,6 +70,8 @@ def _colour_columns(columns: NDArray[Any]) -> FloatArray | None:
     that is left over (four, seven: intensity) or a last one (alpha) stands aside. Of six, normals may come first.
     """
     width = columns.shape[1]
+    if width == 4 and _apart(columns):  # intensity or a label behind red, green and blue
+        return _colours(columns[:, :3])
     if width in (4, 7) and _opaque(columns[:, 3]) and not _opaque(columns[:, 0]):
         columns = np.delete(columns, 3, axis=1)
         width -= 1
@@ -54,6 +81,19 @@ def _colour_columns(columns: NDArray[Any]) -> FloatArray | None:
         if not _normals(three) and (rgb := _colours(three)) is not None:
             return rgb
     return None
+
+
+def _apart(columns: NDArray[Any]) -> bool:
+    """Whether of four columns the last one stands aside: fractions behind whole numbers, or a handful of labels."""
+    good = columns[np.isfinite(columns).all(axis=1)]
+    if len(good) < 2 or (good[:, :3] != np.round(good[:, :3])).any() or good[:, :3].min() < 0:
+        return False
+    if good[:, :3].max() > 255 or good[:, :3].max() <= 1:
+        return False
+    last = good[:, 3]
+    if (last != np.round(last)).any():
+        return True
+    return len(np.unique(last)) <= _LABELS < len(np.unique(good[:, 0])) or int(last.max()) < _LABELS
 
 
 def _opaque(column: NDArray[Any]) -> bool:
@@ -83,6 +123,9 @@ def read_npy(blob: Blob) -> Points:
     file = io.BytesIO(blob.data)
     npy: Any = np.lib.format  # not typed in numpy 1.26
     version = npy.read_magic(file)
+    if version == (3, 0):  # as 2.0, but for letters in the names of fields
+        file = io.BytesIO(blob.data[:6] + b"\2\0" + blob.data[8:])
+        version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise undecodable(blob.name, "npy", f"version {version[0]}.{version[1]} of the format")
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
@@ -93,10 +136,33 @@ def read_npy(blob: Blob) -> Points:
             "a plain array of (n, 3) or (n, 6) numbers, since a pickle may run code",
             "save numpy.hstack([xyz, rgb]) instead",
         )
+    if dtype.names and len(shape) == 1 and (names := _fields(dtype)) is not None:
+        check_counts(blob.name, points=shape[0])
+        if len(blob.data) - file.tell() < dtype.itemsize * shape[0]:
+            raise undecodable(blob.name, "npy", "fewer rows than its header says")
+        table: NDArray[Any] = np.ndarray(shape, dtype, blob.data, file.tell())
+        columns = [np.asarray(table[name], np.float64).reshape(len(table), -1) for name in names]
+        whole = all(dtype[name].base.kind in "iu" for name in names[-3:])
+        joined = np.column_stack(columns)
+        return Points(joined[:, :3], _colours(joined[:, 3:6].astype(np.int64) if whole else joined[:, 3:6]))
+    if fortran and len(shape) == 3:
+        raise undecodable(blob.name, "npy", "three axes in Fortran's order")
+    if len(shape) == 3 and 3 <= shape[2] <= _MOST_COLUMNS:
+        shape = (shape[0] * shape[1], shape[2])
+    if len(shape) == 2 and shape[0] in (3, 6) and shape[1] > _MOST_COLUMNS and dtype.kind in "iuf":
+        check_counts(blob.name, points=shape[1])
+        size = dtype.itemsize * shape[0] * shape[1]
+        if len(blob.data) - file.tell() >= size:
+            turned: NDArray[Any] = np.ndarray(shape, dtype, blob.data, file.tell(), order="F" if fortran else "C")
+            return from_array(turned.astype(dtype.newbyteorder("=")), blob.name)
     if len(shape) != 2 or not 3 <= shape[1] <= _MOST_COLUMNS or dtype.kind not in "iuf":
         return from_array(np.lib.stride_tricks.as_strided(np.zeros(1, dtype), shape, [0] * len(shape)), blob.name)
     check_counts(blob.name, points=shape[0])
     start, size = file.tell(), dtype.itemsize * shape[0] * shape[1]
+    there = (len(blob.data) - start) // (dtype.itemsize * shape[1])
+    if _WRONG * shape[0] <= there < shape[0] and not fortran:
+        note(f"{there:,} of {shape[0]:,} points are there: the rest of the file is missing")
+        shape, size = (there, shape[1]), dtype.itemsize * there * shape[1]
     if len(blob.data) - start < size:
         raise undecodable(blob.name, "npy", f"{len(blob.data) - start:,} of {size:,} bytes of data")
     array: NDArray[Any] = np.ndarray(shape, dtype, blob.data, start, order="F" if fortran else "C")
@@ -132,10 +198,8 @@ def read_xyz(blob: Blob) -> Points:
         )
     if len(good) < len(rows):
         note(f"{len(rows) - len(good):,} of {len(rows):,} lines are of another length and were left out")
-    try:
-        table = np.array([word for row in good for word in row], np.float64).reshape(len(good), width)
-    except ValueError:
-        raise undecodable(blob.name, "xyz", "a line that is not of numbers") from None
+    table = _table(blob, good)
+    width = table.shape[1]
     by_name = _named_columns(named, width)
     if by_name is not None:
         place, colour = by_name
@@ -147,19 +211,35 @@ def read_xyz(blob: Blob) -> Points:
     return from_array(table, blob.name)
 
 
+def _table(blob: Blob, rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Numbers of rows of one length; columns of words (atoms, names) go, single words among numbers become nan."""
+    flat = [word for row in rows for word in row]
+    try:
+        return np.array(flat, np.float64).reshape(len(rows), -1)
+    except ValueError:
+        pass
+    good = np.array([_is_number(word) for word in flat]).reshape(len(rows), -1)
+    kept = good.mean(axis=0) > _WRONG
+    if kept.sum() < 3 or (~good[:, kept]).mean() > _WRONG:
+        raise undecodable(blob.name, "xyz", "a line that is not of numbers")
+    values = [float(word) if right else np.nan for word, right in zip(flat, good.ravel(), strict=True)]
+    return np.array(values, np.float64).reshape(len(rows), -1)[:, kept]
+
+
 def _parting(lines: Sequence[str]) -> Callable[[str], list[str]]:
     """Find what parts the numbers of a line, by its first lines."""
     some = [line.strip() for line in lines[:50] if any(c.isdigit() for c in line)] or list(lines[:1])
-    blanks = [line.replace(";", " ").split() for line in some]
+    blanks = [line.translate(_BLANKS).split() for line in some]
     decimal = all(
         len(words) >= 3 and any(_DECIMAL.fullmatch(word) for word in words) and not any("." in word for word in words)
         for words in blanks[-10:]
     )
     if decimal:
-        return lambda line: line.replace(";", " ").replace(",", ".").split()
-    return lambda line: line.replace(";", " ").replace(",", " ").split()
+        return lambda line: line.translate(_BLANKS).replace(",", ".").split()
+    return lambda line: line.translate(_BLANKS).replace(",", " ").split()
 
 
+_BLANKS = str.maketrans(";()[]{}|", " " * 8)
 _DECIMAL = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 
 

@@ -57,7 +57,7 @@ def read_glb(blob: Blob) -> Sequence[Part] | Points:
         raise undecodable(blob.name, "glb", f"{len(data):,} of {length:,} bytes are there")
     chunks: dict[bytes, bytes] = {}
     start = 12
-    while start + 8 <= length:
+    while start + 8 <= len(data):  # the length in the header may be too small
         size, kind = int.from_bytes(data[start : start + 4], "little"), data[start + 4 : start + 8]
         chunks.setdefault(kind, data[start + 8 : start + 8 + size])
         start += 8 + size
@@ -254,7 +254,9 @@ def _indexed(primitive: Json, buffers: Buffers, count: int, mode: int) -> NDArra
 def _vertex_colours(attributes: Json, read: Reader, buffers: Buffers, count: int) -> FloatArray | None:
     if "COLOR_0" not in attributes or (read.faces is None and buffers.count(attributes["COLOR_0"]) != count):
         return None
-    rgb = read("COLOR_0", None)[:, :3].astype(np.float32)
+    values = read("COLOR_0", None)[:, :3]
+    full = float(np.iinfo(values.dtype).max) if values.dtype.kind in "iu" else 1.0  # whole though not marked as parts
+    rgb = (values / full).astype(np.float32)
     return np.clip(np.nan_to_num(rgb), 0, 1) if rgb.shape == (count, 3) else None
 
 

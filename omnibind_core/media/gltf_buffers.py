@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from typing import Any, TypeAlias
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
+from omnibind_core.media.notices import note
 from omnibind_core.media.source import Blob, shown, undecodable
 
 __all__ = ["Buffers", "Json", "data_uri", "item", "items", "whole"]
@@ -81,7 +82,13 @@ class Buffers:
         elif isinstance(uri, str) and uri.startswith("data:"):
             data = data_uri(uri)
         else:
-            found = self._blob.beside(unquote(uri)) if isinstance(uri, str) else None
+            found = self._blob.beside(uri) if isinstance(uri, str) else None
+            if found is None and len(items(self._tree, "buffers")) == 1:
+                found = self._blob.beside("*.bin")
+                if found is not None and len(found) == whole(buffer, "byteLength"):
+                    note(f"{shown(str(uri))} is not here: the one .bin beside it fits and is used")
+                else:
+                    found = None
             if found is None:
                 raise MediaError(
                     f"{self._blob.name}, which keeps its data in another file, {shown(str(uri))!r}, that is not here",

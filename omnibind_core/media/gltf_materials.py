@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 import PIL.Image
@@ -17,7 +16,7 @@ from omnibind_core.media.gltf_buffers import Buffers, Json, data_uri, item, item
 from omnibind_core.media.notices import note
 from omnibind_core.media.shapes import Doubles
 from omnibind_core.media.source import Blob, shown
-from omnibind_core.media.textures import open_texture, pixels
+from omnibind_core.media.textures import open_texture, picture_beside, pixels
 from omnibind_core.types import FloatArray, Wrap
 
 __all__ = ["Material", "Materials"]
@@ -98,6 +97,11 @@ class Materials:
             return Material(hidden=True)
         glow = _glow(entry)
         shines = glow is not None and reference is None and rgb is not None and float(rgb.max()) < _DARK
+        if glow is not None and "emissiveTexture" in entry and not shines:
+            shines = factor is None and reference is None  # nothing but that was given
+            if reference is not None:
+                dark, _ = self._texture(reference.get("index"), None)
+                shines = dark is not None and int(dark.max()) < 255 * _DARK
         if shines and glow is not None:  # nothing but its own light shows
             rgb, reference, cutoff = glow, entry.get("emissiveTexture"), None
         if reference is None:
@@ -156,7 +160,7 @@ class Materials:
         elif isinstance(uri, str) and uri.startswith("data:"):
             data = data_uri(uri)
         else:
-            data = self._blob.beside(unquote(uri)) if isinstance(uri, str) else None
+            data = picture_beside(self._blob, uri) if isinstance(uri, str) else None
         return None if data is None else open_texture(data, self._blob.name)
 
 

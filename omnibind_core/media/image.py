@@ -19,7 +19,7 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import junk, limits, png, svg
+from omnibind_core.media import cut, junk, limits, png, svg, tiff
 from omnibind_core.media.notices import note, noticing
 from omnibind_core.media.pixels import blank, plain, spread
 from omnibind_core.media.pool import decode as decode_apart
@@ -98,22 +98,64 @@ def decode(blob: Blob) -> Image:
         import pillow_heif
 
         pillow_heif.register_heif_opener(decode_threads=2)
+    directory = tiff.directory(data) if kind == "TIFF" else None
+    if directory is not None and directory.beyond_pillow:
+        _check_size(*directory.size, blob.name)
+        return _from_pillow(tiff.by_ffmpeg(data, directory, blob.name), blob.name, 0)
     try:
         with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
             _check_scans(data, picture, blob.name)
             return _from_pillow(picture, blob.name, png.depth(data))
-    except (OSError, SyntaxError, EOFError) as error:
-        if kind not in _ROW_BY_ROW or isinstance(error, MediaError):
+    except MediaError:
+        raise
+    except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
+        if kind in cut.KINDS:
+            return _from_pillow(_cut(data, kind, blob.name, error), blob.name, 0)
+        if kind == "TIFF":
+            data = _whole_tiff(data, directory, blob.name, error)
+        elif kind not in _ROW_BY_ROW or isinstance(error, (ValueError, RuntimeError)):
             raise
-        if kind == "JPEG":
-            data += b"\xff\xd9"  # a progressive one shows nothing before its end
-        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
-        try:
-            with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
-                _check_size(*picture.size, blob.name, picture.format)
-                return _from_pillow(_what_is_there(picture, error), blob.name, png.depth(data))
-        finally:
-            PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
+        return _in_part(data, kind, blob.name, error)
+
+
+def _in_part(data: bytes, kind: str, name: str, error: Exception) -> Image:
+    """Read a file of `_ROW_BY_ROW` as far as it goes."""
+    if kind == "JPEG":
+        data += b"\xff\xd9"  # a progressive one shows nothing before its end
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
+            _check_size(*picture.size, name, picture.format)
+            return _from_pillow(_what_is_there(picture, error), name, png.depth(data))
+    finally:
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _cut(data: bytes, kind: str, name: str, error: Exception) -> PIL.Image.Image:
+    """Read what is there of a format that must be whole, its size checked by its header; else raise `error`."""
+    whole = cut.filled(data, kind)
+    if not whole:
+        raise error
+    with PIL.Image.open(io.BytesIO(whole[0]), formats=[kind]) as picture:
+        _check_size(*picture.size, name, picture.format)
+    return cut.what_is_there(data, kind, error)
+
+
+def _whole_tiff(data: bytes, directory: tiff.Directory | None, name: str, error: Exception) -> bytes:
+    """Leave out strips that are missing; say what is wrong where that does not help."""
+    if directory is None:
+        if data[:4] in (b"II*\0", b"MM\0*"):
+            raise undecodable(name, "tiff", "its directory, which stands at the end, is missing") from error
+        raise error
+    shorter = tiff.without_missing_strips(data)
+    if shorter is not None:
+        return shorter
+    if isinstance(error, PIL.UnidentifiedImageError):
+        _check_size(*directory.size, name)
+        raise MediaError(
+            f"{name}, a TIFF of {directory.words}", "8 or 16 bits a sample", "save it again with 8 or 16 bits"
+        ) from error
+    return data
 
 
 def _what_is_there(picture: PIL.Image.Image, error: Exception) -> PIL.Image.Image:
@@ -263,6 +305,9 @@ FORMATS: dict[str, str] = {
     "jpeg": "JPEG",
     "jpe": "JPEG",
     "jfif": "JPEG",
+    "pjpeg": "JPEG",
+    "pjp": "JPEG",
+    "mpo": "JPEG",
     "webp": "WEBP",
     "gif": "GIF",
     "bmp": "BMP",
@@ -273,4 +318,5 @@ FORMATS: dict[str, str] = {
     "heif": "HEIF",
     "ico": "ICO",
     "svg": "SVG",
+    "svgz": "SVG",
 }

@@ -6,13 +6,16 @@ import re
 
 from omnibind_core.media import mpeg
 
-__all__ = ["find", "without"]
+__all__ = ["JPEG", "find", "without"]
+
+JPEG = ("jpg", "jpeg", "jfif", "jpe", "pjpeg", "pjp", "mpo")
+"""Extensions of one format."""
 
 _NEAR = 4_096  # bytes of junk that are skipped
 
 # label for people, extensions, signature: longer than at a file's beginning, for chance finds short ones anywhere
 _MARKS: tuple[tuple[str, tuple[str, ...], bytes], ...] = (
-    ("JPEG", ("jpg", "jpeg", "jfif", "jpe"), rb"\xff\xd8\xff(?:\xe0..JFIF\0|\xe1..Exif\0|[\xdb\xe2\xed\xee\xfe]\0)"),
+    ("JPEG", JPEG, rb"\xff\xd8\xff(?:\xe0..JFIF\0|\xe1..Exif\0|[\xdb\xe2\xed\xee\xfe]\0)"),
     ("PNG", ("png", "apng"), rb"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"),
     ("GIF", ("gif",), rb"GIF8[79]a"),
     ("WebP", ("webp",), rb"RIFF.{4}WEBPVP8"),
@@ -43,7 +46,7 @@ def find(data: bytes) -> tuple[str, tuple[str, ...], int] | None:
     frames = mpeg.find(data)
     if frames is None:
         return None
-    return ("MP3" if frames[0] == "mp3" else "AAC"), (frames[0],), frames[1]
+    return ("MP3", mpeg.LAYERS, frames[1]) if frames[0] == "mp3" else ("AAC", ("aac",), frames[1])
 
 
 def _marked(data: bytes) -> tuple[str, tuple[str, ...], int] | None:

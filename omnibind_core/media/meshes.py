@@ -1,4 +1,4 @@
-"""STL, binary and text, by trimesh. Runs in the decoding process; trimesh is imported there only.
+"""STL: the binary form here, with its colours; text by trimesh, which is imported in the decoding process only.
 
 The triangles that a file declares are counted before trimesh sees it.
 """
@@ -6,18 +6,25 @@ The triangles that a file declares are counted before trimesh sees it.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
+from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.media.shapes import Part, check_counts
+from omnibind_core.media.sniff import wide_encoding
 from omnibind_core.media.source import Blob, undecodable
+from omnibind_core.types import FloatArray
 
 __all__ = ["preload", "read_stl"]
 
+_ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("paint", "<u2")])
+_LEAST_THERE = 0.1  # of the triangles of a file whose end is missing
 _TRIANGLE = (
     b"solid\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\nendsolid\n"
 )
@@ -29,32 +36,65 @@ def preload() -> None:
 
 
 def read_stl(blob: Blob) -> Sequence[Part]:
-    """Read an STL: no colour. Binary ones may begin with "solid", say 0 triangles, and have bytes behind the last."""
+    """Read an STL. Binary ones may begin with "solid", say 0 triangles, and have bytes behind the last."""
     data = blob.data
+    encoding = wide_encoding(data)
+    if encoding or b"\0" not in data[:4096]:  # a binary one has zeros, in its count at the latest
+        return _read_text(blob, data.decode(encoding, "replace").encode() if encoding else data)
+    if len(data) < 84:
+        raise undecodable(blob.name, "stl", "fewer bytes than its header takes")
     declared = int.from_bytes(data[80:84], "little")
     there = (len(data) - 84) // 50
-    start = data[:4096].lower()
-    text = start.lstrip().startswith(b"solid") and (b"facet" in start or b"endsolid" in start)
-    if not text:
-        if len(data) < 84:
-            raise undecodable(blob.name, "stl", "fewer bytes than its header takes")
-        unknown = declared in (0, 0xFFFFFFFF) and (len(data) - 84) % 50 == 0  # written before its length was known
-        if unknown and there > 0:
-            declared = there
-        if declared > there:
-            if not there or declared > 1 << 31:
-                raise undecodable(blob.name, "stl", f"{declared:,} triangles take {84 + 50 * declared:,} bytes")
-            note(f"{there:,} of {declared:,} triangles are there")
-            declared = there
-        data = data[:80] + declared.to_bytes(4, "little") + data[84 : 84 + 50 * declared]
-    faces = data.lower().count(b"endfacet") if text else declared
+    if declared in (0, 0xFFFFFFFF) and there:  # written before its length was known
+        declared = there
+    if declared > there:
+        if there < _LEAST_THERE * declared:
+            raise undecodable(blob.name, "stl", f"{declared:,} triangles take {84 + 50 * declared:,} bytes")
+        note(f"{there:,} of {declared:,} triangles are there")
+        declared = there
+    check_counts(blob.name, declared)
+    if not declared:
+        raise MediaError(f"{blob.name}, which has no faces", "a mesh with faces", "export it as a mesh")
+    rows = np.frombuffer(data, _ROW, declared, 84)
+    rgb = _painted(data[:80], rows["paint"])
+    faces = np.arange(3 * declared).reshape(-1, 3)
+    return [Part(rows["corners"].reshape(-1, 3).astype(np.float64), faces, rgb)]
+
+
+def _painted(header: bytes, paint: NDArray[np.uint16]) -> FloatArray | None:
+    """Colours of the corners, where a program put some into the two spare bytes of each triangle.
+
+    VisCAM and SolidView: bit 15 is set where there is a colour, blue in the lowest five bits. Magics: a header with
+    "COLOR=", bit 15 is set where that colour holds, red in the lowest five bits.
+    """
+    own = paint >> 15 == 1
+    fifths = np.column_stack([paint >> 10 & 31, paint >> 5 & 31, paint & 31]).astype(np.float32) / 31.0
+    at = header.find(b"COLOR=")
+    if 0 <= at <= 70:
+        whole = np.frombuffer(header[at + 6 : at + 9], np.uint8).astype(np.float32) / 255.0
+        rgb = np.where(own[:, None], whole, fifths[:, ::-1])
+    elif own.any() and (paint[~own] == 0).all() and not (paint == 0xFFFF).all():
+        rgb = np.where(own[:, None], fifths, np.float32(limits.GREY))
+    else:
+        return None
+    return np.repeat(rgb.astype(np.float32), 3, axis=0)
+
+
+def _read_text(blob: Blob, data: bytes) -> Sequence[Part]:
+    """Read the text form, whatever stands before its first line, its line ends and decimal signs."""
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    start = re.search(rb"^[ \t]*(?:\xef\xbb\xbf)*solid\b", data, re.MULTILINE | re.IGNORECASE)
+    data = data[start.start() :].removeprefix(b"\xef\xbb\xbf") if start else b"solid\n" + data
+    if b"," in data and b"." not in data[data.find(b"\n") :]:
+        data = data.replace(b",", b".")
+    faces = data.lower().count(b"endfacet")
     check_counts(blob.name, faces)
     if not faces:
         raise MediaError(f"{blob.name}, which has no faces", "a mesh with faces", "export it as a mesh")
-    if text and b"endsolid" not in data[-4096:].lower():  # trimesh reads nothing of a solid without an end
+    if b"endsolid" not in data[-4096:].lower():  # trimesh reads nothing of a solid without an end
         data = data[: data.lower().rfind(b"endfacet") + 8] + b"\nendsolid\n"
         note("the end of the file is missing: what is there is read")
-    return [_part(piece) for piece in _load(data, "stl_ascii" if text else "stl")]
+    return [_part(piece) for piece in _load(data, "stl_ascii")]
 
 
 def _load(data: bytes, kind: str) -> list[Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["NEAR", "find", "links"]
+__all__ = ["LAYERS", "NEAR", "find", "links", "tag_bytes"]
 
 NEAR = 1 << 16
 """How far into a file a first frame is looked for, behind zeros and a tag."""
+
+LAYERS = ("mp3", "mp2", "mpga")
+"""Extensions under which frames of any layer travel."""
 
 _CHAIN = 3  # frames that must follow one another: chance does that once in 10**12 places
 
@@ -39,8 +42,11 @@ def find(data: bytes) -> tuple[str, int] | None:
     (str, int) or None
         ``"mp3"`` (any layer) or ``"aac"`` (ADTS), and where the frame begins; None where there is no chain of frames.
     """
-    start = _behind_zeros(data, tag_bytes(data))
-    start += tag_bytes(data[start : start + 10])
+    start, tag = 0, tag_bytes(data)
+    while tag and start < len(data):  # taggers put one before another
+        start = _behind_zeros(data, start + tag)
+        tag = tag_bytes(data[start : start + 10])
+    start = _behind_zeros(data, start)
     if start >= len(data):  # a tag that claims more than there is
         start = 10
     at = data.find(b"\xff", start)

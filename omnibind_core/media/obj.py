@@ -5,9 +5,10 @@ Materials and their textures lie in other files, which are asked for by name (:m
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 import numpy as np
@@ -17,12 +18,14 @@ from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.media.polygons import triangles
 from omnibind_core.media.shapes import Doubles, Part, Points, check_counts
+from omnibind_core.media.sniff import wide_encoding
 from omnibind_core.media.source import Blob, shown, undecodable
 from omnibind_core.media.textures import companion_texture
 from omnibind_core.types import FloatArray, Wrap
 
 __all__ = ["decoded_text", "read_obj"]
 
+_OLD = {"V": "v", "F": "f", "fo": "f", "VT": "vt"}  # as very old programs write them
 _MOST_FILES = 64
 """Material files and materials that one OBJ may name."""
 
@@ -49,18 +52,16 @@ class _Material:
 def decoded_text(blob: Blob) -> str:
     """Text of a file in whichever of the usual encodings it is, with plain line ends; raises MediaError for none."""
     data = blob.data
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif data.startswith(b"\xef\xbb\xbf"):
-        encoding = "utf-8-sig"
-    else:
-        encoding = "utf-8"
+    encoding = wide_encoding(data) or "utf-8"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        if encoding == "utf-16":
-            raise undecodable(blob.name, blob.extension, "text in UTF-16 that ends in the middle") from None
-        text = data.decode("latin-1")
+        if encoding != "utf-8":
+            raise undecodable(
+                blob.name, blob.extension, f"text in {encoding.upper()} that ends in the middle"
+            ) from None
+        text = data.decode("latin-1").removeprefix("\xef\xbb\xbf")
+    text = text.lstrip("\ufeff").rstrip("\0")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -69,6 +70,7 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     text = decoded_text(blob)
     if "\\\n" in text:
         text = text.replace("\\\n", " ")
+    check_counts(blob.name, text.count("\nf "))  # at least so many, before any is read
     vertices: list[str] = []
     coordinates: list[str] = []
     painted: list[str] = []
@@ -81,6 +83,7 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
         if len(words) < 2:
             continue
         key, rest = words
+        key = _OLD.get(key, key)
         if key == "v":
             vertices.append(rest)
         elif key == "f":
@@ -106,6 +109,7 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
         uv = np.column_stack([uv, np.zeros(len(uv))])
     used = [name for name, found in faces.items() if found.counts]
     materials = _materials(blob, libraries) if any(used) else {}
+    materials = {name: found for name in used if (found := materials.get(name) or materials.get(name.casefold()))}
     pictured = {name for name in used if name in materials and materials[name].texture}
     plain = [name for name in used if name not in pictured]
     picture = cache(partial(companion_texture, blob))  # many materials may share one
@@ -131,6 +135,9 @@ def _face(blob: Blob, into: _Faces, rest: str, vertices: int, coordinates: int) 
     into.counts.append(len(corners))
 
 
+_NUMERALS = str.maketrans(",Dd", ".ee")
+
+
 def _rows(blob: Blob, lines: Sequence[str], least: int) -> Doubles:
     """Numbers of lines as a table as wide as the usual line; shorter rows are filled up with nan, longer ones cut."""
     try:
@@ -142,7 +149,13 @@ def _rows(blob: Blob, lines: Sequence[str], least: int) -> Doubles:
         if len(words) and (widths != width).any():
             words = [(row + ["nan"] * width)[:width] for row in words]
         flat = [word for row in words for word in row]
-        return np.array(flat, np.float64).reshape(len(words), width)
+        try:
+            table = np.array(flat, np.float64)
+        except ValueError:  # decimal commas, or Fortran's exponents
+            if any("," in word and "." in word for word in flat):
+                raise
+            table = np.array([word.translate(_NUMERALS) for word in flat], np.float64)
+        return table.reshape(len(words), width)
     except ValueError:
         raise undecodable(blob.name, "obj", "a coordinate that is not a number") from None
 
@@ -244,15 +257,25 @@ def _materials(blob: Blob, libraries: Sequence[str]) -> Mapping[str, _Material]:
         # The line may hold several names, or one with blanks in it.
         names = [name] if blob.beside(name) is not None else name.split()[:_MOST_FILES]
         parts = [part for one in names if (part := blob.beside(one)) is not None]
-        if not parts:
-            note(f"materials {shown(name)} are not here: grey instead")
-        for part in parts:
-            found.update(_read_materials(part))
+        for part, one in zip(parts, [one for one in names if blob.beside(one) is not None], strict=False):
+            found.update(_read_materials(blob, part, posixpath.dirname(one.replace("\\", "/"))))
+    if not found:
+        for guess in (re.sub(r"\.\w+$", "", blob.name) + ".mtl", "*.mtl"):
+            part = blob.beside(guess)
+            if part is not None:
+                note("materials are taken from the one .mtl beside it, which it does not name")
+                found.update(_read_materials(blob, part, ""))
+                break
+        else:
+            missing = [name for name in libraries if name]
+            if missing:
+                note(f"materials {shown(missing[0])} are not here: grey instead")
+    found.update({name.casefold(): material for name, material in found.items() if name.casefold() not in found})
     return found
 
 
-def _read_materials(data: bytes) -> dict[str, _Material]:
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+def _read_materials(blob: Blob, data: bytes, folder: str) -> dict[str, _Material]:
+    text = decoded_text(replace(blob, data=data))
     found: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}
     for line in text.split("\n"):
@@ -262,12 +285,20 @@ def _read_materials(data: bytes) -> dict[str, _Material]:
                 current = found.setdefault(words[1].strip(), {})
             else:
                 current[words[0].lower()] = words[1].strip()
-    return {name: _material(lines) for name, lines in found.items()}
+    materials = {name: _material(lines) for name, lines in found.items()}
+    if folder:  # pictures lie beside the materials, or beside the shape
+        for name, one in materials.items():
+            nearer = posixpath.join(folder, one.texture.replace("\\", "/"))
+            if one.texture and blob.beside(nearer) is not None:
+                materials[name] = replace(one, texture=nearer)
+    return materials
 
 
 def _material(lines: Mapping[str, str]) -> _Material:
-    texture, clamp = _picture_name(lines.get("map_kd", ""))
+    texture, clamp = _picture_name(lines.get("map_kd") or lines.get("map_ka", ""))
     rgb = _numbers(lines.get("kd", ""), 3)
+    if rgb is not None and max(rgb) > 1.0:
+        rgb = [one / 255.0 for one in rgb] if max(rgb) <= 255.0 else rgb
     opacity = _numbers(lines.get("d", "").replace("-halo", ""), 1)
     clear = _numbers(lines.get("tr", ""), 1)
     seen = opacity[0] if opacity else 1.0 - clear[0] if clear else 1.0

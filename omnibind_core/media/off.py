@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from omnibind_core.media.notices import note
 from omnibind_core.media.obj import decoded_text
 from omnibind_core.media.polygons import triangles
 from omnibind_core.media.shapes import Part, Points, check_counts
@@ -16,26 +17,43 @@ from omnibind_core.types import FloatArray
 
 __all__ = ["read_off"]
 
+_LEAST_THERE = 0.1  # of the faces of a file whose end is missing
+
 
 def read_off(blob: Blob) -> Sequence[Part] | Points:
     """Read a mesh where there are faces, else points."""
     rows = [line.partition("#")[0] for line in decoded_text(blob).split("\n")]
     words = [row.split() for row in rows if row.strip()]
-    head = re.fullmatch(r"(ST)?(C)?(N)?(4)?(n)?OFF(\d*)", words[0][0], re.IGNORECASE) if words else None
+    if words and 2 <= len(words[0]) <= 3 and all(word.isdecimal() for word in words[0]):
+        words.insert(0, ["OFF"])  # the word itself may be missing
+    head = re.fullmatch(r"((?:ST|C|N|4)*)OFF(\d*)", words[0][0], re.IGNORECASE) if words else None
     if head is None:
         raise undecodable(blob.name, "off", "no OFF at its beginning")
+    kind = head[1].upper()
     if any("BINARY" in row[1:2] for row in words[:1]):
         raise undecodable(blob.name, "off", "the binary form, which is not read")
-    counts = [*([head[6]] if head[6] else []), *words[0][1:]]  # some programs glue the counts to the word
+    counts = [*([head[2]] if head[2] else []), *words[0][1:]]  # some programs glue the counts to the word
     body = words[1:]
-    while len(counts) < 2 and body:
+    dimensions = 1 if "nOFF" in words[0][0] else 0  # a number of its own, in front of the counts
+    while len(counts) < 2 + dimensions and body:
         counts += body.pop(0)
+    if dimensions and counts[:1] != ["3"]:
+        raise undecodable(blob.name, "off", "a shape that is not of three dimensions")
+    counts = counts[dimensions:]
     if len(counts) < 2 or not all(word.isdecimal() for word in counts[:2]):
         raise undecodable(blob.name, "off", "no counts of vertices and faces")
     vertices, faces = (int(word[:18]) for word in counts[:2])
     check_counts(blob.name, faces, vertices if faces else 0, 0 if faces else vertices)
+    if vertices + faces > len(body) and len(body) < 3:  # all of it on one line
+        body = _broken(counts[3:] + [word for row in body for word in row], vertices) if not kind else body
     if vertices + faces > len(body):
-        raise undecodable(blob.name, "off", f"{vertices:,} vertices and {faces:,} faces announced, fewer lines present")
+        there = len(body) - vertices - 1  # the last line may have been cut, too
+        if there < _LEAST_THERE * faces:
+            raise undecodable(
+                blob.name, "off", f"{vertices:,} vertices and {faces:,} faces announced, fewer lines present"
+            )
+        note(f"{there:,} of {faces:,} faces are there: the rest of the file is missing")
+        faces = there
     width = min((len(row) for row in body[:vertices]), default=0)
     if width < 3:
         raise undecodable(blob.name, "off", "a vertex of fewer than three numbers")
@@ -43,12 +61,12 @@ def read_off(blob: Blob) -> Sequence[Part] | Points:
         table = np.array([word for row in body[:vertices] for word in row[:width]], np.float64).reshape(vertices, width)
     except ValueError:
         raise undecodable(blob.name, "off", "a coordinate that is not a number") from None
-    if head[4]:
+    if "4" in kind:
         table = np.column_stack([table[:, :3] / np.where(table[:, 3:4] == 0, 1, table[:, 3:4]), table[:, 4:]])
     xyz = table[:, :3]
     rgb = (
-        _colours(table[:, 6:9] if head[3] and head[2] else table[:, 3:6])
-        if head[2] or _looks_coloured(head, table)
+        _colours(table[:, 6:9] if "N" in kind and "C" in kind else table[:, 3:6])
+        if "C" in kind or _looks_coloured(kind, table)
         else None
     )
     if not faces:
@@ -65,9 +83,20 @@ def read_off(blob: Blob) -> Sequence[Part] | Points:
     return [Part(xyz, triangle, rgb)]
 
 
-def _looks_coloured(head: re.Match[str], table: NDArray[np.float64]) -> bool:
+def _broken(numbers: Sequence[str], vertices: int) -> list[list[str]]:
+    """Break one long line of a plain OFF into its rows."""
+    rows = [list(numbers[3 * i : 3 * i + 3]) for i in range(vertices)]
+    at = 3 * vertices
+    while at < len(numbers) and numbers[at].isdecimal():
+        size = 1 + int(numbers[at][:9])
+        rows.append(list(numbers[at : at + size]))
+        at += size
+    return rows
+
+
+def _looks_coloured(kind: str, table: NDArray[np.float64]) -> bool:
     """Plain OFF with six or seven columns: colours without the C that should say so."""
-    return not head[3] and not head[1] and table.shape[1] in (6, 7)
+    return "N" not in kind and "ST" not in kind and table.shape[1] in (6, 7)
 
 
 def _colours(columns: NDArray[np.float64]) -> FloatArray | None:

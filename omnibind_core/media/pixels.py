@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -14,6 +15,7 @@ from omnibind_core.media.notices import note
 __all__ = ["blank", "plain", "spread"]
 
 _TO_8_BITS = (np.arange(65_536) / 257).round().astype(np.uint8)
+_DEPTHS = (255, 1_023, 4_095, 65_535)  # 8, 10, 12 and 16 bits, of what is stored in 16 or 32
 _INVISIBLE = 8  # largest alpha of a picture whose transparency is a mistake
 _BLANK = 3.0  # standard deviation of a channel, of 255
 _STRIP = 128  # rows of a reduced picture made at a time
@@ -40,20 +42,39 @@ def _eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     key = picture.info.get("transparency")
     if picture.mode.startswith("I"):
         wide = np.asarray(picture)
-        if wide.dtype != np.uint16:
-            wide = np.clip(wide, 0, 65_535).astype(np.uint16)
-        grey = PIL.Image.fromarray(_TO_8_BITS[wide])
+        grey = PIL.Image.fromarray(_TO_8_BITS[_sixteen_bits(wide)])
         if isinstance(key, int):
             grey = PIL.Image.merge("LA", [grey, PIL.Image.fromarray(np.where(wide == key, 0, 255).astype(np.uint8))])
         return grey
     if picture.mode == "F":  # Pillow's own range is 0..255; files of fractions have 0..1
-        values = np.nan_to_num(np.asarray(picture), posinf=255.0, neginf=0.0)
-        scale = 255.0 if 0.0 < float(values.max(initial=0.0)) <= 1.0 else 1.0
-        return PIL.Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
+        values = np.asarray(picture)
+        finite = np.isfinite(values)
+        if not finite.all():
+            values = np.where(finite, values, values[finite].min(initial=0.0))
+        low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+        if low < 0.0 or high > 255.0:  # measurements, not brightness
+            note(f"values of {low:g} to {high:g} are brought to black to white")
+            return PIL.Image.fromarray(((values - low) * (255.0 / (high - low))).round().astype(np.uint8))
+        scale = 255.0 if 0.0 < high <= 1.0 else 1.0
+        return PIL.Image.fromarray((values * scale).round().astype(np.uint8))
     if isinstance(key, tuple) and max(key) > 255:  # of a 16-bit PNG, whose samples Pillow has halved by now
         picture = picture.copy()
         picture.info["transparency"] = tuple(value >> 8 for value in key)
     return picture
+
+
+def _sixteen_bits(wide: NDArray[Any]) -> NDArray[np.uint16]:
+    """Bring whole numbers to 0..65535: of cameras that fill 8 to 12 bits of 16, and of files of 32."""
+    low, high = int(wide.min(initial=0)), int(wide.max(initial=0))
+    full = next((most for most in _DEPTHS if high <= most), high)
+    if low >= 0 and full == _DEPTHS[-1]:
+        return wide.astype(np.uint16)
+    if low >= 0 and full < _DEPTHS[-1] and high:
+        note(f"{full.bit_length()} bits are read: no value is above {full:,}")
+    elif high or low:
+        note(f"values of {low:,} to {high:,} are brought to black to white")
+    low = min(low, 0)
+    return ((wide.astype(np.float32) - low) * (65_535 / max(full - low, 1))).round().astype(np.uint16)
 
 
 def _smaller(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +48,8 @@ _COORDINATES: tuple[tuple[str, str], ...] = (
 )
 _CORNERS = ("vertex_indices", "vertex_index", "vertex_indexes")
 _SPLAT = ("f_dc_0", "f_dc_1", "f_dc_2")
+_LATER = ("vertex", "face", "tristrips")  # elements that matter here
+_LEAST_THERE = 0.1  # of the rows of a file whose end is missing
 _HARMONIC = 0.28209479177387814  # of degree 0: what a splat's first colour coefficient is multiplied with
 _VISIBLE = 0.1  # opacity below which a splat is hardly seen
 _INTEGERS = {"i1": 127.0, "u1": 255.0, "i2": 32_767.0, "u2": 65_535.0}
@@ -138,9 +140,9 @@ def _header(blob: Blob) -> tuple[list[_Element], str, list[str], int]:
 
 def _property(blob: Blob, words: list[str]) -> _Property:
     if words[1:2] == ["list"] and len(words) == 5 and words[2] in _TYPES and words[3] in _TYPES:
-        return _Property(words[4], _TYPES[words[3]], _TYPES[words[2]])
+        return _Property(words[4].lower(), _TYPES[words[3]], _TYPES[words[2]])
     if len(words) == 3 and words[1] in _TYPES:
-        return _Property(words[2], _TYPES[words[1]])
+        return _Property(words[2].lower(), _TYPES[words[1]])
     raise undecodable(blob.name, "ply", f"a property '{' '.join(words)[:60]}'")
 
 
@@ -159,17 +161,31 @@ def _check(blob: Blob, elements: Sequence[_Element], order: str, start: int) -> 
             row = sum(np.dtype(one.length or one.kind).itemsize for one in element.properties)
         needed += element.count * row
     present = len(blob.data) - start
-    if needed > present + (2 if order == "a" else 0):
+    if _LEAST_THERE * needed > present + (2 if order == "a" else 0):
         raise undecodable(blob.name, "ply", f"its header announces at least {needed:,} bytes, {present:,} follow")
 
 
+def _shorten(blob: Blob, element: _Element, there: int) -> None:
+    """Leave an element with the rows that are there, and say so; of a mesh, all vertices must be."""
+    there = max(there, 0)
+    if element.name in _LATER and there < _LEAST_THERE * element.count:
+        raise undecodable(blob.name, "ply", f"{there:,} of {element.count:,} rows of '{element.name}'")
+    if element.name in _LATER:
+        note(f"{there:,} of {element.count:,} rows of '{element.name}' are there: the rest of the file is missing")
+    element.count = there
+
+
 def _read_text(blob: Blob, elements: Sequence[_Element], start: int) -> None:
-    lines = [line for line in re.split(rb"\r\n|\n|\r", blob.data[start:]) if line.strip()]
+    body = blob.data[start:].rstrip(b"\0")
+    if b"," in body and b"." not in body:  # decimal commas
+        body = body.replace(b",", b".")
+    lines = [line for line in re.split(rb"\r\n|\n|\r", body) if line.strip()]
     first = 0
     for element in elements:
         rows = lines[first : first + element.count]
         if len(rows) < element.count:
-            raise undecodable(blob.name, "ply", f"{len(rows):,} of {element.count:,} rows of '{element.name}'")
+            _shorten(blob, element, len(rows) - 1)  # the last one may have been cut, too
+            rows = rows[: element.count]
         first += element.count
         if any(one.length for one in element.properties):
             _text_lists(blob, element, rows)
@@ -219,7 +235,8 @@ def _read_binary(blob: Blob, elements: Sequence[_Element], endian: str, start: i
             row = np.dtype([(f"{i}", endian + one.kind) for i, one in enumerate(element.properties)])
             size = row.itemsize * element.count
             if start + size > len(blob.data):
-                raise undecodable(blob.name, "ply", f"'{element.name}' reaches beyond the file")
+                _shorten(blob, element, (len(blob.data) - start) // row.itemsize)
+                size = row.itemsize * element.count
             table = np.frombuffer(blob.data, row, element.count, start) if size else np.zeros(element.count, row)
             element.columns = {one.name: table[f"{i}"].astype(np.float64) for i, one in enumerate(element.properties)}
             start += size
@@ -278,25 +295,36 @@ def _any_lists(blob: Blob, element: _Element, endian: str, start: int) -> int:
         (one, np.dtype(one.kind).itemsize, np.dtype(one.length or "u1").itemsize, one.length[:1] == "i")
         for one in element.properties
     ]
-    for _ in range(element.count):
+    for row in range(element.count):
         for one, size, head, signed in readers:
-            if one.length:
-                raw = data[start : start + head]
+            raw = data[start : start + head] if one.length else b""
+            if not one.length:
+                stop = start + size
+            elif len(raw) < head:
+                stop = len(data) + 1
+            else:
                 if one.length[0] == "f":
-                    count = int(np.frombuffer(raw, endian + one.length)[0]) if len(raw) == head else -1
+                    count = int(np.frombuffer(raw, endian + one.length)[0])
                 else:
                     count = int.from_bytes(raw, order, signed=signed)  # type: ignore[arg-type]
+                if count < 0:
+                    raise undecodable(blob.name, "ply", f"a row of '{element.name}' of {count} values")
                 stop = start + head + count * size
-                if count < 0 or len(raw) < head or stop > len(data):
-                    raise undecodable(blob.name, "ply", f"a row of '{element.name}' reaches beyond the file")
+            if stop > len(data):
+                break
+            if one.length:
                 lengths[one.name].append(count)
                 pieces[one.name].append(data[start + head : stop])
             else:
-                stop = start + size
-                if stop > len(data):
-                    raise undecodable(blob.name, "ply", f"a row of '{element.name}' reaches beyond the file")
                 plain[one.name].append(float(np.frombuffer(data, endian + one.kind, 1, start)[0]))
             start = stop
+        else:
+            continue
+        _shorten(blob, element, row)
+        for found in (*plain.values(), *lengths.values(), *pieces.values()):
+            del found[row:]
+        start = len(data)
+        break
     for one, *_ in readers:
         if one.length:
             values = np.frombuffer(b"".join(pieces[one.name]), endian + one.kind).astype(np.float64)
@@ -345,14 +373,34 @@ def _strip(indices: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _colours(element: _Element) -> FloatArray | None:
     """Colours of the rows in 0..1, under whichever name; None where there are none."""
-    for names in _COLOURS:
+    for names in (*_COLOURS, *_named_alike(element.columns)):
         if set(names) <= set(element.columns):
             rgb = np.column_stack([element.columns[name] for name in names])
             full = _INTEGERS.get(element.kind(names[0]))
             if full is None:
                 full = 255.0 if len(rgb) and np.nanmax(rgb) > 1.0 else 1.0
             return np.clip(np.nan_to_num(rgb / full), 0.0, 1.0).astype(np.float32)
-    return None
+    packed = next((name for name in ("rgb", "rgba") if name in element.columns), None)
+    return None if packed is None else _unpacked(element.columns[packed], element.kind(packed))
+
+
+def _named_alike(columns: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Three columns whose names differ in nothing but the colour: scalar_red, scalar_green, scalar_blue."""
+    for name in columns:
+        words = name.split("_")
+        for triple in (("red", "green", "blue"), ("r", "g", "b")):
+            if triple[0] in words:
+                at = words.index(triple[0])
+                red, green, blue = ("_".join([*words[:at], one, *words[at + 1 :]]) for one in triple)
+                yield red, green, blue
+
+
+def _unpacked(values: NDArray[np.float64], kind: str) -> FloatArray | None:
+    """Colours of the Point Cloud Library: 0xRRGGBB in four bytes, whole numbers or the bits of a fraction."""
+    if np.dtype(kind).itemsize != 4:
+        return None
+    whole = values.astype(np.float32).view(np.uint32) if kind == "f4" else values.astype(np.int64).astype(np.uint32)
+    return (np.column_stack([whole >> 16 & 255, whole >> 8 & 255, whole & 255]) / 255.0).astype(np.float32)
 
 
 def _points(vertex: _Element, xyz: Doubles) -> Points:

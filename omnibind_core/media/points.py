@@ -111,5 +111,7 @@ FORMATS: dict[str, Callable[[Blob], Sequence[Part] | Points]] = {
     "off": off.read_off,
     "npy": clouds.read_npy,
     "xyz": clouds.read_xyz,
+    "pts": clouds.read_xyz,
+    "asc": clouds.read_xyz,
     "zip": _packed,
 }

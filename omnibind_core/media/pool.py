@@ -247,7 +247,7 @@ class WorkerPool:
 
 def _lost(blob: Blob, late: bool, seconds: float) -> MediaError:
     """Word the error for a file that cost its process."""
-    if blob.extension == "svg":  # nothing else stops resvg: its process ends itself
+    if blob.extension in ("svg", "svgz"):  # nothing else stops resvg: its process ends itself
         return MediaError(
             f"{blob.name}, which is not drawn after {limits.SVG_SECONDS:g} s",
             f"drawings that take less than {limits.SVG_SECONDS:g} s",

@@ -28,7 +28,7 @@ _TO_Y_UP: dict[str, Doubles] = {
 }
 _SEED = 0
 _REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
-_SLIVER = 1e-12  # area of a triangle whose reach is 1 below which it is a line
+_SLIVER = 3e-8  # area of a triangle whose reach is 1 below which it is a line: rounding to 24 bits makes that much
 _ROUNDS = 20  # draws, before a shape that is nearly all transparent has as many points as it gets
 _FRAME = 0.95  # of a shape's size that is left without what cannot be seen: less, and that would set the scale
 _FAR = 1000.0  # texture coordinates beyond which a clamped or mirrored texture is the same as there

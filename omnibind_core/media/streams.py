@@ -104,7 +104,7 @@ def by_ffmpeg(name: str, data: bytes, demuxer: str, promised: float | None = Non
 
 def _promised(data: bytes, demuxer: str, stream: Any, container: Any) -> float | None:
     """Seconds that the header speaks of; None where FFmpeg would guess them from the size."""
-    if demuxer in ("mp3", "aac", "amr", "ogg"):
+    if demuxer in ("mp3", "aac", "ac3", "eac3", "amr", "ogg"):
         return None
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)

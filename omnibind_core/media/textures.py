@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import posixpath
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.media.source import Blob, shown
 
-__all__ = ["companion_texture", "open_texture", "pixels"]
+__all__ = ["companion_texture", "open_texture", "picture_beside", "pixels"]
 
+_ENDINGS = ("png", "jpg", "jpeg", "webp", "tga", "bmp")
 _FORMATS = ["PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF", "GIF"]
 
 
@@ -78,9 +80,23 @@ def _eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.Image.fromarray((np.clip(wide, 0, 65_535) / 257).round().astype(np.uint8))
 
 
+def picture_beside(blob: Blob, name: str) -> bytes | None:
+    """Content of a picture beside a file, under its name or, with a notice, under that of another format."""
+    data = blob.beside(name)
+    if data is not None:
+        return data
+    stem = posixpath.splitext(name)[0]
+    for ending in _ENDINGS:
+        data = blob.beside(f"{stem}.{ending}")
+        if data is not None:
+            note(f"texture {shown(name)} is not here: the .{ending} of that name is used")
+            return data
+    return None
+
+
 def companion_texture(blob: Blob, name: str) -> NDArray[np.uint8] | None:
     """Find a picture beside a file and decode it; None, with a notice, where it is not there or cannot be read."""
-    data = blob.beside(name)
+    data = picture_beside(blob, name)
     if data is None:
         note(f"texture {shown(name)} is not here: grey instead")
         return None

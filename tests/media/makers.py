@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import struct
@@ -33,6 +34,8 @@ def picture(extension: str, side: int = 96) -> bytes:
 
 def encoded(image: PIL.Image.Image, extension: str, **options: Any) -> bytes:
     file = io.BytesIO()
+    if extension == "svgz":
+        return gzip.compress(encoded(image, "svg", **options))
     if extension == "svg":
         link = base64.b64encode(encoded(image, "png")).decode()
         width, height = image.size
@@ -40,7 +43,16 @@ def encoded(image: PIL.Image.Image, extension: str, **options: Any) -> bytes:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
             f'<image width="{width}" height="{height}" href="data:image/png;base64,{link}"/></svg>'
         ).encode()
-    names = {"jpg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "apng": "PNG", "tif": "TIFF", "heic": "HEIF"}
+    names = {
+        "jpg": "JPEG",
+        "pjpeg": "JPEG",
+        "pjp": "JPEG",
+        "jpe": "JPEG",
+        "jfif": "JPEG",
+        "apng": "PNG",
+        "tif": "TIFF",
+        "heic": "HEIF",
+    }
     if extension in ("heic", "heif"):
         pillow_heif.register_heif_opener()
     if extension == "ico":
@@ -68,8 +80,10 @@ def sound(extension: str, samples: np.ndarray = TONE, rate: int = RATE, subtype:
     if extension in CONTAINERS:
         _encode_av(file, extension, samples, rate)
     else:
-        container = {"opus": "OGG", "oga": "OGG", "aif": "AIFF"}.get(extension, extension.upper())
-        default = {"opus": "OPUS", "ogg": "VORBIS", "oga": "FLAC", "aif": "PCM_16"}.get(extension)
+        container = {"opus": "OGG", "oga": "OGG", "aif": "AIFF", "aifc": "AIFF", "snd": "AU"}.get(
+            extension, extension.upper()
+        )
+        default = {"opus": "OPUS", "ogg": "VORBIS", "oga": "FLAC", "aif": "PCM_16", "aifc": "ULAW"}.get(extension)
         if (extension, subtype) == ("oga", None):
             return ogg_flac(samples, rate)
         soundfile.write(file, samples, rate, format=container, subtype=subtype or default)
@@ -88,6 +102,15 @@ CONTAINERS = {
     "weba": ("webm", "libopus"),
     "mka": ("matroska", "flac"),
     "amr": ("amr", "libopencore_amrnb"),
+    "m4r": ("ipod", "alac"),
+    "m4v": ("mp4", "aac"),
+    "mkv": ("matroska", "aac"),
+    "ac3": ("ac3", "ac3"),
+    "ec3": ("eac3", "eac3"),
+    "eac3": ("eac3", "eac3"),
+    "mp2": ("mp2", "mp2"),
+    "mpga": ("mp3", "libmp3lame"),
+    "wma": ("asf", "wmav2"),
 }
 
 
@@ -103,9 +126,12 @@ def _encode_av(
     muxer, codec = how or CONTAINERS[extension]
     telephone = codec == "libopencore_amrnb"  # 8 kHz and no other
     with av.open(file, "w", format=muxer) as container:
-        stream = container.add_stream(codec, rate=8_000 if telephone else rate, layout="mono")
+        own = 8_000 if telephone else 48_000 if codec.endswith("ac3") else rate
+        stream = container.add_stream(codec, rate=own, layout="mono")
         if telephone:
             stream.bit_rate = 12_200
+        if codec == "wmav2":
+            stream.bit_rate = 64_000
         frame = av.AudioFrame.from_ndarray(np.asarray(samples, np.float32)[None], format="flt", layout="mono")
         frame.sample_rate = rate
         frame.pts = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import zipfile
@@ -18,13 +19,31 @@ from omnibind_core.types import Modality
 __all__ = ["glb_parts", "seeds", "zipped"]
 
 _RATE = 16_000
-_PILLOW = {"jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "apng": "PNG", "tif": "TIFF", "heic": "HEIF"}
+_PILLOW = {
+    "jpg": "JPEG",
+    "jpeg": "JPEG",
+    "jpe": "JPEG",
+    "jfif": "JPEG",
+    "pjpeg": "JPEG",
+    "pjp": "JPEG",
+    "mpo": "MPO",
+    "apng": "PNG",
+    "tif": "TIFF",
+    "heic": "HEIF",
+}
 _AV = {
     "m4a": ("ipod", "aac"), "m4b": ("ipod", "aac"), "mp4": ("mp4", "aac"), "mov": ("mov", "aac"),
     "3gp": ("3gp", "libopencore_amrnb"), "aac": ("adts", "aac"), "webm": ("webm", "libopus"),
     "weba": ("webm", "libopus"), "mka": ("matroska", "flac"), "amr": ("amr", "libopencore_amrnb"),
+    "m4r": ("ipod", "alac"), "m4v": ("mp4", "aac"), "mkv": ("matroska", "aac"), "ac3": ("ac3", "ac3"),
+    "ec3": ("eac3", "eac3"), "eac3": ("eac3", "eac3"), "mp2": ("mp2", "mp2"), "mpga": ("mp3", "libmp3lame"),
+    "wma": ("asf", "wmav2"),
 }  # fmt: skip
-_SOUNDFILE = {"opus": ("OGG", "OPUS"), "ogg": ("OGG", "VORBIS"), "oga": ("OGG", "VORBIS"), "aif": ("AIFF", "PCM_16")}
+_SOUNDFILE = {
+    "opus": ("OGG", "OPUS"), "ogg": ("OGG", "VORBIS"), "oga": ("OGG", "VORBIS"), "aif": ("AIFF", "PCM_16"),
+    "aifc": ("AIFF", "ULAW"), "snd": ("AU", "PCM_16"), "w64": ("W64", "PCM_16"),
+}  # fmt: skip
+_BIT_RATES = {"libopencore_amrnb": 12_200, "wmav2": 64_000}
 
 
 def seeds() -> dict[tuple[Modality, str], bytes]:
@@ -40,12 +59,13 @@ def seeds() -> dict[tuple[Modality, str], bytes]:
 def _picture(extension: str) -> bytes:
     with PIL.Image.open(assets_directory() / "gallery" / "images" / "dog-1.jpg") as whole:
         image = whole.convert("RGB").resize((120, 90))
-    if extension == "svg":
-        return (
+    if extension in ("svg", "svgz"):
+        drawing = (
             b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60"><g fill="#286">'
             b'<rect width="40" height="30"/>'
             b'<circle cx="60" cy="30" r="20"/><path d="M5 5 L80 50 Q10 60 5 5"/></g><text x="9" y="50">dog</text></svg>'
         )
+        return gzip.compress(drawing) if extension == "svgz" else drawing
     if extension in ("heic", "heif"):
         import pillow_heif
 
@@ -76,9 +96,10 @@ def _sound(extension: str) -> bytes:
 
     muxer, codec = _AV[extension]
     with av.open(file, "w", format=muxer) as container:
-        stream: Any = container.add_stream(codec, rate=8_000 if "amr" in codec else _RATE, layout="mono")
-        if "amr" in codec:
-            stream.bit_rate = 12_200
+        rate = 8_000 if "amr" in codec else 48_000 if codec.endswith("ac3") else _RATE
+        stream: Any = container.add_stream(codec, rate=rate, layout="mono")
+        if codec in _BIT_RATES:
+            stream.bit_rate = _BIT_RATES[codec]
         frame: Any = av.AudioFrame.from_ndarray(_tone()[None], format="flt", layout="mono")
         frame.sample_rate, frame.pts = _RATE, 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:
@@ -98,7 +119,7 @@ def _shape(extension: str) -> bytes:
         file = io.BytesIO()
         np.save(file, table)
         return file.getvalue()
-    if extension == "xyz":
+    if extension in ("xyz", "pts", "asc"):
         return "\n".join(" ".join(f"{value:.4f}" for value in row) for row in table).encode()
     if extension == "gltf":
         tree, _ = glb_parts(mesh.export(file_type="glb"))

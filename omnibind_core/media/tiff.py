@@ -1,0 +1,139 @@
+"""TIFF: reads a file's first directory, for what Pillow gets wrong or gives up: planes, fractions, missing strips."""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import PIL.Image
+
+from omnibind_core.errors import MediaError
+from omnibind_core.media.notices import note
+
+__all__ = ["Directory", "by_ffmpeg", "directory", "without_missing_strips"]
+
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 256, 257, 258, 262
+_STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM = 273, 277, 278, 279, 284, 339
+_NEEDED = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM)
+_FORMATS = {3: ("H", 2), 4: ("I", 4)}  # SHORT and LONG, the types that these tags may have
+_MOST = 1 << 20  # values of one tag
+_FLOAT, _SEPARATE = 3, 2
+_LEAST_THERE = 0.1
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The first directory of a file.
+
+    Attributes
+    ----------
+    order : str
+        "<" or ">".
+    values : dict of int to tuple of int
+        Numbers of the tags that matter here.
+    places : dict of int to int
+        Where a tag's entry stands in the file.
+    """
+
+    order: str
+    values: dict[int, tuple[int, ...]]
+    places: dict[int, int]
+
+    def one(self, tag: int, default: int) -> int:
+        """First number of a tag."""
+        return self.values.get(tag, (default,))[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, 0 where they are not said."""
+        return self.one(_WIDTH, 0), self.one(_HEIGHT, 0)
+
+    @property
+    def beyond_pillow(self) -> bool:
+        """Whether Pillow gives other colours than the file has, or none: planes of 16 bits, fractions in colour."""
+        several = self.one(_SAMPLES, 1) > 1
+        deep = max(self.values.get(_BITS, (1,))) > 8
+        return several and deep and (self.one(_PLANES, 1) == _SEPARATE or self.one(_FORM, 1) == _FLOAT)
+
+    @property
+    def words(self) -> str:
+        """What its samples are, for a message."""
+        kinds = {1: "", 2: "signed ", _FLOAT: "floating ", 5: "complex ", 6: "complex "}
+        return f"{self.one(_SAMPLES, 1)} x {kinds.get(self.one(_FORM, 1), '')}{self.one(_BITS, 1)} bits a pixel"
+
+
+def directory(data: bytes) -> Directory | None:
+    """Read the first directory of a classic TIFF.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, or its beginning.
+
+    Returns
+    -------
+    Directory or None
+        None of a BigTIFF, or where the directory is not there.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None or len(data) < 8:
+        return None
+    at = struct.unpack_from(order + "I", data, 4)[0]
+    if at + 2 > len(data):
+        return None
+    count = struct.unpack_from(order + "H", data, at)[0]
+    values: dict[int, tuple[int, ...]] = {}
+    places: dict[int, int] = {}
+    for entry in range(at + 2, min(at + 2 + 12 * count, len(data) - 11), 12):
+        tag, kind, often = struct.unpack_from(order + "HHI", data, entry)
+        if tag not in _NEEDED or kind not in _FORMATS or not 0 < often <= _MOST:
+            continue
+        letter, size = _FORMATS[kind]
+        start = entry + 8 if often * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+        if start + often * size <= len(data):
+            values[tag] = struct.unpack_from(f"{order}{often}{letter}", data, start)
+            places[tag] = entry
+    return Directory(order, values, places) if _WIDTH in values and _HEIGHT in values else None
+
+
+def without_missing_strips(data: bytes) -> bytes | None:
+    """Make a file whose end is missing as high as the strips that are there.
+
+    Parameters
+    ----------
+    data : bytes
+        With its directory in front, as scanners and cameras write it.
+
+    Returns
+    -------
+    bytes or None
+        None where nothing is missing, or hardly anything is there.
+    """
+    found = directory(data)
+    if found is None or not {_STRIPS, _SIZES} <= set(found.values) or found.one(_PLANES, 1) == _SEPARATE:
+        return None
+    strips = list(zip(found.values[_STRIPS], found.values[_SIZES], strict=False))
+    whole = next((i for i, (start, size) in enumerate(strips) if start + size > len(data)), len(strips))
+    height = found.size[1]
+    rows = whole * found.one(_ROWS, height)
+    if whole == len(strips) or rows < _LEAST_THERE * height:
+        return None
+    note(f"{100 * rows / height:.0f} % of the picture are there: the rest of the file is missing")
+    entry = found.places[_HEIGHT]
+    return data[: entry + 2] + struct.pack(found.order + "HII", 4, 1, rows) + data[entry + 12 :]
+
+
+def by_ffmpeg(data: bytes, found: Directory, name: str) -> PIL.Image.Image:
+    """Read by FFmpeg's decoder what Pillow cannot; raises MediaError, by what it holds, where that cannot either."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(data), format="tiff_pipe") as container:
+            frame = next(iter(container.decode(video=0)))
+            return PIL.Image.fromarray(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+    except (av.error.FFmpegError, StopIteration, ValueError) as error:
+        raise MediaError(
+            f"{name}, a TIFF of {found.words}", "8 or 16 bits a sample", "save it again with 8 or 16 bits"
+        ) from error
