@@ -24,6 +24,7 @@ from omnibind_core.evaluation.published import published_section
 from omnibind_core.evaluation.report import Report, write_report
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
+from tools.mini.measure.languages import languages_section
 from tools.mini.measure.page import binding_sections
 
 __all__ = ["RESULTS", "main", "measured", "parser"]
@@ -43,7 +44,7 @@ def measured() -> Report:
     model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
     mixing = sections(evaluate_compositions(model))
     silence = abstention_section(abstention(model, Gallery.load(model)))
-    found = [*binding_sections(), *mixing, silence, published_section()]
+    found = [*binding_sections(), languages_section(model), *mixing, silence, published_section()]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 
