@@ -1,8 +1,13 @@
-"""Sentences of any language in MiniLM's space: English by MiniLM itself, others by E5 and a head of ours."""
+"""Sentences of any language in MiniLM's space.
+
+English by MiniLM itself, words of free lists by their English names, all else by E5 and a head of ours.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +30,11 @@ SPECS: tuple[SpecialistSpec, ...] = (
         name="any_language",
         title="MiniLM or E5",
         widths={"text": _WIDTH},
-        weights={"head": CommittedFile("mini/languages.safetensors"), "emoji": CommittedFile("mini/emoji.json")},
+        weights={
+            "head": CommittedFile("mini/languages.safetensors"),
+            "emoji": CommittedFile("mini/emoji.json"),
+            "book": CommittedFile("mini/book.json"),
+        },
         licence="CC-BY-4.0",
         paper="Ours; the towers' are Reimers and Gurevych, arXiv 1908.10084, and Wang et al., arXiv 2402.05672",
         source="trained by `python -m tools.mini languages`, committed in assets/mini",
@@ -75,10 +84,11 @@ class AnyLanguage(Tower):
         others: Specialist,
         tensors: Mapping[str, Tensor],
         emoji: EmojiNames,
+        book: Path,
         device: torch.device,
     ) -> None:
         self.spec = spec
-        self._named = emoji
+        self._named, self._book_path = emoji, book
         self._english, self._others = english, others
         self._is_english = English(tensors)
         self._head = {name: take(tensors, name, shape).float().to(device) for name, shape in _SHAPES.items()}
@@ -91,7 +101,8 @@ class AnyLanguage(Tower):
         modality : Modality
             ``"text"``.
         items : sequence of Text
-            At least one, with names for their emoji. English ones get MiniLM's own vectors; only the others pay for E5.
+            At least one. Emoji become their names; English ones get MiniLM's own vectors, words of the lists the mean
+            of those of their English names, and only the others pay for E5.
 
         Returns
         -------
@@ -102,14 +113,26 @@ class AnyLanguage(Tower):
         english = [self._is_english(item.text) for item in items]
         if all(english):
             return self._english.embed(modality, items)
-        others = [i for i, one in enumerate(english) if not one]
-        led = lead(self._head, self._others.embed(modality, [items[i] for i in others]))
-        rows = led.new_empty(len(items), _WIDTH)
-        rows[others] = led
-        if len(others) < len(items):
-            kept = [i for i, one in enumerate(english) if one]
-            rows[kept] = self._english.embed(modality, [items[i] for i in kept]).to(led.device)
+        names = [None if one else self._book.get(item.text.lower()) for one, item in zip(english, items, strict=True)]
+        others = [i for i, one in enumerate(english) if not one and not names[i]]
+        rows = next(iter(self._head.values())).new_empty(len(items), _WIDTH)
+        if others:
+            rows[others] = lead(self._head, self._others.embed(modality, [items[i] for i in others]))
+        if kept := [i for i, one in enumerate(english) if one]:
+            rows[kept] = self._english.embed(modality, [items[i] for i in kept]).to(rows.device)
+        for i, meant in enumerate(names):
+            if meant:
+                rows[i] = unit(self._english.embed(modality, [Text(name) for name in meant]).mean(0)).to(rows.device)
         return rows
+
+    @cached_property
+    def _book(self) -> Mapping[str, Sequence[str]]:
+        """English names of the words of the lists, read with the first sentence that is not English."""
+        found: dict[str, list[str]] = {}
+        for english, words in json.loads(self._book_path.read_text("utf-8")).items():
+            for word in words:
+                found.setdefault(word, []).append(english)
+        return found
 
 
 def build(
@@ -119,7 +142,7 @@ def build(
     device: torch.device,
     dtype: torch.dtype,
 ) -> AnyLanguage:
-    """Put the committed head, detector (role "head") and names of emoji (role "emoji") around the two shared towers.
+    """Put the committed head and detector, names of emoji and word lists around the two shared towers.
 
     Raises
     ------
@@ -127,4 +150,4 @@ def build(
         A tensor is missing or has another shape.
     """
     tensors, emoji = read_tensors(files["head"]), EmojiNames(files["emoji"])
-    return AnyLanguage(spec, shared["minilm_l6"], shared["e5_small"], tensors, emoji, device)
+    return AnyLanguage(spec, shared["minilm_l6"], shared["e5_small"], tensors, emoji, files["book"], device)

@@ -87,3 +87,9 @@ def test_letters_of_other_scripts_are_not_latin():
     assert only_latin("déjà vu, 123!")
     assert only_latin("con mèo ngủ")
     assert not only_latin("the кот")
+
+
+def test_words_of_the_lists_mean_their_english_names(any_language):
+    assert any_language._book["perro"] == ["dog"]
+    assert torch.allclose(embed(any_language, "Perro"), embed(any_language, "dog"), atol=1e-5)
+    assert not any(any_language._is_english(word) for word in ("perro", "köpek", "犬"))

@@ -22,6 +22,7 @@ __all__ = [
     "ASKED_IN",
     "LEARNED",
     "asked",
+    "book",
     "emoji_names",
     "english_words",
     "names_an_asked_thing",
@@ -29,6 +30,7 @@ __all__ = [
     "other_words",
     "pairs",
     "sentences",
+    "words",
 ]
 
 ASKED_IN = ("zh", "ja", "ko", "es", "pt", "fr", "de", "it", "ru", "ar", "hi", "tr", "vi", "th")
@@ -40,6 +42,7 @@ _HERE = Path(__file__).parent
 _CLDR, _CLDR_DERIVED = ("cldr-annotations-full", "48.2.0"), ("cldr-annotations-derived-full", "48.2.0")
 _MAP = ("@openstreetmap/id-tagging-schema", "6.19.2")
 _ON_MAP = {"zh": "zh-CN", "no": "nb"}
+_FEW = 3  # emoji that a word may lead to
 _OFTEN = 3  # times that WordNet uses a word to define others
 _LONGEST = 60  # characters of a map feature's name; longer ones are instructions
 
@@ -71,6 +74,31 @@ def pairs(language: str) -> tuple[tuple[str, str], ...]:
     found |= {(english[one], other[one]) for one in other if one in english and english[one] != other[one]}
     found |= {(row["en"], row[language]) for row in sentences() if language in row}
     return tuple(sorted(found))
+
+
+@cache
+def words(language: str) -> tuple[tuple[str, str], ...]:
+    """Give (English, word) for the words by which an emoji is looked for, where they lead to few: "puppy" to a dog."""
+    said, english = _emoji_words(language), emoji_names("en")
+    leads = Counter(word for all_of_them in said.values() for word in all_of_them)
+    found = {(english[one], word) for one in said if one in english for word in said[one] if leads[word] <= _FEW}
+    return tuple(sorted(found))
+
+
+def book() -> str:
+    """JSON of what ships of the lists: English name to its words in all languages, but for those that are English."""
+    found: dict[str, set[str]] = {}
+    for language in LEARNED:
+        for english, word in (*pairs(language), *words(language)):
+            if not (only_latin(word) and english_words() >= {*_words(word)}):
+                found.setdefault(english, set()).add(word.lower())
+    return json.dumps({one: sorted(found[one]) for one in sorted(found)}, ensure_ascii=False, indent=0) + "\n"
+
+
+@cache
+def _emoji_words(language: str) -> dict[str, list[str]]:
+    raw = json.loads((npm.package_folder(*_CLDR) / "annotations" / language / "annotations.json").read_text("utf-8"))
+    return {sign: said.get("default", []) for sign, said in raw["annotations"]["annotations"].items()}
 
 
 @cache

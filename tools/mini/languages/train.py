@@ -19,11 +19,11 @@ from omnibind_core.training.extraction import tower_identity
 from omnibind_core.types import FloatArray, Text
 from tools.mini.languages import detector, emoji
 from tools.mini.languages.head import Lessons, learn
-from tools.mini.languages.lists import LEARNED, names_an_asked_thing, nouns, pairs
+from tools.mini.languages.lists import LEARNED, book, names_an_asked_thing, nouns, pairs
 
-__all__ = ["EMOJI", "FILE", "lessons", "make", "rows"]
+__all__ = ["BOOK", "EMOJI", "FILE", "lessons", "make", "rows"]
 
-FILE, EMOJI = "languages.safetensors", "emoji.json"
+FILE, EMOJI, BOOK = "languages.safetensors", "emoji.json", "book.json"
 _NOUNS, _GLOSSES = 12_000, 8_000
 _STEPS = 1600
 
@@ -68,6 +68,7 @@ def lessons(withheld: bool) -> Lessons:
 def make(out: Path) -> None:
     """Learn and write what ships, and beside it in ``eval`` the head that no asked thing was named to."""
     replace_file(out / EMOJI, emoji.table().encode())
+    replace_file(out / BOOK, book().encode())
     told = detector.learn()
     write_tensors(out / FILE, learn(lessons(withheld=False), _STEPS) | told, {})
     write_tensors(out / "eval" / FILE, learn(lessons(withheld=True), _STEPS), {})
