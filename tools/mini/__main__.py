@@ -4,10 +4,12 @@
 2. ears: the upper layers of aiSFX, heads for sounds.
 3. shapes: the point encoder, heads for shapes.
 4. routers: with all heads frozen.
-5. gallery: the vectors of the committed gallery.
+5. languages: the head that leads other languages than English to MiniLM, and what tells them from English.
+6. gallery: the vectors of the committed gallery.
 
 A stage that was killed goes on where its last checkpoint was; one that is finished only reads what it kept, in
-:func:`omnibind_core.store.paths.cache_directory`. Media are fetched with apt, so this needs Debian.
+:func:`omnibind_core.store.paths.cache_directory`. Media are fetched with apt, so this needs Debian;
+word lists come by npm.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ STAGES: Mapping[str, Callable[[Path], None]] = {
     "ears": _made_by("sounds.train"),
     "shapes": _made_by("shapes.__main__"),
     "routers": _made_by("routers"),
+    "languages": _made_by("languages.train"),
     "gallery": _gallery,
 }
 """In order, what writes into mini's folder; each only reads what those before it wrote."""

@@ -25,6 +25,7 @@ from omnibind_core.evaluation.published import published_section
 from omnibind_core.evaluation.report import Report, write_report
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
+from tools.mini.measure.languages import languages_section
 from tools.mini.measure.page import binding_sections
 
 __all__ = ["RESULTS", "main", "measured", "parser"]
@@ -46,7 +47,7 @@ def measured() -> Report:
     gallery = Gallery.load(model)
     silence = abstention_section(abstention(model, gallery))
     places = localising_section(localising(model, gallery))
-    found = [*binding_sections(), *mixing, silence, places, published_section()]
+    found = [*binding_sections(), languages_section(model), *mixing, silence, places, published_section()]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 

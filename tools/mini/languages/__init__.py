@@ -1,0 +1,1 @@
+"""How sentences of other languages than English come into mini: see docs/mini.md."""
