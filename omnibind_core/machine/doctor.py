@@ -14,6 +14,7 @@ from omnibind_core.machine.hub_check import check_hub, describe_check
 from omnibind_core.machine.plans import decide, free_in_machine, free_on_card, light_needs
 from omnibind_core.machine.preflight import fallbacks, file_rows, free_on_disk, is_commercial, licences, room
 from omnibind_core.machine.runtime import choose_device
+from omnibind_core.media.losses import losses
 from omnibind_core.presets.preset import Asset, MadeHere, Preset, load_preset
 from omnibind_core.specialists.registry import all_specs, required
 from omnibind_core.store.paths import cache_directory, is_offline
@@ -127,6 +128,7 @@ def examine(
             "cache": str(cache_directory()),
             "free_bytes": shutil.disk_usage(_existing(cache_directory())).free,
             "offline": is_offline(),
+            "without": list(losses()),
         },
         "packages": {name: _version(name) for name in _PACKAGES},
         "specialists": rows,
@@ -173,6 +175,7 @@ def describe(found: dict[str, Any]) -> list[str]:
         + ("offline" if machine["offline"] else "network allowed"),
         "packages   " + ", ".join(f"{name} {found_version}" for name, found_version in found["packages"].items()),
     ]
+    lines += [f"without    {words}" for words in machine["without"]]
     for row in found["specialists"]:
         state = "here" if row["cached"] else "to be fetched"
         size = f"{row['bytes'] / 1e6:.0f} MB, " if row["bytes"] else ""
