@@ -1,4 +1,7 @@
-"""Commands: embed | similarity | search | classify | gallery | collection | doctor. ITEM: file, or text:a sentence."""
+"""Commands: embed | similarity | search | classify | separate | gallery | collection | serve | doctor.
+
+ITEM is a file, or text:a sentence.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omnibind_core import cli_collection
+from omnibind_core import cli_collection, cli_separate
 from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.machine.names import check_dtype, check_engine, check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
@@ -134,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("gallery", _gallery, _show_gallery, "list the gallery; --build embeds it anew")
     one.add_argument("--build", action="store_true", help="embed every item and write the vectors")
     one.add_argument("--folder", type=Path, help="a gallery folder with catalogue.json (default: the committed one)")
+    cli_separate.install(commands, common, _embed_items)
     cli_collection.install(commands, common, _model)
     one = command("serve", _serve, _show_nothing, "answer programs over HTTP, under /v1, until told to end")
     one.add_argument("--host", default="127.0.0.1", help="to listen on; others need keys (default: 127.0.0.1)")
