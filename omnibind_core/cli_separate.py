@@ -40,7 +40,8 @@ def _separate(given: argparse.Namespace, embed_items: Callable[..., Any]) -> dic
     paths = [given.out / "found.wav", given.out / "rest.wav"]
     for path, samples in zip(paths, (answer.found, answer.rest), strict=True):
         soundfile.write(path, samples, answer.rate, subtype="FLOAT")  # whole numbers would cut peaks beyond full scale
-    return separated_form(explorer.preset, answer, *map(str, paths), notices=[*sound.notices, *made[0].notices])
+    found, rest = map(str, paths)
+    return separated_form(explorer.preset, answer, found, rest, [*sound.notices, *made[0].notices])
 
 
 def _show(result: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ is left add up to the sound.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import QueryError
-from omnibind_core.search.compose import centre
-from omnibind_core.types import Audio, FloatArray
+from omnibind_core.search.compose import centre, unit_rows
+from omnibind_core.types import Audio, FloatArray, Modality
 
 if TYPE_CHECKING:
     from omnibind_core.binder import OmniBind
     from omnibind_core.search.compose import Term
     from omnibind_core.search.gallery import Gallery
 
-__all__ = ["LEAST", "MAX_SECONDS", "Part", "Parts", "Separated", "presence", "select", "standing", "take_apart"]
+__all__ = ["LEAST", "MAX_SECONDS", "Part", "Parts", "Separated", "select", "take_apart"]
 
 MAX_SECONDS: Final = 60.0
 """Longest sound that is taken apart: the work grows with it, and twelve parts no longer suffice."""
@@ -34,10 +35,13 @@ _WINDOW = 0.046  # seconds, rounded to a power of two samples: 2048 at 44.1 kHz
 _FAINT = 1e-3  # of the loudest part's level (-60 dB): not worth hearing, and silence cannot be heard
 _LEVEL = 0.1  # at which each part is heard
 _TINY = 1e-10
-# Chosen on the development half of omnibind_core.evaluation.separating, and frozen before its test half was looked at.
-_SOFT = 0.25  # how far apart, in standard deviations of the gallery's answers, parts that are taken and left are
-LEAST: Final = 1.0
-"""How far what was asked for must stand out among the gallery's other things, in standard deviations, to be there."""
+# Chosen on the development half of omnibind_core.evaluation.separating, before its test half was looked at.
+_SOFT = 0.25  # standard deviations: how far apart what is taken and what is left are
+_SPREAD = 0.7  # of a part's score, from parts that are like it
+_SHARP = 6.0  # how much more than others the most alike count
+_TIMES = 0.5  # how much it counts when a part sounds, beside how it is heard
+LEAST: Final[Mapping[Modality, float]] = {"image": 0.7, "audio": 0.7, "point": 0.5, "text": 0.6}
+"""How far what was asked for must stand out to be there, by the query's modality: in standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,18 +171,17 @@ def select(apart: Parts, query: Term, gallery: Gallery) -> Separated:
         What nearness is measured by: its means are subtracted, and a score says how far the query stands out among
         the gallery's things of its modality.
     """
-    scores = standing(np.vstack([apart.vectors, apart.whole]), query, gallery)
-    weights = _weights(scores[:-1])
+    *parts, whole = _standing(np.vstack([apart.vectors, apart.whole]), query, gallery)
+    scores = np.array(parts, np.float32)
+    weights = _weights(scores, apart.levels, _alike(apart, gallery))
     found = apart.mixed(weights)
     rest: FloatArray = apart.sound.samples - found
-    told = [
-        Part(float(s), float(w), float(level)) for s, w, level in zip(scores[:-1], weights, apart.levels, strict=True)
-    ]
-    score = presence(scores)
-    return Separated(found, rest, apart.sound.rate, tuple(told), score, score >= LEAST)
+    told = tuple(Part(*map(float, row)) for row in zip(scores, weights, apart.levels, strict=True))
+    score = _presence(scores, float(whole))
+    return Separated(found, rest, apart.sound.rate, told, score, score >= LEAST[query.modality])
 
 
-def standing(heard: FloatArray, query: Term, gallery: Gallery) -> FloatArray:
+def _standing(heard: FloatArray, query: Term, gallery: Gallery) -> FloatArray:
     """Say how far a query stands out as an answer to each sound, among the gallery's things of its modality.
 
     Parameters
@@ -202,20 +205,38 @@ def standing(heard: FloatArray, query: Term, gallery: Gallery) -> FloatArray:
     return scores
 
 
-def presence(scores: FloatArray) -> float:
-    """Say by one number whether a query is there: the best of the parts' scores and the whole's, the last."""
-    return float(scores.max())
+def _presence(scores: FloatArray, whole: float) -> float:
+    """Say by one number whether a query is there: the mean of the best part's score and the whole's."""
+    return (float(scores.max()) + whole) / 2
 
 
-def _weights(scores: FloatArray) -> FloatArray:
-    """Say how much of each part is taken: a half where its score is the mean of all."""
-    weights: FloatArray = 1 / (1 + np.exp(-(scores - scores.mean()) / _SOFT))
-    return weights.astype(np.float32)
+def _alike(apart: Parts, gallery: Gallery) -> FloatArray:
+    """Say how near each part is to each other one, by what is heard and by when it sounds: (k, k), rows sum to 1."""
+    heard = centre(apart.vectors, gallery.rows("audio").mean(axis=0))
+    times = unit_rows(apart.gains - apart.gains.mean(axis=1, keepdims=True))
+    near = np.exp(_SHARP * (heard @ heard.T + _TIMES * times @ times.T))
+    np.fill_diagonal(near, 0)
+    alike: FloatArray = near / np.maximum(near.sum(axis=1, keepdims=True), _TINY)
+    return alike
+
+
+def _weights(scores: FloatArray, levels: FloatArray, alike: FloatArray) -> FloatArray:
+    """Say how much of each part is taken: more where its score, and those of parts like it, are above the middle.
+
+    One sound falls into several parts, and some of them alone sound like nothing: scores are spread among parts that
+    are alike (Zhou et al., Learning with local and global consistency, NIPS 2003), and keep their deviation.
+    """
+    share = np.sqrt(levels) / np.sqrt(levels).sum()
+    own = scores - share @ scores
+    spread = np.linalg.solve(np.eye(len(own)) - _SPREAD * alike, own)
+    spread *= own.std() / max(float(spread.std()), _TINY)
+    weights: FloatArray = (1 / (1 + np.exp(-(spread - share @ spread) / _SOFT))).astype(np.float32)
+    return weights
 
 
 def _factors(magnitude: FloatArray, parts: int) -> tuple[FloatArray, FloatArray]:
     """Take a spectrogram of magnitudes (bins, frames) >= 0 apart: spectra (bins, k), gains (k, frames), low to high."""
-    import librosa  # seconds of imports
+    from librosa.decompose import decompose  # seconds of imports
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
@@ -224,7 +245,7 @@ def _factors(magnitude: FloatArray, parts: int) -> tuple[FloatArray, FloatArray]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred steps are what was measured
         machine = NMF(count, max_iter=_STEPS, random_state=0, **how)
-        spectra, gains = librosa.decompose.decompose(magnitude, transformer=machine, sort=True)
+        spectra, gains = decompose(magnitude, transformer=machine, sort=True)
     return spectra.astype(np.float32), gains.astype(np.float32)
 
 

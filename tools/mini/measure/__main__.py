@@ -25,6 +25,7 @@ from omnibind_core.evaluation.report import Report, write_report
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.page import binding_sections
+from tools.mini.measure.separating import separating_section
 
 __all__ = ["RESULTS", "main", "measured", "parser"]
 
@@ -43,7 +44,7 @@ def measured() -> Report:
     model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
     mixing = sections(evaluate_compositions(model))
     silence = abstention_section(abstention(model, Gallery.load(model)))
-    found = [*binding_sections(), *mixing, silence, published_section()]
+    found = [*binding_sections(), *mixing, silence, separating_section(model), published_section()]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 
