@@ -15,7 +15,7 @@ from omnibind_core.binder import OmniBind
 from omnibind_core.evaluation.report import Cell, Chart, Section
 from omnibind_core.evaluation.retrieval import figure
 from omnibind_core.search.gallery import Gallery
-from omnibind_core.search.separate import LEAST, Parts, select, take_apart
+from omnibind_core.search.separate import LEAST, Parts, levelled, select, take_apart
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Audio, FloatArray, Modality
 
@@ -24,7 +24,6 @@ __all__ = ["Outcome", "measure_separation", "pairs", "separation_section", "si_s
 RATE: Final = 32_000
 SECONDS: Final = 4
 ASKED: Mapping[Modality, str] = {"image": "picture", "point": "shape", "text": "sentence"}
-_LEVEL = 0.05  # of each sound: both together stay within full scale
 _RESAMPLES = 2000
 _SWEEPS = 3
 
@@ -185,10 +184,7 @@ def _sound(gallery: Gallery, item: Item) -> FloatArray:
     read = media.load(gallery.path(item), "audio")
     if not isinstance(read, Audio):
         raise TypeError(f"decoded a sound into {type(read).__name__}")
-    samples = np.resize(media.audio.resample(read, RATE), SECONDS * RATE)
-    level = np.sqrt(np.square(samples).mean())
-    scaled: FloatArray = (samples * (_LEVEL / level)).astype(np.float32)
-    return scaled
+    return levelled(read, RATE, SECONDS)
 
 
 def _oracle(apart: Parts, truth: FloatArray) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import QueryError
+from omnibind_core.media.audio import resample
 from omnibind_core.search.compose import centre, unit_rows
 from omnibind_core.types import Audio, FloatArray, Modality
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from omnibind_core.search.compose import Term
     from omnibind_core.search.gallery import Gallery
 
-__all__ = ["LEAST", "MAX_SECONDS", "Part", "Parts", "Separated", "select", "take_apart"]
+__all__ = ["LEAST", "MAX_SECONDS", "Part", "Parts", "Separated", "levelled", "select", "take_apart"]
 
 MAX_SECONDS: Final = 60.0
 """Longest sound that is taken apart: the work grows with it, and twelve parts no longer suffice."""
@@ -124,6 +125,28 @@ class Separated:
     parts: tuple[Part, ...]
     score: float
     present: bool
+
+
+def levelled(sound: Audio, rate: int, seconds: float, level: float = 0.05) -> FloatArray:
+    """Make a sound ready for a mixture: repeated or cut to a length, at a level that all others have.
+
+    Parameters
+    ----------
+    sound : Audio
+    rate : int
+        Of what is given, in Hz.
+    seconds : float
+        Length of what is given.
+    level : float
+        Root mean square; a sum of two at 0.05 stays within full scale unless they are very spiky.
+
+    Returns
+    -------
+    ndarray, shape (rate * seconds,), float32
+    """
+    samples = np.resize(resample(sound, rate), round(seconds * rate))
+    scaled: FloatArray = (samples * (level / max(float(np.sqrt(np.square(samples).mean())), _TINY))).astype(np.float32)
+    return scaled
 
 
 def take_apart(model: OmniBind, sound: Audio, parts: int = PARTS) -> Parts:
