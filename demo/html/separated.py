@@ -81,7 +81,7 @@ def spectrogram(samples: FloatArray, rate: int) -> str:
 
 def _parts(parts: Sequence[Part]) -> str:
     rows = "".join(
-        f'<li><span>Part {i} <small>({part.level:.0%} of the sound)</small></span><span class="ob-meter">'
+        f'<li><span>Part {i} <small>({part.level:.0%} of the sound)</small></span><span class="ob-taken">'
         f'<b style="width:{100 * part.weight:.0f}%"></b></span><em>{part.weight:.0%}</em>'
         f"<small>{part.score:+.1f}</small></li>"
         for i, part in enumerate(parts, 1)
@@ -89,5 +89,5 @@ def _parts(parts: Sequence[Part]) -> str:
     return (
         '<details class="ob-parts"><summary>How each part was judged</summary><p class="ob-note">The sound is taken '
         "apart into these parts, low to high. The bar says how much of a part was taken; the number, how far what was "
-        f'asked for stands out in it.</p><ul class="ob-shares">{rows}</ul></details>'
+        f"asked for stands out in it.</p><ul>{rows}</ul></details>"
     )

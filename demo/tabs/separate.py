@@ -22,7 +22,7 @@ from demo.shell.view import attempt
 from demo.state import Ingredient
 from omnibind_core import media
 from omnibind_core.errors import MediaError
-from omnibind_core.search.separate import MAX_SECONDS, levelled
+from omnibind_core.search.separate import levelled
 from omnibind_core.types import Audio
 
 __all__ = ["MIXTURES", "TITLE", "build", "hear", "separate", "separate_item", "wire"]
@@ -39,7 +39,7 @@ MIXTURES: Mapping[str, tuple[str, str]] = {
 """What people read -> two sounds of the gallery, as loud as one another."""
 _RATE, _SECONDS = 32_000, 4.0
 _LEAD = (
-    "Choose a mixture or bring a sound, then say what to pull out of it: in words, or by a picture, a shape or another "
+    "Choose a mixture or bring a sound of up to a minute, then say what to pull out of it: in words, or by a picture, a shape or another "
     "sound. Nothing was trained for this: the parts of the sound are compared with what you ask for, in the one space."
 )
 _EMPTY = '<p class="ob-note">What is found, and what is left, appear here.</p>'
@@ -68,9 +68,9 @@ def build(service: Service, examples: Examples) -> Parts:
     with gr.Row(elem_classes="ob-page ob-two"):
         with gr.Column(scale=2, min_width=300, elem_classes="ob-input"):
             mixture = gr.Dropdown(names, value=names[0] if names else None, label="A mixture of two gallery sounds")
-            sound = gr.File(label=f"… or your own sound instead, up to {MAX_SECONDS:.0f} s", height=110)
+            sound = gr.File(label="… or your own sound", height=150)
             text = gr.Textbox(label="What to pull out, in words", value="a flute", max_length=2000, max_lines=2)
-            file = gr.File(label="… or by a picture, a shape or a sound", height=110)
+            file = gr.File(label="… or by a file", height=150)
             button = gr.Button("Pull it out", variant="primary")
             chips = [html(panels.example_chips(m, examples.faces(m))) for m in ORDER if m != "text"]
         with gr.Column(scale=3, min_width=300):

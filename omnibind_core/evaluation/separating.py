@@ -174,8 +174,8 @@ names neither sound; **oracle** is the best choice of the very same parts, found
 the share of queries that gained, percent. **Absent and told so** is the share of queries for what is in neither sound
 that are told so, **false alarms** of those for what is there (percent, 95 % interval; thresholds: {least} standard
 deviations). Concepts fall into halves by a hash of their names: these are the test half's, all choices were made on the
-other one. Sounds of packages that no head heard are measured with the heads of the evaluation, of two such packages
-each; the gallery's other sounds were heard in training, though never in a mixture.
+other one. Where no head heard the packages, both sounds are from packages that were left out of the training of the
+heads that are measured; the gallery's other sounds were heard in training, though never in a mixture.
 """
 
 

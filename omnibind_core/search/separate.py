@@ -41,7 +41,7 @@ _SOFT = 0.25  # standard deviations: how far apart what is taken and what is lef
 _SPREAD = 0.7  # of a part's score, from parts that are like it
 _SHARP = 6.0  # how much more than others the most alike count
 _TIMES = 0.5  # how much it counts when a part sounds, beside how it is heard
-LEAST: Final[Mapping[Modality, float]] = {"image": 0.7, "audio": 0.7, "point": 0.5, "text": 0.6}
+LEAST: Final[Mapping[Modality, float]] = {"image": 0.65, "audio": 0.65, "point": 0.4, "text": 0.5}
 """How far what was asked for must stand out to be there, by the query's modality: in standard deviations."""
 
 

@@ -28,8 +28,8 @@ from tools.mini.routers import evaluation_preset
 __all__ = ["main", "parser", "separating_section", "unheard"]
 
 
-MIXTURES = 60
-"""Of each group: the two sounds of each are asked for."""
+MIXTURES, TUNED = 24, 30
+"""Mixtures of each group, and of the development half: the two sounds of each are asked for."""
 TEST_SEED = 1
 
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
         if options.tune:
             gallery = Gallery.load(model)
-            outcomes = measure_separation(model, gallery, pairs(gallery.items, MIXTURES, 0, test=False))
+            outcomes = measure_separation(model, gallery, pairs(gallery.items, TUNED, 0, test=False))
             for modality, name in ASKED.items():
                 sys.stdout.write(f"{name}: {threshold(outcomes, modality):.2f}\n")
             section = separation_section({"development half": outcomes})
