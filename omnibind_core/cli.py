@@ -1,4 +1,4 @@
-"""Commands: embed, similarity, search, classify, locate, gallery, collection, serve, doctor."""
+"""Commands: embed, similarity, search, classify, locate, separate, gallery, collection, serve, doctor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omnibind_core import cli_collection
+from omnibind_core import cli_collection, cli_separate
 from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.machine.names import check_dtype, check_engine, check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
@@ -137,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("locate", _locate, _show_locate, "where in a picture, when in a sound, which part of a shape")
     one.add_argument("item", metavar="ITEM", help="what is looked for: a file, or text:a sentence")
     one.add_argument("into", metavar="FILE", help="what is looked into: a picture, a sound or a shape")
+    cli_separate.install(commands, common, _embed_items)
     cli_collection.install(commands, common, _model)
     one = command("serve", _serve, _show_nothing, "answer programs over HTTP, under /v1, until told to end")
     one.add_argument("--host", default="127.0.0.1", help="to listen on; others need keys (default: 127.0.0.1)")

@@ -75,6 +75,7 @@ _FLAT = {
     "binder": "binder",
     "cli": "cli",
     "cli_collection": "cli",
+    "cli_separate": "cli",
     "__main__": "cli",
 }
 _ONLY = {("demo", "evaluation"): {"omnibind_core.evaluation.report"}}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.types import Audio, FloatArray, Image, Media, PointCloud
 
-__all__ = ["file_address", "thumbnail"]
+__all__ = ["file_address", "thumbnail", "webp"]
 
 SIDE = 160  # pixels: shown at half of that, so that it stays sharp on dense screens
 _BARS = 32
@@ -52,6 +52,15 @@ def _address(rgb: NDArray[np.uint8]) -> str:
     picture.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def webp(rgb: NDArray[np.uint8], size: tuple[int, int]) -> str:
+    """Give a picture (h, w, 3) as a ``data:`` address, stretched to (width, height) pixels."""
+    from PIL import Image as Pillow
+
+    buffer = io.BytesIO()
+    Pillow.fromarray(rgb).resize(size, Pillow.Resampling.BILINEAR).save(buffer, "WEBP", quality=80)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from omnibind_core.errors import OmniBindError
 from omnibind_core.search.compose import Term
 from omnibind_core.search.localise import Located
+from omnibind_core.search.separate import Separated
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Bound, FloatArray, Hit, Media, Modality
 
@@ -28,6 +29,7 @@ __all__ = [
     "item_form",
     "located_form",
     "scores_form",
+    "separated_form",
     "similarity_form",
 ]
 
@@ -190,6 +192,22 @@ def located_form(preset: str, found: Located, notices: Sequence[str] = ()) -> di
     return {
         "preset": preset, "modality": found.modality, "best": best, "score": round(found.score, 6), "near": found.near,
         "heat": heat, "notices": list(notices),
+    }  # fmt: skip
+
+
+def separated_form(preset: str, one: Separated, found: str, rest: str, notices: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "present", "score", "rate", "seconds", "found", "rest", "parts", "notices"}.
+
+    "parts" is a list of {"score", "weight", "level"};
+    "found" and "rest" are what the reader opens these sounds by; "present" is false where what was asked for is not
+    in the sound; "score" and those of the parts are standard deviations above the gallery's other things, "weight" how
+    much of a part was taken and "level" its share of the energy, both 0..1.
+    """
+    parts = [{"score": round(p.score, 3), "weight": round(p.weight, 3), "level": round(p.level, 4)} for p in one.parts]
+    seconds = round(len(one.found) / one.rate, 3)
+    return {
+        "preset": preset, "present": one.present, "score": round(one.score, 3), "rate": one.rate, "seconds": seconds,
+        "found": found, "rest": rest, "parts": parts, "notices": list(notices),
     }  # fmt: skip
 
 

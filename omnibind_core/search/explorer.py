@@ -22,6 +22,7 @@ from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
 from omnibind_core.search.plane import Plane, plane
+from omnibind_core.search.separate import Separated, select, take_apart
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.integrity import check_content
@@ -295,6 +296,33 @@ class Explorer:
         """Say which of the labels fit a unit vector (D,) best, best first; raises QueryError as `classify` does."""
         with self._computing:
             return classify(self.model, vector, labels)
+
+    def separate(self, sound: Audio, query: Term) -> Separated:
+        """Pull out of a sound what a query of any modality names.
+
+        Parameters
+        ----------
+        sound : Audio
+            At most a minute long; ``embed(path, "audio").media`` gives it, as does :func:`omnibind_core.media.load`.
+        query : Term
+            ``embed(...).term()``, or an item's by ``gallery.term(id)``.
+
+        Returns
+        -------
+        Separated
+            What was found and what is left, which add up to the sound.
+
+        Raises
+        ------
+        QueryError
+            The sound is too long, or the preset hears nothing.
+        GalleryError
+            The gallery has no vectors of this preset.
+        """
+        gallery = self.gallery
+        with self._computing:
+            apart = take_apart(self.model, sound)
+        return select(apart, query, gallery)
 
     def similarity(self, many: Sequence[Embedded]) -> FloatArray:
         """Cosine of every input with every other: n inputs -> (n, n)."""

@@ -27,6 +27,7 @@ from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.languages import languages_section
 from tools.mini.measure.page import binding_sections
+from tools.mini.measure.separating import separating_section
 
 __all__ = ["RESULTS", "main", "measured", "parser"]
 
@@ -47,7 +48,8 @@ def measured() -> Report:
     gallery = Gallery.load(model)
     silence = abstention_section(abstention(model, gallery))
     places = localising_section(localising(model, gallery))
-    found = [*binding_sections(), languages_section(model), *mixing, silence, places, published_section()]
+    apart = separating_section(model)
+    found = [*binding_sections(), languages_section(model), *mixing, silence, places, apart, published_section()]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 
