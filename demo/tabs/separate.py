@@ -39,8 +39,9 @@ MIXTURES: Mapping[str, tuple[str, str]] = {
 """What people read -> two sounds of the gallery, as loud as one another."""
 _RATE, _SECONDS = 32_000, 4.0
 _LEAD = (
-    "Choose a mixture or bring a sound of up to a minute, then say what to pull out of it: in words, or by a picture, a shape or another "
-    "sound. Nothing was trained for this: the parts of the sound are compared with what you ask for, in the one space."
+    "Choose a mixture or bring a sound of up to a minute, then say what to pull out of it: in words, or by a picture, "
+    "a shape or another sound. Nothing was trained for this: the parts of the sound are compared with what you ask "
+    "for, in the one space."
 )
 _EMPTY = '<p class="ob-note">What is found, and what is left, appear here.</p>'
 
@@ -89,7 +90,7 @@ def hear(service: Service, sound: Mapping[str, Any] | None, mixture: str | None)
     """
     if sound:
         return _sound(uploaded_path(sound))
-    if mixture not in MIXTURES:
+    if mixture is None or mixture not in MIXTURES:
         raise MediaError("no sound", f"a sound, or one of: {', '.join(MIXTURES)}", "choose a mixture or upload a sound")
     gallery = service.wait().gallery
     paths = [gallery.path(gallery.item(one)) for one in MIXTURES[mixture]]

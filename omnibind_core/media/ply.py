@@ -321,7 +321,8 @@ def _any_lists(blob: Blob, element: _Element, endian: str, start: int) -> int:
         else:
             continue
         _shorten(blob, element, row)
-        for found in (*plain.values(), *lengths.values(), *pieces.values()):
+        columns: list[list[Any]] = [*plain.values(), *lengths.values(), *pieces.values()]
+        for found in columns:
             del found[row:]
         start = len(data)
         break
