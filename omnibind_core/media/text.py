@@ -24,6 +24,7 @@ _PLAIN = str.maketrans(
 )
 # Word pieces that towers read, two of their places being taken by marks: CLIP's and its kin, and MiniLM.
 _OFTEN, _MOST = 75, 254
+_SHOWN = 30  # characters of what is not read
 _PIECE = re.compile(r"[^\W\d_\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|\d+|\S")
 
 
@@ -72,8 +73,12 @@ def load_text(source: str | Text) -> Text:
         raise MediaError(
             "an empty sentence", f"1 to {limits.MAX_CHARACTERS:,} characters", "type a few words, such as 'a dog barks'"
         )
-    pieces = sum(1 for _ in _PIECE.finditer(text))
-    if pieces > _OFTEN:  # of each word or sign, towers make one word piece or more
-        most = f", none more than {_MOST}" if pieces > _MOST else ""
-        note(f"of the {pieces} words and signs many towers read about the first {_OFTEN}{most}")
+    pieces = [found.start() for found in _PIECE.finditer(text)]
+    if len(pieces) > _OFTEN:  # of each word or sign, towers make one word piece or more
+        most = f", none more than {_MOST}" if len(pieces) > _MOST else ""
+        unread = text[pieces[_OFTEN] :][:_SHOWN].strip()
+        note(
+            f"of the {len(pieces)} words and signs many towers read about the first {_OFTEN}{most}: "
+            f"what follows from '{unread}…' on may not be read"
+        )
     return Text(text, notices)

@@ -82,9 +82,10 @@ class WheelMember:
     @property
     def identity(self) -> str:
         """What fingerprints count, as for :class:`HubFile`."""
+        platform = f", platform={self.platform!r}" if self.platform else ""
         return (
             f"WheelMember(package={self.package!r}, version={self.version!r}, member={self.member!r}, "
-            f"sha256={self.sha256!r}, size={self.size!r})"
+            f"sha256={self.sha256!r}, size={self.size!r}{platform})"
         )
 
     @property

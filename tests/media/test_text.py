@@ -57,13 +57,19 @@ def test_what_grows_beyond_the_limit_is_refused() -> None:
         load_text("\ufdfa" * 1_000)
 
 
+_READ, _NOT = "words and signs many towers read about the first 75", "on may not be read"
+
+
 @pytest.mark.parametrize(
     ("text", "notices"),
     [
         ("dog " * 75, ()),
-        ("dog " * 76, ("of the 76 words and signs many towers read about the first 75",)),
-        ("犬" * 80, ("of the 80 words and signs many towers read about the first 75",)),
-        ("dog, " * 130, ("of the 260 words and signs many towers read about the first 75, none more than 254",)),
+        ("dog " * 76, (f"of the 76 {_READ}: what follows from 'dog…' {_NOT}",)),
+        ("犬" * 80, (f"of the 80 {_READ}: what follows from '犬犬犬犬犬…' {_NOT}",)),
+        (
+            "dog, " * 130,
+            (f"of the 260 {_READ}, none more than 254: what follows from ', dog, dog, dog, dog, dog, dog…' {_NOT}",),
+        ),
     ],
 )
 def test_the_end_of_long_sentences_is_not_read_by_all(text: str, notices: tuple[str, ...]) -> None:

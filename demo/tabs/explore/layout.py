@@ -112,7 +112,12 @@ def _input(modality: Modality) -> Any:
     if modality == "image":
         return gr.Image(type="filepath", height=150, sources=["upload", "webcam", "clipboard"], buttons=[], **shared)
     return gr.Textbox(
-        lines=1, max_lines=3, max_length=2000, placeholder="a dog barks at the postman", container=False, **shared
+        lines=1,
+        max_lines=3,
+        max_length=2000,
+        placeholder="a dog barks · 一只狗在叫 · собака лает · كلب ينبح",
+        container=False,
+        **shared,
     )
 
 
