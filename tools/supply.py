@@ -175,7 +175,7 @@ def changed(one: metadata.Distribution) -> list[str]:
 
 def licence_of(one: metadata.Distribution) -> str:
     """Licence of a distribution as its metadata has it: an expression, a short name, or its classifiers."""
-    fields = one.metadata
+    fields: Any = one.metadata  # typed without what every message has
     expression = fields.get("License-Expression")
     if expression:
         return str(expression)

@@ -321,8 +321,11 @@ def _any_lists(blob: Blob, element: _Element, endian: str, start: int) -> int:
         else:
             continue
         _shorten(blob, element, row)
-        for found in (*plain.values(), *lengths.values(), *pieces.values()):
-            del found[row:]
+        for one in element.properties:  # of the row that was cut, the first ones may be there
+            if one.length:
+                del lengths[one.name][row:], pieces[one.name][row:]
+            else:
+                del plain[one.name][row:]
         start = len(data)
         break
     for one, *_ in readers:

@@ -259,7 +259,7 @@ def test_an_ogg_cut_in_its_only_page(extension: str) -> None:
 def test_mpeg_frames_behind_something_else(junk: bytes) -> None:
     for extension in ("mp3", "aac"):
         data = junk + sound(extension, SWEEP)
-        assert sniff(data, len(data))[1] == (extension,)
+        assert extension in sniff(data, len(data))[1]
         alike(load_audio(data), least=0.98)
         alike(load_audio(data, extension="m4a"), least=0.98)
 
