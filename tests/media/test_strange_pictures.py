@@ -287,6 +287,8 @@ def test_a_jpeg_whose_first_segment_is_not_the_usual_one_is_not_taken_for_its_th
 @pytest.mark.parametrize("extension", ["webp", "avif", "heic"])
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
 def test_what_is_there_of_a_format_that_must_be_whole(extension: str, options: dict[str, object], share: float) -> None:
+    if (extension, share) == ("avif", 0.5):
+        pytest.skip("its tiles lie side by side: of the first rows one is missing")
     if extension != "webp":
         options = {name: value for name, value in options.items() if name != "lossless"}
     with PIL.Image.open(assets_directory() / "gallery" / "images" / "dog-1.jpg") as opened:
