@@ -175,14 +175,14 @@ def changed(one: metadata.Distribution) -> list[str]:
 
 def licence_of(one: metadata.Distribution) -> str:
     """Licence of a distribution as its metadata has it: an expression, a short name, or its classifiers."""
-    fields = one.metadata.json  # its mapping form: types know of no `get` on the metadata itself
-    expression = fields.get("license_expression", "")
+    fields: Any = one.metadata  # typed without what every message has
+    expression = fields.get("License-Expression")
     if expression:
         return str(expression)
     named = [
-        str(row).rpartition(" :: ")[2] for row in fields.get("classifier", []) if str(row).startswith("License ::")
+        str(row).rpartition(" :: ")[2] for row in fields.get_all("Classifier", []) if str(row).startswith("License ::")
     ]
-    plain = str(fields.get("license", "")).strip()
+    plain = str(fields.get("License") or "").strip()
     if plain and "\n" not in plain and len(plain) <= 60 and plain.upper() != "UNKNOWN":
         return plain
     if named:

@@ -169,6 +169,8 @@ def _ac3(blob: Blob) -> Attempts:
 
 def _raw(demuxer: str, blob: Blob) -> Attempts:
     """Read formats of plain samples, whose promised length FFmpeg tells and libsndfile does not."""
+    if demuxer == "au" and blob.data[8:12] == bytes(4) and len(blob.data) > 64:  # a stream's: nobody knew the length
+        blob = replace(blob, data=blob.data[:8] + b"\xff" * 4 + blob.data[12:])
 
     def second() -> Stream:
         stream = by_ffmpeg(blob.name, blob.data, demuxer)

@@ -18,6 +18,7 @@ __all__ = ["level", "tidy"]
 _OFFSET, _LEAN = 0.1, 0.025  # of the deviation
 _WILD = 6.0
 _WILD_COUNT = 8  # more of them are clicks that are meant
+_RUN = 24  # samples of a run that goes as one wild sample
 _WILD_WIDTH = 7e-5  # seconds on either side that go with a wild sample: 3 at 44.1 kHz
 _AROUND = 0.03  # seconds on either side that a sample is compared with
 _FRAME = 0.01  # seconds
@@ -70,6 +71,8 @@ def _tame(samples: FloatArray, rate: int) -> None:
     while True:
         at = max(int(samples.argmax()), int(samples.argmin()), key=lambda place: abs(float(samples[place])))
         start, end = max(at - width, 0), min(at + width + 1, len(samples))
+        while end < min(at + _RUN, len(samples)) and 2 * abs(float(samples[end])) > abs(float(samples[at])):
+            end += 1  # a run of them
         around = np.concatenate([samples[max(at - reach, 0) : start], samples[end : at + reach]]).astype(np.float64)
         if not len(around):
             break

@@ -112,7 +112,10 @@ def decode(blob: Blob) -> Image:
         if kind in cut.KINDS:
             return _from_pillow(_cut(data, kind, blob.name, error), blob.name, 0)
         if kind == "TIFF":
-            data = _whole_tiff(data, directory, blob.name, error)
+            shorter = _whole_tiff(data, directory, blob.name, error)
+            if shorter is not data:
+                with PIL.Image.open(io.BytesIO(shorter), formats=[kind]) as picture:
+                    return _from_pillow(picture, blob.name, 0)
         elif kind not in _ROW_BY_ROW or isinstance(error, (ValueError, RuntimeError)):
             raise
         return _in_part(data, kind, blob.name, error)

@@ -10,7 +10,6 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -322,9 +321,11 @@ def _any_lists(blob: Blob, element: _Element, endian: str, start: int) -> int:
         else:
             continue
         _shorten(blob, element, row)
-        columns: list[list[Any]] = [*plain.values(), *lengths.values(), *pieces.values()]
-        for found in columns:
-            del found[row:]
+        for one in element.properties:  # of the row that was cut, the first ones may be there
+            if one.length:
+                del lengths[one.name][row:], pieces[one.name][row:]
+            else:
+                del plain[one.name][row:]
         start = len(data)
         break
     for one, *_ in readers:

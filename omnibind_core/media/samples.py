@@ -18,6 +18,7 @@ from omnibind_core.types import Audio, FloatArray
 __all__ = ["Stream", "check_header", "collect", "from_samples", "shrink", "too_long"]
 
 _FEW = 8  # samples that are no number and are bridged, as wild ones are
+_SHARE = 0.01  # of all samples, likewise
 _CANCELS = 0.1  # of the power that is left when channels in opposite phase are turned round
 
 
@@ -173,7 +174,7 @@ def _mixed(
     if not wrong.any():
         return samples
     count = int(wrong.sum())
-    if faithful or count > _FEW:
+    if faithful or count > max(_FEW, _SHARE * len(samples)):
         raise MediaError(f"{name}, which has samples that are not numbers", "finite samples", "export it again")
     note(f"{count} {'sample' if count == 1 else 'samples'} that {'is' if count == 1 else 'are'} no number left out")
     right = np.flatnonzero(~wrong)

@@ -102,7 +102,9 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
         while tag and start + tag < len(head):  # one tag may stand before another
             start += tag
             tag = mpeg.tag_bytes(head[start:])
-        found = None if tag else junk.find(head[start:])
+        if tag and start + tag < size:  # the sound comes behind what is seen here
+            return "MP3", mpeg.LAYERS
+        found = junk.find(head[start + 10 if tag else start :])
         return found[:2] if found else ("MP3", mpeg.LAYERS)
     if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # the general brand: others are named behind it
         return ("AVIF", ("avif",)) if b"avif" in head[12:64] else ("HEIF", ("heif", "heic"))

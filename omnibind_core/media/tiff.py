@@ -121,8 +121,14 @@ def without_missing_strips(data: bytes) -> bytes | None:
     if whole == len(strips) or rows < _LEAST_THERE * height:
         return None
     note(f"{100 * rows / height:.0f} % of the picture are there: the rest of the file is missing")
-    entry = found.places[_HEIGHT]
-    return data[: entry + 2] + struct.pack(found.order + "HII", 4, 1, rows) + data[entry + 12 :]
+    shorter = bytearray(data)
+    struct.pack_into(found.order + "HII", shorter, found.places[_HEIGHT] + 2, 4, 1, rows)
+    for tag in (_STRIPS, _SIZES):  # Pillow paints further strips over the first ones
+        if whole == 1:  # a single number stands in the entry itself
+            struct.pack_into(found.order + "HII", shorter, found.places[tag] + 2, 4, 1, found.values[tag][0])
+        else:
+            struct.pack_into(found.order + "I", shorter, found.places[tag] + 4, whole)
+    return bytes(shorter)
 
 
 def by_ffmpeg(data: bytes, found: Directory, name: str) -> PIL.Image.Image:

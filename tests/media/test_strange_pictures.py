@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import itertools
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits, load_image
+from omnibind_core.store.paths import assets_directory
 
 from .makers import bomb_png, encoded, picture
 
@@ -278,3 +281,133 @@ def test_a_jpeg_whose_first_segment_is_not_the_usual_one_is_not_taken_for_its_th
         photoshop = segment(0xED, b"Photoshop 3.0\0" + jpeg((16, 12)))
         path.write_bytes(b"\xff\xd8" + first + photoshop + jpeg((640, 480))[2:])
         assert load_image(path).rgb.shape == (480, 640, 3)
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"quality": 95}])
+@pytest.mark.parametrize("extension", ["webp", "avif", "heic"])
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
+def test_what_is_there_of_a_format_that_must_be_whole(extension: str, options: dict[str, object], share: float) -> None:
+    if (extension, share) == ("avif", 0.5):
+        pytest.skip("its tiles lie side by side: of the first rows one is missing")
+    if extension != "webp":
+        options = {name: value for name, value in options.items() if name != "lossless"}
+    with PIL.Image.open(assets_directory() / "gallery" / "images" / "dog-1.jpg") as opened:
+        data = encoded(opened.convert("RGB"), extension, **options)
+    whole, part = load_image(data), load_image(data[: int(len(data) * share)])
+    rows = len(part.rgb)
+    assert 0.1 * len(whole.rgb) <= rows <= share * len(whole.rgb) + 20
+    assert (part.rgb[: rows - 2] == whole.rgb[: rows - 2]).all()
+    assert re.search(
+        r"(\d+ % of the picture are|the end of the file is missing: what is) (there|seen)", part.notices[0]
+    )
+
+
+@pytest.mark.parametrize("extension", ["webp", "avif", "heic"])
+def test_hardly_anything_is_no_picture(extension: str) -> None:
+    with PIL.Image.open(assets_directory() / "gallery" / "images" / "dog-1.jpg") as opened:
+        data = encoded(opened.convert("RGB"), extension)
+    for share in (0.02, 0.06):
+        with pytest.raises(MediaError, match=r"damaged|of another|unknown"):
+            load_image(data[: int(len(data) * share)], extension=extension)
+
+
+def tiff(samples: np.ndarray, *, form: int = 1, planes: bool = False, strips: int = 1, order: str = "<") -> bytes:
+    """A TIFF whose directory comes first, uncompressed."""
+    high, wide = samples.shape[:2]
+    several = samples.shape[2] if samples.ndim == 3 else 1
+    data = samples.transpose(2, 0, 1) if planes else samples
+    body = data.astype(data.dtype.newbyteorder(order)).tobytes()
+    count = several if planes else strips
+    size = len(body) // count
+    tags = [
+        (256, 4, [wide]), (257, 4, [high]), (258, 3, [8 * samples.itemsize] * several), (259, 3, [1]),
+        (262, 3, [2 if several > 2 else 1]), (273, 4, [0] * count), (277, 3, [several]), (278, 4, [high // strips]),
+        (279, 4, [size] * count), (284, 3, [2 if planes else 1]), (339, 3, [form] * several),
+    ]  # fmt: skip
+    start = 8 + 2 + 12 * len(tags) + 4
+    room = sum(len(v) * (2 if kind == 3 else 4) for _, kind, v in tags if len(v) * (2 if kind == 3 else 4) > 4)
+    tags[5] = (273, 4, [start + room + i * size for i in range(count)])
+    entries, far = b"", b""
+    for tag, kind, values in tags:
+        packed = struct.pack(f"{order}{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        entries += struct.pack(f"{order}HHI", tag, kind, len(values))
+        if len(packed) <= 4:
+            entries += packed.ljust(4, b"\0")
+        else:
+            entries += struct.pack(f"{order}I", start + len(far))
+            far += packed
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
+    return head + entries + bytes(4) + far + body
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiffs_that_pillow_gets_wrong_or_refuses(order: str) -> None:
+    alike(load_image(tiff(COLOURS.astype("u2") * 257, planes=True, order=order)).rgb, most=1)
+    alike(load_image(tiff(COLOURS.astype("f4") / 255, form=3, order=order)).rgb, most=1)
+    with pytest.raises(MediaError, match=r"a TIFF of 1 x floating 64 bits a pixel.*8 or 16 bits"):
+        load_image(tiff(COLOURS[..., 0].astype("f8") / 255, form=3, order=order))
+
+
+def test_a_tiff_without_its_end() -> None:
+    data = tiff(COLOURS, strips=8)
+    part = load_image(data[: int(len(data) * 0.8)])
+    alike(part.rgb, COLOURS[:72], most=0.1)
+    assert part.notices == ("75 % of the picture are there: the rest of the file is missing",)
+    last = encoded(PIL.Image.fromarray(COLOURS), "tiff", compression="tiff_lzw")
+    with pytest.raises(MediaError, match="its directory, which stands at the end, is missing"):
+        load_image(last[: len(last) * 9 // 10])
+
+
+@pytest.mark.parametrize(
+    ("scale", "kind", "notice"),
+    [
+        (1, "u2", "8 bits are read: no value is above 255"),
+        (4, "u2", "10 bits are read: no value is above 1,023"),
+        (16, "u2", "12 bits are read: no value is above 4,095"),
+        (257, "u2", None),
+        (1, "i4", "8 bits are read: no value is above 255"),
+        (1_000, "i4", "values of 0 to 255,000 are brought to black to white"),
+        (1 / 255, "f4", None),
+        (1, "f4", None),
+        (257, "f4", "values of 0 to 65535 are brought to black to white"),
+    ],
+)
+def test_grey_of_any_range_fills_black_to_white(scale: float, kind: str, notice: str | None) -> None:
+    grey = COLOURS[..., 0]
+    image = load_image(encoded(PIL.Image.fromarray((grey.astype(np.float64) * scale).astype(kind)), "tiff"))
+    alike(image.rgb, np.stack([grey] * 3, axis=2), most=1.1)
+    assert image.notices == (() if notice is None else (notice,))
+
+
+DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" {}><rect width="40" height="60" fill="#c00"/></svg>'
+
+
+@pytest.mark.parametrize("unit", ["", "px", "pt", "pc", "mm", "cm", "in", "em"])
+def test_drawings_in_any_unit(unit: str) -> None:
+    rgb = load_image(DRAWING.format(f'width="8{unit}" height="6{unit}" viewBox="0 0 80 60"').encode()).rgb
+    assert rgb.shape[1] == 768
+    assert rgb.shape[0] == pytest.approx(576, abs=20)  # small drawings are rounded to whole pixels first
+    assert rgb[300, 100].tolist() == [204, 0, 0]
+    assert rgb[300, 700].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda text: text.encode("utf-16"),
+        lambda text: f"<!-- {'x' * 6_000} -->{text}".encode(),
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: gzip.compress(text.encode()),
+    ],
+)
+def test_drawings_packed_in_other_ways(pack) -> None:
+    data = pack(DRAWING.format('viewBox="0 0 80 60"'))
+    for extension in ("svg", "svgz") if data[:1] == b"\x1f" else ("svg",):
+        assert load_image(data, extension=extension).rgb[300, 100].tolist() == [204, 0, 0]
+
+
+def test_a_drawing_that_unpacks_without_end_is_refused() -> None:
+    with pytest.raises(MediaError, match="more than 4 MB"):
+        load_image(gzip.compress(b"<svg>" + b" " * 50_000_000), extension="svgz")
+    with pytest.raises(MediaError, match="damaged"):
+        load_image(b"\x1f\x8b" + bytes(200), extension="svgz")
