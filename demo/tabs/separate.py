@@ -39,8 +39,9 @@ MIXTURES: Mapping[str, tuple[str, str]] = {
 """What people read -> two sounds of the gallery, as loud as one another."""
 _RATE, _SECONDS = 32_000, 4.0
 _LEAD = (
-    "Choose a mixture or bring a sound of up to a minute, then say what to pull out of it: in words, or by a picture, a shape or another "
-    "sound. Nothing was trained for this: the parts of the sound are compared with what you ask for, in the one space."
+    "Choose a mixture or bring a sound of up to a minute, then say what to pull out of it: in words, or by a picture, "
+    "a shape or another sound. Nothing was trained for this: the parts of the sound are compared with what you ask "
+    "for, in the one space."
 )
 _EMPTY = '<p class="ob-note">What is found, and what is left, appear here.</p>'
 
