@@ -30,7 +30,7 @@ from tools.gallery import __main__ as gallery
 from tools.hard import __main__ as hard
 from tools.mini import __main__ as mini
 from tools.mini.measure import __main__ as measure
-from tools.mini.measure import sounds
+from tools.mini.measure import separating, sounds
 from tools.mini.shapes import __main__ as shapes
 from tools.rehearsal import __main__ as rehearsal
 from tools.screenshots import __main__ as screenshots
@@ -71,6 +71,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.mini.__main__": mini.parser,
     "tools.mini.shapes.__main__": shapes.parser,
     "tools.mini.measure.__main__": measure.parser,
+    "tools.mini.measure.separating": separating.parser,
     "tools.mini.measure.sounds": sounds.parser,
     "tools.gallery.__main__": gallery.parser,
     "tools.bench.__main__": bench.parser,
