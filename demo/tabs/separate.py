@@ -90,7 +90,7 @@ def hear(service: Service, sound: Mapping[str, Any] | None, mixture: str | None)
     """
     if sound:
         return _sound(uploaded_path(sound))
-    if mixture not in MIXTURES:
+    if mixture is None or mixture not in MIXTURES:
         raise MediaError("no sound", f"a sound, or one of: {', '.join(MIXTURES)}", "choose a mixture or upload a sound")
     gallery = service.wait().gallery
     paths = [gallery.path(gallery.item(one)) for one in MIXTURES[mixture]]
