@@ -22,6 +22,14 @@ const play = (button) => {
 element.addEventListener('click', (event) => {
   const player = event.target.closest('[data-play]');
   if (player) { play(player); return; }
+  const copied = event.target.closest('[data-copy]');
+  if (copied) {
+    const link = new URL(copied.dataset.copy, location.href).href;
+    (navigator.clipboard?.writeText(link) ?? Promise.reject()).then(
+      () => { copied.textContent = 'Copied'; },
+      () => { window.prompt('The link', link); });
+    return;
+  }
   const button = event.target.closest('[data-act]');
   if (button && element.contains(button)) trigger('select', { act: button.dataset.act, id: button.dataset.id || '' });
 });

@@ -132,6 +132,10 @@ class Gallery:
             raise QueryError(f"gallery item '{item_id}'", "an id of the catalogue", "list them with `gallery`")
         return self.items[self._by_id[item_id]]
 
+    def has(self, item_id: str) -> bool:
+        """Whether there is an item of that identifier."""
+        return item_id in self._by_id
+
     def path(self, item: Item, thumbnail: bool = False) -> str | None:
         """Absolute path of an item's file or thumbnail; None for a sentence."""
         name = item.thumbnail if thumbnail else item.file

@@ -307,6 +307,32 @@ def test_naming(page: Page) -> None:
     expect(page.locator(".ob-verdict li").first).to_be_visible(timeout=ANSWER)
 
 
+def test_a_link_brings_the_same_answers_in_another_browser(
+    page: Page, browser: Browser, app: tuple[str, float]
+) -> None:
+    ready(page)
+    say(page, "a violin by the sea")
+    expect(page.locator(".ob-chip")).to_have_count(1, timeout=ANSWER)
+    before = answered(page)
+    page.get_by_text("Take away", exact=True).click()
+    taken = page.locator(".ob-takeaway")
+    expect(taken.locator("pre")).to_contain_text("a violin by the sea", timeout=ANSWER)
+    with page.expect_download() as download:
+        taken.get_by_text("answers.json").click()
+    assert '"hits"' in Path(download.value.path()).read_text(encoding="utf-8")
+    link = taken.get_by_text("This search as a link").get_attribute("href")
+    context = browser.new_context()
+    other = context.new_page()
+    watch = Watch(other)
+    other.goto(app[0] + str(link))
+    term(other, "a violin by the sea")
+    assert answered(other) == before
+    other.goto(app[0] + "?q=forged")
+    expect(other.locator(".ob-notice")).to_contain_text("did not write", timeout=ANSWER)
+    context.close()
+    assert not watch.faults
+
+
 def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page) -> None:
     ready(page)
     page.get_by_role("tab", name="Where").click()

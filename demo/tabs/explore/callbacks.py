@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from demo import links
 from demo.html import cards, panels
+from demo.html.takeaway import takeaway
 from demo.service import Service
 from demo.shell.examples import Examples
 from demo.shell.uploads import Upload, embed_upload, embed_uploads
-from demo.shell.view import View, guarded
+from demo.shell.view import View, attempt, guarded
 from demo.state import Mode, Status, Visit
 from omnibind_core.errors import QueryError
 from omnibind_core.search.compose import Options
@@ -18,6 +20,7 @@ from omnibind_core.types import Modality
 __all__ = [
     "act",
     "arrive",
+    "follow",
     "give_example",
     "give_file",
     "give_files",
@@ -28,6 +31,7 @@ __all__ = [
     "refresh",
     "reweigh",
     "switch",
+    "take_away",
     "turn",
 ]
 
@@ -201,6 +205,42 @@ def _numbers(sliders: object) -> dict[str, float]:
     ):
         raise QueryError("weights of another form", "a number for each slider", "use the sliders")
     return {str(name): float(x) for name, x in sliders.items()}
+
+
+def take_away(service: Service, visit: Visit, options: Options) -> str:
+    """Draw the link, the files and the code of what is asked now; a notice where that fails."""
+
+    def draw() -> str:
+        part, link = links.pack(visit, options)
+        explorer = service.wait()
+        terms = [one.term() for one in service.renewed(visit).ingredients]
+        found = explorer.search(terms, options, exclude=visit.item_ids()) if terms else None
+        return takeaway(explorer.preset, part, link, found)
+
+    drawn, notice = attempt("take_away", draw)
+    return drawn or notice
+
+
+@guarded
+def follow(service: Service, visit: Visit, part: str) -> View:
+    """Ask what a link says; items that this gallery lacks are left out and named."""
+    link = links.unpack(part)
+    gallery = service.wait().gallery
+    missing = [one.item for one in link.terms if one.item and not gallery.has(one.item)]
+    made = [
+        replace(
+            service.item(one.item) if one.item else replace(service.embed(one.text, "text"), upload="text"),
+            weight=one.weight,
+        )
+        for one in link.terms
+        if one.item not in missing
+    ]
+    if not made:
+        raise QueryError("a link to items that are not here", "items of this gallery", "search for something else")
+    view = _respond(service, Visit.of(made), link.options)
+    return replace(
+        view, notice=panels.told([f"{one}, which the link names, is not in this gallery" for one in missing])
+    )
 
 
 @guarded

@@ -45,6 +45,8 @@ class Parts:
     answers: gr.HTML
     preset: gr.Accordion
     presets: gr.HTML
+    take: gr.Accordion
+    taken: gr.HTML
     inside: gr.HTML
     sliders: gr.JSON
     notice: gr.HTML
@@ -77,12 +79,14 @@ def build(service: Service, examples: Examples) -> Parts:
                 choices = _options()
             with gr.Accordion("Preset", open=False, elem_classes="ob-options") as preset:
                 presets = html()
+            with gr.Accordion("Take away", open=False, elem_classes="ob-options") as take:
+                taken = html()
             inside = html(panels.inside(None))
     sliders = gr.JSON(visible=False)  # never shown: where they stand, read from the page when an event is sent
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
         examples, visit, status, pulse, mode, inputs, chips, up, files, send, choices,
-        mix, answers, preset, presets, inside, sliders, notice, drawer,
+        mix, answers, preset, presets, take, taken, inside, sliders, notice, drawer,
     )  # fmt: skip
 
 

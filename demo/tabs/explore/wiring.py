@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo.html import panels
+from demo.links import unpack
 from demo.service import Service
 from demo.settings import MODEL_EVENTS
 from demo.shell.drawer import Drawer
@@ -16,6 +17,7 @@ from demo.state import Visit
 from demo.tabs.explore import callbacks
 from demo.tabs.explore.boxes import boxes
 from demo.tabs.explore.layout import Parts
+from omnibind_core.errors import QueryError
 from omnibind_core.search.compose import Options
 from omnibind_core.types import Modality
 
@@ -52,6 +54,20 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     def options(*chosen: Any) -> Options:
         return Options(**dict(zip(p.choices, chosen, strict=True)))
+
+    def followed(request: gr.Request, visit: Visit) -> list[Any]:
+        part = str(request.query_params.get("q", ""))
+        if not part or visit.ingredients:
+            return [gr.skip()] * (len(choices) + len(outputs))
+        view = callbacks.follow(service, visit, part)
+        try:
+            chosen = [getattr(unpack(part).options, name) for name in p.choices]
+        except QueryError:  # said by the view
+            chosen = [gr.skip()] * len(choices)
+        return [*chosen, *_updates(view, visit)]
+
+    # Before the page's own first question: that is asked only where nothing is.
+    demo.load(followed, p.visit, [*choices, *outputs], **quiet)
 
     def arrive(visit: Visit, *chosen: Any) -> list[Any]:
         now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first)
@@ -125,6 +141,11 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         return panels.presets(service.choices(), service.status().label)
 
     p.preset.expand(opened, None, p.presets, **quiet)
+
+    def packed(visit: Visit, *chosen: Any) -> str:
+        return callbacks.take_away(service, visit, options(*chosen))
+
+    p.take.expand(packed, [p.visit, *choices], p.taken, **quiet)
 
     def switched(event: gr.EventData, visit: Visit) -> list[Any]:
         view = callbacks.switch(service, visit, str(event._data.get("id")))
