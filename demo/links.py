@@ -16,7 +16,7 @@ from omnibind_core.media.limits import MAX_CHARACTERS
 from omnibind_core.search.compose import OPERATORS, Options, check_request, check_weight
 from omnibind_core.types import MODALITIES
 
-__all__ = ["Link", "Said", "pack", "unpack"]
+__all__ = ["Link", "Said", "link_options", "pack", "unpack"]
 
 _LONGEST = 24_000  # characters of a link's part: eight sentences of the greatest length, in letters of any script
 
@@ -92,6 +92,14 @@ def unpack(part: str) -> Link:
             "a link that this page did not write, or that was cut", "a whole link from “Take away”", "ask for it again"
         ) from error
     return Link(terms, options)
+
+
+def link_options(part: str) -> Options | None:
+    """Give a link's options; None where :func:`unpack` refuses it."""
+    try:
+        return unpack(part).options
+    except QueryError:
+        return None
 
 
 def _term(one: Sequence[Any]) -> Said:

@@ -57,7 +57,7 @@ def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool
     )
 
 
-def arrive(service: Service, visit: Visit, options: Options, first: str) -> tuple[Status, View | None]:
+def arrive(service: Service, visit: Visit, options: Options, first: str, part: str = "") -> tuple[Status, View | None]:
     """Look how far loading is; once ready, show the first example's answers to a visitor who has asked nothing yet.
 
     Where another preset answers from now on, what was asked is asked again.
@@ -66,14 +66,21 @@ def arrive(service: Service, visit: Visit, options: Options, first: str) -> tupl
     ----------
     first : str
         Identifier of the gallery item that the page opens with; empty for none.
+    part : str
+        Of a link that the page was opened by: what it asks comes instead, see :func:`follow`.
     """
     now = service.status()
     if now.phase == "failed":
         return now, View(visit, notice=panels.notice(service.error, "The models did not load."))
     if now.phase == "ready" and service.is_outdated(visit):
         return now, refresh(service, visit, options)
-    if now.phase != "ready" or visit.ingredients or not first:
+    if now.phase != "ready" or visit.ingredients or not (first or part):
         return now, None
+    if part:
+        view = follow(service, visit, part)
+        if view.visit.ingredients or not first:
+            return now, view
+        return now, replace(give_item(service, visit, first, "new", options), notice=view.notice)
     return now, give_item(service, visit, first, "new", options)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo.html import panels
-from demo.links import unpack
+from demo.links import link_options
 from demo.service import Service
 from demo.settings import MODEL_EVENTS
 from demo.shell.drawer import Drawer
@@ -17,7 +17,6 @@ from demo.state import Visit
 from demo.tabs.explore import callbacks
 from demo.tabs.explore.boxes import boxes
 from demo.tabs.explore.layout import Parts
-from omnibind_core.errors import QueryError
 from omnibind_core.search.compose import Options
 from omnibind_core.types import Modality
 
@@ -55,28 +54,17 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def options(*chosen: Any) -> Options:
         return Options(**dict(zip(p.choices, chosen, strict=True)))
 
-    def followed(request: gr.Request, visit: Visit) -> list[Any]:
+    def arrive(request: gr.Request, visit: Visit, *chosen: Any) -> list[Any]:
         part = str(request.query_params.get("q", ""))
-        if not part or visit.ingredients:
-            return [gr.skip()] * (len(choices) + len(outputs))
-        view = callbacks.follow(service, visit, part)
-        try:
-            chosen = [getattr(unpack(part).options, name) for name in p.choices]
-        except QueryError:  # said by the view
-            chosen = [gr.skip()] * len(choices)
-        return [*chosen, *_updates(view, visit)]
-
-    # Before the page's own first question: that is asked only where nothing is.
-    demo.load(followed, p.visit, [*choices, *outputs], **quiet)
-
-    def arrive(visit: Visit, *chosen: Any) -> list[Any]:
-        now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first)
+        now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first, part)
         # Where nothing happened nothing is sent: neither a notice nor a newer visit is overwritten by a tick.
         shown = [gr.skip()] * len(outputs) if view is None else _updates(view, visit)
-        return [panels.status(now), gr.Timer(active=not now.settled), *shown]
+        asked = link_options(part) if part and view is not None and not visit.ingredients else None
+        how = [gr.skip() if asked is None else getattr(asked, name) for name in p.choices]
+        return [panels.status(now), gr.Timer(active=not now.settled), *how, *shown]
 
     for moment in (demo.load, p.pulse.tick):
-        moment(arrive, [p.visit, *choices], [p.status, p.pulse, *outputs], concurrency_limit=8, **quiet)
+        moment(arrive, [p.visit, *choices], [p.status, p.pulse, *choices, *outputs], concurrency_limit=8, **quiet)
 
     def file_given(modality: Modality) -> Callable[..., list[Any]]:
         def given(visit: Visit, upload: Any, up: str, mode: Any, *chosen: Any) -> list[Any]:
