@@ -169,7 +169,7 @@ def imported(folder):
 @pytest.mark.parametrize("folder", ["omnibind_core", "demo", "tools", "tests"])
 def test_what_is_imported_is_explained(folder):
     product, development, extras, brought = map(set, tables().values())
-    allowed = product | extras | brought | (development if folder == "tests" else set())
+    allowed = product | extras | brought | (development if folder in {"tests", "tools"} else set())
     known = packages_distributions()
     for name in imported(ROOT / folder):
         assert {distribution(one) for one in known.get(name, [name])} & allowed, name

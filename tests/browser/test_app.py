@@ -374,7 +374,11 @@ def test_the_preset_can_be_looked_at(page: Page) -> None:
 @pytest.mark.parametrize("width", [390, 1440])
 def test_the_results_are_drawn_and_their_tables_stay_in_their_boxes(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
-    page.get_by_role("tab", name="Results").click()
+    if width < 900:
+        page.get_by_label("More tabs").click()
+        page.locator(".overflow-dropdown").get_by_text("Results").click()
+    else:
+        page.get_by_role("tab", name="Results").click()
     expect(page.locator(".ob-chart .ob-lane b").first).to_be_visible(timeout=ANSWER)
     page.locator(".ob-figures summary").first.click()
     expect(page.locator(".ob-scroll table").first).to_be_visible()

@@ -322,7 +322,7 @@ def test_another_preset_is_made_ready_while_the_first_answers(
     monkeypatch.setattr(mine, "_load", broken)
     mine.switch("mini")
     settled(mine)
-    assert (mine.wait().preset, mine.status().missed) == ("lite", "mini")
+    assert (mine.status().label, mine.status().missed) == ("lite", "mini")
 
 
 def replace_preset(explorer: Explorer, name: str) -> Explorer:

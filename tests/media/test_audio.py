@@ -96,7 +96,7 @@ def test_windows(seconds: float, count: int) -> None:
         (wav(RATE, b""), "no samples"),
         (wav(RATE, PCM[:100]), "at least 50 ms"),
         (sound("wav", np.full(RATE, np.nan), subtype="FLOAT"), "not numbers"),
-        (sound("wav", np.where(np.arange(RATE) % 777 == 77, np.inf, 0.1), subtype="FLOAT"), "not numbers"),
+        (sound("wav", np.where(np.arange(RATE) % 77 == 7, np.inf, 0.1), subtype="FLOAT"), "not numbers"),
         (sound("flac", np.zeros(RATE)), "silent"),
         (sound("flac", np.zeros(601 * 8_000), 8_000), "10.0 minutes. Allowed: at most 10 minutes"),
         (sound("m4a")[:-3_000], "damaged or incomplete"),

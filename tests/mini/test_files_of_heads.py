@@ -14,6 +14,7 @@ from omnibind_core.store.weights import read_tensors
 
 MINI = assets_directory() / "mini"
 FILES = sorted(path.relative_to(MINI).as_posix() for path in MINI.rglob("*.safetensors"))
+FILES = [name for name in FILES if not name.startswith("plane-")]  # places of the gallery, not heads
 
 
 @pytest.mark.parametrize("name", FILES)
