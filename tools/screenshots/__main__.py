@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m tools.screenshots", description="Take the README's pictures from the running application."
     )
     found.add_argument("views", nargs="*", metavar="VIEW", help="which; all where none is named")
-    found.add_argument("--folder", type=Path, default=IMAGES, help="where they are written (default: docs/images)")
+    found.add_argument("--folder", type=Path, help="where they are written (default: docs/images)")
     found.add_argument("--width", type=int, default=1440, help="of the window, pixels (default: 1440)")
     found.add_argument("--height", type=int, default=900, help="of the window, pixels (default: 900)")
     found.add_argument("--dark", action="store_true", help="the dark theme")
@@ -100,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if browser is None:
         sys.stderr.write(f"error: no Chromium on the path (looked for {', '.join(_NAMES)}); install one\n")
         return 2
-    options.folder.mkdir(parents=True, exist_ok=True)
+    folder: Path = options.folder or IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
     size: Any = {"width": options.width, "height": options.height}
     with _application() as address, sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser, args=list(_FLAGS))
@@ -109,8 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             page.goto(address + ("?__theme=dark" if options.dark else ""))
             VIEWS[name](page)
             page.wait_for_timeout(1_200)
-            page.screenshot(path=options.folder / f"{name}.png")
-            sys.stdout.write(f"{options.folder / f'{name}.png'}\n")
+            page.screenshot(path=folder / f"{name}.png")
+            sys.stdout.write(f"{folder / f'{name}.png'}\n")
         started.close()
     return 0
 
