@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import replace
 from html import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
 from demo.html.icons import icon
+from demo.html.pictures import webp
 from demo.state import Ingredient
 from omnibind_core.search.localise import Located
 from omnibind_core.types import Audio, FloatArray, Image, PointCloud
@@ -75,17 +73,9 @@ def _picture(found: Located, image: Image) -> str:
     left, top, right, bottom = (100 * one for one in found.best)
     box = f"left:{left:.1f}%;top:{top:.1f}%;width:{right - left:.1f}%;height:{bottom - top:.1f}%"
     return (
-        f'<figure class="ob-place"><img src="{_address(mixed.clip(0, 255).astype(np.uint8))}" '
+        f'<figure class="ob-place"><img src="{webp(mixed.clip(0, 255).astype(np.uint8), picture.size)}" '
         f'alt="The picture; what is far from the query is grey"><i style="{box}"></i></figure>'
     )
-
-
-def _address(rgb: NDArray[np.uint8]) -> str:
-    from PIL import Image as Pillow
-
-    buffer = io.BytesIO()
-    Pillow.fromarray(rgb).save(buffer, "WEBP", quality=84)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _strip(found: Located, sound: Audio) -> str:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from omnibind_core.search.separate import Separated, select, take_apart
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.integrity import check_content
-from omnibind_core.types import MODALITIES, Audio, Bound, FloatArray, Hit, Image, Media, Modality
+from omnibind_core.store.kept import digest
+from omnibind_core.types import MODALITIES, Audio, Bound, FloatArray, Hit, Media, Modality
 
 __all__ = ["Explorer"]
 
@@ -59,7 +59,7 @@ class Explorer:
         self._folders: tuple[Path | None, ...] = (folder, *more)
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
-        self._cut: dict[bytes, tuple[Pieces, FloatArray]] = {}
+        self._cut: dict[tuple[str, ...], tuple[Pieces, FloatArray]] = {}
         self._plane: Plane | None = None
         self._laying = threading.Lock()
         self._computing = threading.Lock()  # two inputs at once would only slow one another down
@@ -252,7 +252,7 @@ class Explorer:
         Parameters
         ----------
         term : Term
-            The query, with its modality; a weight below 0 is no query.
+            The query; its weight is not looked at.
         given : Image, Audio or PointCloud
             Decoded, see :func:`omnibind_core.media.load`.
 
@@ -266,8 +266,7 @@ class Explorer:
             A sentence to look into.
         """
         cut, rows = self.cut(given)
-        modality: Modality = "image" if isinstance(given, Image) else "audio" if isinstance(given, Audio) else "point"
-        mean, asked = self.gallery.mean(modality), self.gallery.mean(term.modality)
+        mean, asked = self.gallery.mean(cut.modality), self.gallery.mean(term.modality)
         return localise(term.vector, given, cut, rows, query_mean=asked, mean=mean)
 
     def plane(self) -> Plane:
@@ -283,10 +282,7 @@ class Explorer:
         with self._computing:
             if key not in self._cut:
                 found = pieces(given)
-                modality: Modality = (
-                    "image" if isinstance(given, Image) else "audio" if isinstance(given, Audio) else "point"
-                )
-                rows = self.model.embed(modality, found.media).vectors
+                rows = self.model.embed(found.modality, found.media).vectors
                 self._cut[key] = replace(found, media=()), rows
                 while len(self._cut) > _CUTS:
                     self._cut.pop(next(iter(self._cut)))
@@ -335,13 +331,10 @@ class Explorer:
         return [find(name)[0] for name in required(self.model.preset.specialists())]
 
 
-def _content(given: Media) -> bytes:
+def _content(given: Media) -> tuple[str, ...]:
     """Tell decoded inputs apart."""
     arrays = [getattr(given, name) for name in ("rgb", "samples", "xyz") if hasattr(given, name)]
-    found = sha256(type(given).__name__.encode())
-    for array in arrays:
-        found.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-    return found.digest()
+    return type(given).__name__, *(f"{array.shape}{digest(array)}" for array in arrays)
 
 
 def _joined(many: Sequence[Gallery]) -> Gallery:

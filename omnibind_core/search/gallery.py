@@ -206,7 +206,7 @@ class Gallery:
                 "embed the terms with the gallery's preset",
             )
         if centred:
-            vectors = np.vstack([centre(t.vector[None], self._mean(match, t.modality)) for t in terms])
+            vectors = np.vstack([centre(t.vector[None], self.mean(t.modality, match)) for t in terms])
         hidden = set(exclude) | self._duplicates(terms)
         return {
             m: self._search(m, vectors, weights, k, OPERATORS[operator], match, centred, hidden) for m in modalities
@@ -221,7 +221,7 @@ class Gallery:
         if key not in self._scales:
             queries = self.rows(asked, "media")
             if centred:
-                queries = centre(queries, self._mean(match, asked))
+                queries = centre(queries, self.mean(asked, match))
             _, candidates = self._index(modality, match, centred)
             names = self.concepts(asked), self.concepts(modality)
             self._scales[key] = scale(queries, candidates, *names, same=asked == modality)
@@ -232,9 +232,9 @@ class Gallery:
         rows: FloatArray = self._plain[match][self._rows[modality]]
         return rows
 
-    def mean(self, modality: Modality) -> FloatArray:
+    def mean(self, modality: Modality, match: Match = "media") -> FloatArray:
         """Give the mean vector of one modality's items: (D,), zeros where there are none."""
-        rows = self.rows(modality)
+        rows = self.rows(modality, match)
         mean: FloatArray = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1], np.float32)
         return mean
 
@@ -299,15 +299,11 @@ class Gallery:
                 found.update(self.items[row].id for row in rows[near])
         return found
 
-    def _mean(self, match: Match, modality: Modality) -> FloatArray:
-        mean: FloatArray = self._plain[match][self._rows[modality]].mean(axis=0)
-        return mean
-
     def _index(self, modality: Modality, match: Match, centred: bool) -> tuple[FlatIndex, FloatArray]:
         key = modality, match, centred
         if key not in self._indexes:
             vectors = self._plain[match][self._rows[modality]]
             if centred:
-                vectors = centre(vectors, self._mean(match, modality))
+                vectors = centre(vectors, self.mean(modality, match))
             self._indexes[key] = FlatIndex(vectors), vectors
         return self._indexes[key]

@@ -72,6 +72,8 @@ class Pieces:
 
     Attributes
     ----------
+    modality : {"image", "audio", "point"}
+        Of the input and of its pieces.
     media : list of Media
         Each to be embedded as an input of its own.
     bounds : list of tuple of float
@@ -80,6 +82,7 @@ class Pieces:
         Of a shape: the pieces where they lie in the whole; those in `media` are of the size of a whole one.
     """
 
+    modality: Modality
     media: Sequence[Media]
     bounds: list[tuple[float, ...]]
     parts: tuple[PointCloud, ...] = ()
@@ -93,7 +96,7 @@ def pieces(media: Media) -> Pieces:
         return _spans(media)
     if isinstance(media, PointCloud):
         found = parts_of(media)
-        return Pieces([_alone(one) for one in found], [(float(i),) for i in range(len(found))], found)
+        return Pieces("point", [_alone(one) for one in found], [(float(i),) for i in range(len(found))], found)
     raise QueryError(
         "a sentence to look into", "a picture, a sound or a shape", "look for the sentence in one of these"
     )
@@ -128,17 +131,16 @@ def localise(
         A vector of another length.
     """
     query = check_vector(query, rows.shape[1])
-    modality: Modality = "image" if isinstance(media, Image) else "audio" if isinstance(media, Audio) else "point"
     near = centre(rows, mean) @ centre(query[None], query_mean)[0]
     best = int(np.argmax(near))
     if isinstance(media, Image):
         heat = _over_picture(near, cut.bounds, media)
         best = _best_window(heat, near, cut.bounds)
-        return Located(modality, heat, cut.bounds[best], float(near[best]))
+        return Located(cut.modality, heat, cut.bounds[best], float(near[best]))
     if isinstance(media, Audio):
         heat, edges = _over_time(near, cut.bounds)
-        return Located(modality, heat, cut.bounds[best], float(near[best]), edges)
-    return Located(modality, near.astype(np.float32), cut.bounds[best], float(near[best]), parts=cut.parts)
+        return Located(cut.modality, heat, cut.bounds[best], float(near[best]), edges)
+    return Located(cut.modality, near.astype(np.float32), cut.bounds[best], float(near[best]), parts=cut.parts)
 
 
 def _alone(part: PointCloud) -> PointCloud:
@@ -161,7 +163,7 @@ def _windows(picture: Image) -> Pieces:
                 y, x = min(y, height - tall), min(x, width - wide)
                 windows.append(Image(np.ascontiguousarray(picture.rgb[y : y + tall, x : x + wide])))
                 bounds.append((x / width, y / height, (x + wide) / width, (y + tall) / height))
-    return Pieces(windows, bounds)
+    return Pieces("image", windows, bounds)
 
 
 def _over_picture(near: FloatArray, bounds: Sequence[tuple[float, ...]], picture: Image) -> FloatArray:
@@ -201,7 +203,7 @@ def _spans(sound: Audio) -> Pieces:
         spans.append((float(start), float(start + length), samples))
         levels.append(float(np.sqrt(np.square(samples).mean())))
     heard = [one for one, level in zip(spans, levels, strict=True) if level >= _FAINT * max(levels)]
-    return Pieces([Audio(s, sound.rate) for _, _, s in heard], [(first, last) for first, last, _ in heard])
+    return Pieces("audio", [Audio(s, sound.rate) for _, _, s in heard], [(first, last) for first, last, _ in heard])
 
 
 def _over_time(near: FloatArray, bounds: Sequence[tuple[float, ...]]) -> tuple[FloatArray, FloatArray]:

@@ -219,9 +219,9 @@ def _standing(heard: FloatArray, query: Term, gallery: Gallery) -> FloatArray:
     ndarray, shape (n,), float32
         Standard deviations above the mean of their cosines, modalities centred.
     """
-    sounds = centre(heard, gallery.rows("audio").mean(axis=0))
+    sounds = centre(heard, gallery.mean("audio"))
     others = gallery.rows(query.modality)
-    mean = others.mean(axis=0)
+    mean = gallery.mean(query.modality)
     cosines = sounds @ centre(others, mean).T
     asked = sounds @ centre(query.vector[None], mean)[0]
     scores: FloatArray = (asked - cosines.mean(axis=1)) / np.maximum(cosines.std(axis=1), 1e-6)
@@ -235,7 +235,7 @@ def _presence(scores: FloatArray, whole: float) -> float:
 
 def _alike(apart: Parts, gallery: Gallery) -> FloatArray:
     """Say how near each part is to each other one, by what is heard and by when it sounds: (k, k), rows sum to 1."""
-    heard = centre(apart.vectors, gallery.rows("audio").mean(axis=0))
+    heard = centre(apart.vectors, gallery.mean("audio"))
     times = unit_rows(apart.gains - apart.gains.mean(axis=1, keepdims=True))
     near = np.exp(_SHARP * (heard @ heard.T + _TIMES * times @ times.T))
     np.fill_diagonal(near, 0)
