@@ -47,7 +47,8 @@ def survive(source: Path, place: Path) -> None:
     while True:
         number = child("cut")
         if started < KILLS:
-            time.sleep(dice.uniform(0, calm * 0.6))
+            # Six such moments reach half of the work together, so a machine twice as quick as it just was is cut, too.
+            time.sleep(dice.uniform(0, calm * 0.16))
             os.kill(number, signal.SIGKILL)
         started += 1
         _, state = os.waitpid(number, 0)

@@ -77,7 +77,7 @@ def survive(folder: Path) -> None:
         if number == 0:
             run(folder / "cut")
             os._exit(0)
-        time.sleep(dice.uniform(0, calm * (0.1 + 0.05 * len(ends))))
+        time.sleep(dice.uniform(0, calm * (0.1 + 0.05 * max(0, len(ends) - 5))))
         os.kill(number, signal.SIGKILL)
         ends.append(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
     sys.stdout.write(json.dumps(ends))
