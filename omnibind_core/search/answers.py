@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from omnibind_core.errors import OmniBindError
+from omnibind_core.search.compare import Compared
 from omnibind_core.search.compose import Term
 from omnibind_core.search.localise import Located
 from omnibind_core.search.separate import Separated
@@ -22,6 +23,7 @@ __all__ = [
     "Embedded",
     "Found",
     "LabelScore",
+    "compared_form",
     "embedded_form",
     "error_form",
     "found_form",
@@ -166,6 +168,19 @@ def embedded_form(one: Embedded) -> dict[str, Any]:
 def similarity_form(matrix: FloatArray) -> list[list[float]]:
     """Give a matrix of cosines as its rows."""
     return [_numbers(row) for row in matrix]
+
+
+def compared_form(preset: str, one: Compared, notices: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "matrix", "shares", "order", "groups", "notices"}; rows and columns are in the order given.
+
+    "matrix" holds cosines, "shares" (0..1) how many of the gallery's pairs of two modalities are not as near, "order"
+    the items so that neighbours stand side by side, "groups" the number of each item's group.
+    """
+    return {
+        "preset": preset, "matrix": similarity_form(one.cosines),
+        "shares": np.round(one.shares.astype(float), 5).tolist(), "order": list(one.order), "groups": list(one.groups),
+        "notices": list(notices),
+    }  # fmt: skip
 
 
 def scores_form(preset: str, scores: Sequence[LabelScore], notices: Sequence[str] = ()) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from omnibind_core.errors import GalleryError
 from omnibind_core.media.video import is_film
 from omnibind_core.search.answers import Embedded, Found, LabelScore
 from omnibind_core.search.classify import classify
+from omnibind_core.search.compare import Compared, compare
 from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
@@ -325,6 +326,11 @@ class Explorer:
         vectors = np.stack([one.vector for one in many])
         matrix: FloatArray = vectors @ vectors.T
         return matrix
+
+    def compare(self, terms: Sequence[Term]) -> Compared:
+        """Lay 2 to 24 inputs beside one another, whatever their weights; raises QueryError as `compare` does."""
+        vectors = np.stack([one.vector for one in terms]) if terms else np.zeros((0, self.model.width), np.float32)
+        return compare(vectors, [one.modality for one in terms], self.gallery.scale)
 
     def specialists(self) -> list[SpecialistSpec]:
         """Give the records of the preset's specialists."""

@@ -348,6 +348,23 @@ def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page) -> 
     expect(page.locator(".ob-found canvas")).to_be_visible(timeout=ANSWER)
 
 
+def test_things_are_compared_added_and_taken_away(page: Page) -> None:
+    ready(page)
+    page.get_by_role("tab", name="Compare").click()
+    rows = page.locator(".ob-matrix tbody tr")
+    expect(rows).to_have_count(11, timeout=ANSWER)
+    expect(page.locator(".ob-found [role=status]")).to_contain_text("3 groups")
+    page.get_by_label("Sentences, one a line").fill("a black cat\na kitten")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(rows).to_have_count(13, timeout=ANSWER)
+    page.set_input_files(".tabitem:visible .ob-input input[type=file]", [file_of("image"), file_of("point")])
+    expect(rows).to_have_count(15, timeout=ANSWER)
+    page.locator(".ob-found [data-act=drop]").first.click()
+    expect(rows).to_have_count(14, timeout=ANSWER)
+    page.get_by_role("button", name="Start over").locator("visible=true").click()
+    expect(rows).to_have_count(0, timeout=ANSWER)
+
+
 def test_the_map_is_drawn_and_answers(page: Page) -> None:
     ready(page)
     page.get_by_role("tab", name="Map").click()

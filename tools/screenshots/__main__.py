@@ -53,7 +53,25 @@ def _name(page: Any) -> None:
     page.wait_for_selector(".ob-verdict li", timeout=_PATIENCE)
 
 
-VIEWS: Mapping[str, Callable[[Any], None]] = {"wide": _explore, "where": _where, "map": _map, "name": _name}
+def _separate(page: Any) -> None:
+    page.get_by_role("tab", name="Separate").click()
+    page.get_by_role("button", name="Pull it out").click()
+    page.wait_for_selector(".ob-sounds audio", timeout=_PATIENCE)
+
+
+def _compare(page: Any) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_selector(".ob-matrix", timeout=_PATIENCE)
+
+
+VIEWS: Mapping[str, Callable[[Any], None]] = {
+    "wide": _explore,
+    "where": _where,
+    "separate": _separate,
+    "map": _map,
+    "compare": _compare,
+    "name": _name,
+}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -57,6 +57,9 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def arrive(request: gr.Request, visit: Visit, *chosen: Any) -> list[Any]:
         part = str(request.query_params.get("q", ""))
         now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first, part)
+        session = demo.state_holder[str(request.session_hash)]
+        if view is not None and session[p.visit._id] is not visit:  # asked while this was computed: that stands
+            view = None
         # Where nothing happened nothing is sent: neither a notice nor a newer visit is overwritten by a tick.
         shown = [gr.skip()] * len(outputs) if view is None else _updates(view, visit)
         asked = link_options(part) if part and view is not None and not visit.ingredients else None

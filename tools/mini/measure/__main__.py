@@ -18,6 +18,7 @@ import torch
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import OmniBindError, ReportError
 from omnibind_core.evaluation.abstention import abstention, abstention_section
+from omnibind_core.evaluation.comparing import comparing_section, sorting
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
 from omnibind_core.evaluation.localising import localising, localising_section
@@ -48,8 +49,17 @@ def measured() -> Report:
     gallery = Gallery.load(model)
     silence = abstention_section(abstention(model, gallery))
     places = localising_section(localising(model, gallery))
-    apart = separating_section(model)
-    found = [*binding_sections(), languages_section(model), *mixing, silence, places, apart, published_section()]
+    apart, together = separating_section(model), comparing_section(sorting(gallery))
+    found = [
+        *binding_sections(),
+        languages_section(model),
+        *mixing,
+        silence,
+        places,
+        apart,
+        together,
+        published_section(),
+    ]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
 
 
