@@ -21,7 +21,21 @@ from omnibind_core.errors import MediaError, QueryError
 from omnibind_core.search.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, Options
 from omnibind_core.types import Modality
 
-__all__ = ["Call", "Classify", "Embed", "Embeddings", "Mix", "Search", "Similarity", "Thing", "body_form", "read"]
+__all__ = [
+    "Call",
+    "Classify",
+    "Compare",
+    "Embed",
+    "Embeddings",
+    "Localise",
+    "Mix",
+    "Search",
+    "Separate",
+    "Similarity",
+    "Thing",
+    "body_form",
+    "read",
+]
 
 MAX_TERMS = 8
 """Terms of a mix, as on the page."""
@@ -75,6 +89,24 @@ class Similarity(_Form):
     """Cosine of every input with every other."""
 
     items: list[Thing] = Field(min_length=1, max_length=MAX_INPUTS)
+
+
+class Compare(Similarity):
+    """How near each is to each, told by the gallery's own pairs, and which belong together; 2 to 24."""
+
+
+class Localise(_Form):
+    """Where in a picture, when in a sound, which part of a shape."""
+
+    query: Thing = Field(description="what is looked for")
+    into: Thing = Field(description="what is looked into: a picture, a sound or a shape")
+
+
+class Separate(_Form):
+    """What an input names, pulled out of a sound of up to a minute; both come back as data URIs."""
+
+    query: Thing = Field(description="what is pulled out")
+    sound: Thing
 
 
 class Classify(Thing):
@@ -143,8 +175,8 @@ async def read(request: Request, form: type[B], folder: Path) -> tuple[B, Call]:
     Parameters
     ----------
     request : Request
-        With JSON, or ``multipart/form-data``: fields as in JSON, lists as JSON, or labels separated by commas; a single
-        part with a file need not be named by ``file``.
+        With JSON, or ``multipart/form-data``: fields as in JSON, lists and inputs as JSON, or labels separated by
+        commas; a single part with a file need not be named by ``file``.
     form : type
         What it must be.
     folder : Path
@@ -185,11 +217,13 @@ async def _fields(request: Request, call: Call) -> dict[str, Any]:
                     while block := await value.read(1_000_000):
                         kept.write(block)
                 call.files[name] = path
-            elif name in {"terms", "items"} or (name == "labels" and value.lstrip().startswith("[")):
+            elif name in {"terms", "items", "query", "into", "sound"} or (
+                name == "labels" and value.lstrip().startswith("[")
+            ):
                 try:
                     found[name] = json.loads(value)
                 except (ValueError, RecursionError):
-                    raise QueryError(f"a field '{name}' that is not JSON", "a list as JSON", "correct it") from None
+                    raise QueryError(f"a field '{name}' that is not JSON", "JSON", "correct it") from None
             elif name == "labels":
                 found[name] = [label for label in value.split(",") if label.strip()]
             else:

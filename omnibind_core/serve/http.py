@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import logging
 import tempfile
 import time
@@ -17,15 +18,19 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from omnibind_core import media
 from omnibind_core.errors import ExhaustedError, OmniBindError, QueryError
 from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.search.answers import (
     Embedded,
+    compared_form,
     embedded_form,
     error_form,
     found_form,
     item_form,
+    located_form,
     scores_form,
+    separated_form,
     similarity_form,
 )
 from omnibind_core.search.compose import Options
@@ -35,17 +40,20 @@ from omnibind_core.serve.calls import (
     MAX_JSON,
     Call,
     Classify,
+    Compare,
     Embed,
     Embeddings,
+    Localise,
     Mix,
     Search,
+    Separate,
     Similarity,
     Thing,
     body_form,
     read,
 )
 from omnibind_core.serve.gate import BusyError, Gate, RefusedError
-from omnibind_core.types import MODALITIES
+from omnibind_core.types import MODALITIES, Audio, FloatArray, Image, PointCloud
 
 __all__ = ["MAX_BODY", "api"]
 
@@ -90,7 +98,10 @@ def api(explorer: Callable[[], Explorer], ready: Callable[[], bool], keys: Colle
     publish("/v1/search", Search, _search)
     publish("/v1/mix", Mix, _mix)
     publish("/v1/similarity", Similarity, _similarity)
+    publish("/v1/compare", Compare, _compare)
     publish("/v1/classify", Classify, _classify)
+    publish("/v1/localise", Localise, _localise)
+    publish("/v1/separate", Separate, _separate)
     publish("/v1/embeddings", Embeddings, _embeddings, files=False)
     return app
 
@@ -135,6 +146,50 @@ def _similarity(explorer: Explorer, body: Similarity, call: Call) -> dict[str, A
 def _classify(explorer: Explorer, body: Classify, call: Call) -> dict[str, Any]:
     made = _one(explorer, body, call)
     return scores_form(explorer.preset, explorer.classify(made.vector, body.labels), made.notices)
+
+
+def _compare(explorer: Explorer, body: Compare, call: Call) -> dict[str, Any]:
+    made = [_one(explorer, thing, call) for thing in body.items]
+    notices = [notice for one in made for notice in one.notices]
+    return compared_form(explorer.preset, explorer.compare([one.term() for one in made]), notices)
+
+
+def _localise(explorer: Explorer, body: Localise, call: Call) -> dict[str, Any]:
+    given, made = _decoded(explorer, body.into, call), _one(explorer, body.query, call)
+    found = explorer.locate(made.term(), given)
+    return located_form(explorer.preset, found, [*made.notices, *given.notices])
+
+
+def _separate(explorer: Explorer, body: Separate, call: Call) -> dict[str, Any]:
+    sound, made = _decoded(explorer, body.sound, call), _one(explorer, body.query, call)
+    if not isinstance(sound, Audio):
+        raise QueryError("something else than a sound", "a sound", "send a sound to take apart")
+    answer = explorer.separate(sound, made.term())
+    found, rest = (_sound(samples, answer.rate) for samples in (answer.found, answer.rest))
+    return separated_form(explorer.preset, answer, found, rest, [*made.notices, *sound.notices])
+
+
+def _decoded(explorer: Explorer, thing: Thing, call: Call) -> Image | Audio | PointCloud:
+    """Read what something is looked for in."""
+    path: str | Path | None = call.path(thing)
+    if thing.item is not None:
+        path = explorer.gallery.path(explorer.gallery.item(thing.item))
+    if path is None or thing.modality == "text":
+        raise QueryError("a sentence to look into", "a picture, a sound or a shape", "send one of these")
+    modality = thing.modality or media.modality_of(path)
+    read = media.load(path, modality, **({"up": thing.up} if modality == "point" else {}))
+    if not isinstance(read, (Image, Audio, PointCloud)):
+        raise QueryError("words to look into", "a picture, a sound or a shape", "send one of these")
+    return read
+
+
+def _sound(samples: FloatArray, rate: int) -> str:
+    """Give samples as a WAVE file of float32 in a data URI: whole numbers would cut peaks beyond full scale."""
+    import soundfile
+
+    written = io.BytesIO()
+    soundfile.write(written, samples, rate, format="WAV", subtype="FLOAT")
+    return "data:audio/wav;base64," + base64.b64encode(written.getvalue()).decode()
 
 
 def _embeddings(explorer: Explorer, body: Embeddings, call: Call) -> dict[str, Any]:

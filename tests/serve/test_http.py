@@ -1,6 +1,7 @@
 """The HTTP interface as programs call it: real files, a real server, the official client."""
 
 import base64
+import io
 import json
 import re
 import shlex
@@ -11,7 +12,9 @@ import httpx
 import numpy as np
 import openai
 import pytest
+import soundfile
 
+from omnibind_core import media
 from omnibind_core.errors import QueryError
 from omnibind_core.serve.calls import MAX_JSON
 from omnibind_core.serve.gate import Gate, check_host
@@ -64,6 +67,30 @@ def test_embed_similarity_and_classify(client):
     assert scores[0]["label"] == "dog"
 
 
+def test_things_are_compared_and_looked_for(client):
+    items = [{"text": "a dog"}, {"item": "audio/guitar-1"}, {"item": "image/dog-1"}, {"text": "a guitar"}]
+    made = client.post("/v1/compare", json={"items": items}).json()
+    assert made["groups"][0] == made["groups"][2] != made["groups"][1] == made["groups"][3]
+    form = {"query": '{"text": "a dog barks"}', "into": '{"file": "bark"}'}
+    found = client.post("/v1/localise", files={"bark": (BARK.name, BARK.read_bytes())}, data=form).json()
+    assert found["modality"] == "audio"
+    assert 0 <= found["best"]["first"] < found["best"]["last"]
+    assert len(found["heat"]) > 1
+
+
+def test_a_sound_is_pulled_out_and_both_parts_add_up(client):
+    body = {"query": {"text": "a dog"}, "sound": {"item": "audio/dog-2"}}
+    made = client.post("/v1/separate", json=body).json()
+    found, rest = (
+        soundfile.read(io.BytesIO(base64.b64decode(made[name].partition(",")[2])), dtype="float32")[0]
+        for name in ("found", "rest")
+    )
+    given = media.load(BARK, "audio")
+    assert made["rate"] == given.rate
+    assert np.allclose(found + rest, given.samples, atol=1e-4)
+    assert found.std() > rest.std() * 0.1
+
+
 def test_items_are_listed_and_each_has_its_credits(client):
     page = client.get("/v1/items", params={"modality": "audio", "limit": 2}).json()
     assert len(page["items"]) == 2 < page["count"]
@@ -88,6 +115,11 @@ def test_nothing_but_the_items_files_is_given(client, path):
         ("search", {"text": "a", "k": 0}),
         ("search", {"text": "a", "unknown": 1}),
         ("mix", {"terms": []}),
+        ("compare", {"items": [{"text": "a"}]}),
+        ("localise", {"query": {"text": "a"}, "into": {"text": "b"}}),
+        ("localise", {"query": {"text": "a"}, "into": {"item": "text/no-such"}}),
+        ("separate", {"query": {"text": "a"}, "sound": {"item": "image/dog-1"}}),
+        ("separate", {"query": {"text": "a"}}),
         ("mix", {"terms": [{"text": "a", "weight": 2}]}),
         ("mix", {"terms": [{"text": "a"}], "operator": "no"}),
         ("classify", {"text": "a", "labels": []}),
@@ -163,7 +195,7 @@ def test_the_pages_curl_lines_answer(address, line):
     said = subprocess.run([*command, "--noproxy", "*"], cwd=GALLERY.parents[1], check=True, capture_output=True)
     answer = json.loads(said.stdout)
     assert "error" not in answer
-    assert {"hits", "scores", "matrix", "data", "items"} & set(answer)
+    assert {"hits", "scores", "matrix", "data", "items", "best"} & set(answer)
 
 
 def test_every_path_is_on_the_page(client):
