@@ -129,7 +129,8 @@ class Service:
         OmniBindError
             Loading failed, or took longer than `seconds`.
         """
-        self.start()
+        if self._explorer is None:  # a preset that did not load is not tried again by every query, only when asked to
+            self.start()
         if not self._done.wait(seconds):
             raise WeightsError(
                 f"models that are not loaded after {seconds:.0f} s", "a loaded model", "look at the log, then try again"

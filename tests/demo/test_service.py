@@ -223,6 +223,9 @@ def test_a_preset_that_does_not_load_leaves_mini_answering_and_can_be_tried_agai
     assert "lite did not load" in panels.status(slow.service.status())
     assert isinstance(slow.service.error, WeightsError)
     slow.broken = False
+    assert slow.service.wait(0).preset == "mini"  # a query does not try again by itself
+    assert slow.service.status().missed == "lite"
+    assert slow.loaded == ["mini", ""]
     slow.service.start()
     assert slow.ended()
     assert slow.loaded == ["mini", "", ""]
