@@ -18,7 +18,7 @@ from demo.shell.notice import dismissible, notice_box
 from demo.shell.theme import html
 from demo.shell.uploads import embed_uploads
 from demo.shell.view import attempt
-from demo.state import Ingredient
+from demo.state import Ingredient, Visit
 from omnibind_core.errors import OmniBindError, QueryError
 from omnibind_core.search.compare import MOST
 
@@ -94,21 +94,26 @@ def add(service: Service, items: Items, uploads: Sequence[Any] | None, text: str
     What cannot be read is told, and the rest is added.
     """
     left: list[OmniBindError] = []
+    read: list[str] = []
+    lines = [line for line in (text or "").splitlines() if line.strip()]
 
     def more() -> Items:
+        _check_count(len(items) + len(lines))  # before time is spent on them
         new = [service.item(item_id)] if item_id else []
         if uploads:
-            made, unread = embed_uploads(service, list(uploads), "y")
+            made, bad = embed_uploads(service, list(uploads), "y")
             new += made
-            left.extend(unread)
-        new += [service.embed(line, "text") for line in (text or "").splitlines() if line.strip()]
+            left.extend(bad)
+        new += [service.embed(line, "text") for line in lines]
         if not new:
             raise QueryError("nothing", "files, sentences or an example", "drop a file or write a sentence")
+        read[:] = [text for one in new for text in one.notices]
         known = {one.item_id for one in items if one.item_id}
         return items + tuple(one for one in new if not one.item_id or one.item_id not in known)
 
     now, table, notice = _changed(service, items, more)
-    return now, table, notice or "".join(panels.notice(one, "The others were added.") for one in left)
+    unread = "".join(panels.notice(one, "The others were added.") for one in left)
+    return now, table, notice or unread + panels.told(read)
 
 
 def drop(service: Service, items: Items, row: str) -> Answer:
@@ -121,13 +126,19 @@ def _changed(service: Service, items: Items, change: Callable[[], Items]) -> Ans
 
     def make() -> tuple[Items, str]:
         now = change()
-        if len(now) > MOST:
-            raise QueryError(f"{len(now)} items", f"at most {MOST}", "take some away first")
+        _check_count(len(now))
+        if service.is_outdated(visit := Visit.of(now)):
+            now = service.renewed(visit).ingredients
         made = service.wait().compare([one.term() for one in now]) if len(now) > 1 else None
         return now, matrix(now, made)
 
     made, notice = attempt("compare", lambda: service.steady(make))
     return (*made, notice) if made else (items, "", notice)
+
+
+def _check_count(count: int) -> None:
+    if count > MOST:
+        raise QueryError(f"{count} items", f"at most {MOST}", "take some away first")
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:

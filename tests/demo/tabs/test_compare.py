@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from demo.service import Service
 from demo.tabs.compare import OPENING, add, drop, opened
-from omnibind_core.search.compare import MOST
 
 from ..conftest import EXAMPLES, GALLERY, example
 
@@ -56,8 +56,26 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_added(service: Service, upl
 
 def test_nothing_and_too_much_are_told_and_nothing_is_lost(service: Service) -> None:
     items, _, _ = add(service, (), None, "a dog\na cat")
-    for text in ("", "\n".join(f"sentence {n}" for n in range(MOST))):
+    for text in ("", "\n".join(f"sentence {n}" for n in range(4000))):  # refused before any is embedded
         kept, table, notice = add(service, items, None, text)
         assert kept == items
         assert table == ""
         assert "Given" in notice
+
+
+def test_how_a_file_was_read_is_told(service: Service, upload: Put, tmp_path: Path) -> None:
+    whole = (GALLERY / str(example("image").file)).read_bytes()
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole[: len(whole) * 3 // 4])
+    items, _, notice = add(service, (), [upload(cut)], None)
+    assert len(items) == 1
+    assert "How it was read" in notice
+
+
+def test_what_another_preset_read_is_read_again(service: Service) -> None:
+    items, _, _ = add(service, (), None, "a dog\na cat", example("audio").id)
+    old = tuple(replace(one, preset="other", vector=one.vector[:8]) for one in items)
+    again, table, notice = add(service, old, None, "a car")
+    assert notice == ""
+    assert {len(one.vector) for one in again} == {len(items[0].vector)}
+    assert "<table" in table
