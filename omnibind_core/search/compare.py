@@ -18,8 +18,8 @@ from omnibind_core.types import FloatArray, Modality
 __all__ = ["MOST", "TOGETHER", "Compared", "compare"]
 
 MOST = 24  # items of one table: more cells cannot be read
-# Chosen among three measures, three linkages and six to twelve cuts on one half of the gallery's concepts; the page of
-# results has the other half ("Which belong together").
+# Chosen among four measures, three linkages and nine to fourteen cuts on one half of the gallery's concepts; it is the
+# widest cut that was tried. The page of results has the other half ("Which belong together").
 TOGETHER = 0.7  # share that all pairs of a group reach
 
 
