@@ -33,7 +33,7 @@ def matrix(items: Sequence[Ingredient], made: Compared | None) -> str:
     columns = "".join(f'<th scope="col" title="{escape(items[i].label)}">{_face(items[i])}</th>' for i in made.order)
     rows = "".join(_line(items, made, place) for place in range(len(items)))
     return (
-        f'{_groups(items, made)}<div class="ob-scroll" tabindex="0">'
+        f'{_groups(items, made)}<div class="ob-table" tabindex="0">'
         '<table class="ob-matrix" aria-label="How near each is to each">'
         f"<thead><tr><td></td>{columns}</tr></thead><tbody>{rows}</tbody></table></div>"
         '<p class="ob-note">A number says how near two things are: of 100 pairs of the gallery of the same two kinds, '

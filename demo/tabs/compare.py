@@ -174,7 +174,10 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         return shown(drop(service, _kept(items), str(event._data.get("id"))))
 
     p.table.select(dropped, p.items, outputs, **heavy)
-    p.clear.click(lambda: [(), matrix((), None), "", None, ""], None, [*outputs, p.files, p.text], **heavy)
+    p.clear.click(
+        lambda: [(), matrix((), None), "", None, ""], None, [*outputs, p.files, p.text],
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
     dismissible(p.notice)
 
 

@@ -22,6 +22,7 @@ __all__ = ["Sorting", "comparing_section", "handfuls", "sorting"]
 
 _COUNT = 200
 _DRAWS = 2000
+_PLAIN = 0.95  # the cut of 1 - cosine that was best on the other half
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,6 @@ def sorting(gallery: Gallery, half: Half = "test") -> list[Sorting]:
         for scores, groups in zip(ways.values(), (made.groups, plain), strict=True):
             scores.append(float(adjusted_rand_score(truth, groups)))
     return [_summed(way, np.array(scores, np.float32)) for way, scores in ways.items()]
-
-
-_PLAIN = 0.95  # the cut of 1 - cosine that was best on the other half
 
 
 def _summed(way: str, scores: FloatArray) -> Sorting:

@@ -18,6 +18,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from omnibind_core.errors import MediaError, QueryError
+from omnibind_core.search.compare import MOST
 from omnibind_core.search.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, Options
 from omnibind_core.types import Modality
 
@@ -91,8 +92,10 @@ class Similarity(_Form):
     items: list[Thing] = Field(min_length=1, max_length=MAX_INPUTS)
 
 
-class Compare(Similarity):
-    """How near each is to each, told by the gallery's own pairs, and which belong together; 2 to 24."""
+class Compare(_Form):
+    """How near each is to each, told by the gallery's own pairs, and which belong together."""
+
+    items: list[Thing] = Field(min_length=2, max_length=MOST)
 
 
 class Localise(_Form):
