@@ -16,7 +16,7 @@ from omnibind_core.media.limits import MAX_CHARACTERS
 from omnibind_core.search.compose import OPERATORS, Options, check_request, check_weight
 from omnibind_core.types import MODALITIES
 
-__all__ = ["Link", "Said", "link_options", "pack", "unpack"]
+__all__ = ["Link", "Said", "link_options", "pack", "unpack", "written"]
 
 _LONGEST = 24_000  # characters of a link's part: eight sentences of the greatest length, in letters of any script
 
@@ -63,9 +63,14 @@ def pack(visit: Visit, options: Options) -> tuple[str, Link]:
         if one.item_id or one.modality == "text"
     )
     link = Link(terms, options, len(visit.ingredients) - len(terms))
+    return (written(terms, options) if terms else ""), link
+
+
+def written(terms: Sequence[Said], options: Options) -> str:
+    """Write terms and options as the part of a link behind ``?q=``."""
     data = {"t": [[one.weight, "i" if one.item else "s", one.item or one.text] for one in terms], "o": asdict(options)}
     plain = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
-    return (base64.urlsafe_b64encode(plain).decode().rstrip("=") if terms else ""), link
+    return base64.urlsafe_b64encode(plain).decode().rstrip("=")
 
 
 def unpack(part: str) -> Link:

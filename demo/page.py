@@ -23,14 +23,14 @@ from demo.settings import CACHE_SECONDS, CLAIM, MAX_UPLOAD, SESSIONS, STOP_SECON
 from demo.shell.examples import Examples
 from demo.shell.tab import Tab
 from demo.shell.theme import HEAD, theme
-from demo.tabs import about, classify, compare, explore, map, results, separate, where
+from demo.tabs import about, classify, compare, explore, map, results, separate, stories, where
 from demo.turns import Turns
 from demo.uploads import Uploads
 from omnibind_core import media
 
 __all__ = ["build_demo", "launch", "stop"]
 
-TABS: Sequence[Tab] = (explore, where, separate, map, compare, classify, results, about)
+TABS: Sequence[Tab] = (explore, stories, where, separate, map, compare, classify, results, about)
 
 
 _MEDIA = ("images", "shapes", "sounds", "thumbnails")  # what is shown of the gallery's folder

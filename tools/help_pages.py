@@ -23,7 +23,7 @@ from omnibind_core.evaluation import composing_page
 from omnibind_core.store.collection import GALLERY
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import __main__ as training
-from tools import api_page, gpu_check, rooms, space, sums, supply
+from tools import api_page, gpu_check, rooms, space, stories, sums, supply
 from tools.bench import __main__ as bench
 from tools.bench import binding
 from tools.gallery import __main__ as gallery
@@ -83,6 +83,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.screenshots.__main__": screenshots.parser,
     "tools.rooms": rooms.parser,
     "tools.sums": sums.parser,
+    "tools.stories": stories.parser,
     "tools.supply": supply.parser,
     "tools.api_page": api_page.parser,
     "tools.help_pages": parser,

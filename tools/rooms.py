@@ -40,6 +40,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.rooms": (),
     "tools.sums": ("types", "store"),
     "tools.screenshots": (),
+    "tools.stories": (*_CORE, "omnibind_core"),
     "tools.supply": ("types", "store", "media", "specialists"),
     "tools.mini": (*_CORE, "evaluation", "training"),
     "tools.gallery": (*_CORE, "tools.mini"),
@@ -54,6 +55,7 @@ MAY: dict[str, tuple[str, ...]] = {
         *(
             "tools.rooms",
             "tools.sums",
+            "tools.stories",
             "tools.supply",
             "tools.mini",
             "tools.gallery",

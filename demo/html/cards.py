@@ -12,7 +12,7 @@ from demo.state import Ingredient
 from omnibind_core.search.answers import Found
 from omnibind_core.types import Hit, Modality
 
-__all__ = ["answers", "detail_head", "detail_tail", "skeleton", "strength"]
+__all__ = ["answers", "credits_of", "detail_head", "detail_tail", "skeleton", "strength"]
 
 _STEPS = (1.0, 1.75, 2.5, 3.25, 4.0)  # standard deviations above the average item for one dot, two, ... five
 _WORDS = ("barely", "a little", "noticeably", "clearly", "strongly", "outstandingly")
@@ -176,18 +176,24 @@ def detail_head(hit: Hit) -> str:
 
 def detail_tail(hit: Hit) -> str:
     """Draw the rest of the detail panel: what to do with the item, and whose work it is."""
-    item, rows = escape(hit.id), []
-    for label, key in (("Shows", "concept"), ("Made by", "creator"), ("Licence", "licence"), ("Source", "source")):
-        value = hit.details.get(key, "")
-        if value:
-            rows.append(f"<dt>{label}</dt><dd>{_link(value)}</dd>")
+    item = escape(hit.id)
     return (
         f'<div class="ob-detail ob-{hit.modality}"><div class="ob-do">'
         f'<button class="ob-primary" data-act="search" data-id="{item}">{icon("search")}Search with this</button>'
         f'<button data-act="add" data-id="{item}">{icon("add")}Add to mix</button>'
         f'<button data-act="subtract" data-id="{item}">{icon("subtract")}Subtract</button></div>'
-        f"<dl>{''.join(rows)}</dl></div>"
+        f"{credits_of(hit)}</div>"
     )
+
+
+def credits_of(hit: Hit) -> str:
+    """Draw what an item shows and whose work it is."""
+    rows = []
+    for label, key in (("Shows", "concept"), ("Made by", "creator"), ("Licence", "licence"), ("Source", "source")):
+        value = hit.details.get(key, "")
+        if value:
+            rows.append(f"<dt>{label}</dt><dd>{_link(value)}</dd>")
+    return f"<dl>{''.join(rows)}</dl>"
 
 
 def _link(value: str) -> str:

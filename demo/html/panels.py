@@ -46,7 +46,7 @@ def header(title: str, claim: str) -> str:
     marks = "".join(f'<i class="ob-{m}"></i>' for m in NAMES)
     return (
         f'<div class="ob-header"><div class="ob-logo" aria-hidden="true">{marks}</div><div><h1>{escape(title)}</h1>'
-        f"<p>{escape(claim)}</p></div></div>"
+        f'<p>{escape(claim)} <button data-tour="0:0">Take a tour</button></p></div></div>'
     )
 
 

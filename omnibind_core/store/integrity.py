@@ -24,7 +24,13 @@ log = logging.getLogger(__name__)
 SUMS = "sums.json"
 """In the folder of assets: SHA-256 in hex, by path relative to that folder; ``python -m tools.sums`` writes it."""
 
-_LISTED = ("examples.json", "gallery/catalogue.json", "gallery/vectors-*.safetensors", "mini/*.safetensors")
+_LISTED = (
+    "examples.json",
+    "stories.json",
+    "gallery/catalogue.json",
+    "gallery/vectors-*.safetensors",
+    "mini/*.safetensors",
+)
 _CHUNK = 1 << 20
 _LOCK = threading.Lock()
 _SEEN: dict[str, list[int | str]] = {}

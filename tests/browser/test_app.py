@@ -365,6 +365,32 @@ def test_things_are_compared_added_and_taken_away(page: Page) -> None:
     expect(rows).to_have_count(0, timeout=ANSWER)
 
 
+def test_a_tour_is_there_before_the_models_and_turns_by_keys(page: Page) -> None:
+    page.get_by_role("button", name="Take a tour").click()
+    say = page.locator(".ob-stage .ob-say")
+    expect(say).to_contain_text("Press play", timeout=ANSWER)
+    expect(page.locator(".ob-stage .ob-card")).to_have_count(16)
+    page.keyboard.press("ArrowRight")
+    expect(say).to_contain_text("plastic dog", timeout=ANSWER)
+    page.keyboard.press("ArrowLeft")
+    expect(say).to_contain_text("Press play", timeout=ANSWER)
+    page.get_by_role("button", name="Present").click()
+    expect(page.get_by_role("tab", name="Stories")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("tab", name="Stories")).to_be_visible()
+    for number in (5, 7):
+        page.get_by_role("button", name="All tours").click()
+        page.locator(f".ob-shelf [data-id='{number}:0']").click()
+        steps = page.locator(".ob-dots-row button").count()
+        for step in range(1, steps):
+            before = str(say.text_content())
+            page.get_by_role("button", name="Next", exact=True).click()
+            expect(say).not_to_have_text(before, timeout=ANSWER)
+            expect(page.locator(".ob-dots-row button").nth(step)).to_have_attribute("aria-current", "step")
+    page.get_by_role("link", name="Try it yourself").click()
+    term(page, "quantum chromodynamics", READY)
+
+
 def test_the_map_is_drawn_and_answers(page: Page) -> None:
     ready(page)
     page.get_by_role("tab", name="Map").click()

@@ -34,6 +34,11 @@ def _explore(page: Any) -> None:
     page.wait_for_selector(".ob-ready", timeout=_PATIENCE)
 
 
+def _stories(page: Any) -> None:
+    page.locator("[data-tour]").click()
+    page.wait_for_selector(".ob-stage .ob-card", timeout=_PATIENCE)
+
+
 def _where(page: Any) -> None:
     page.get_by_role("tab", name="Where").click()
     page.wait_for_selector(".ob-place i", timeout=_PATIENCE)
@@ -66,6 +71,7 @@ def _compare(page: Any) -> None:
 
 VIEWS: Mapping[str, Callable[[Any], None]] = {
     "wide": _explore,
+    "stories": _stories,
     "where": _where,
     "separate": _separate,
     "map": _map,
