@@ -362,9 +362,16 @@ class Service:
             raise QueryError("a term without its specialists", "a term of the mix", "add it again")
         made = one.embedded if shares is None else self.wait().reweigh(one.embedded, shares)
         new = _ingredient(made, one.label, one.thumbnail)
+        # `embedded` stays as the router had it, to go back to.
         return replace(
             one, vector=new.vector, shares=new.shares, by_hand=shares is not None, timings=made.bound.timings
         )
+
+    def embedded(self, one: Ingredient) -> Embedded | None:
+        """Give an ingredient as it counts now, its specialists weighed by hand where they are; None where unknown."""
+        if one.embedded is None or not one.by_hand:
+            return one.embedded
+        return self.wait().reweigh(one.embedded, one.shares)
 
 
 def _ingredient(made: Embedded, label: str, picture: str) -> Ingredient:

@@ -174,15 +174,15 @@ def detail_head(hit: Hit) -> str:
     )
 
 
-def detail_tail(hit: Hit) -> str:
-    """Draw the rest of the detail panel: what to do with the item, and whose work it is."""
+def detail_tail(hit: Hit, why: str = "") -> str:
+    """Draw the rest of the detail panel: what to do with the item, why it answers (as HTML), and whose work it is."""
     item = escape(hit.id)
     return (
         f'<div class="ob-detail ob-{hit.modality}"><div class="ob-do">'
         f'<button class="ob-primary" data-act="search" data-id="{item}">{icon("search")}Search with this</button>'
         f'<button data-act="add" data-id="{item}">{icon("add")}Add to mix</button>'
         f'<button data-act="subtract" data-id="{item}">{icon("subtract")}Subtract</button></div>'
-        f"{credits_of(hit)}</div>"
+        f"{why}{credits_of(hit)}</div>"
     )
 
 

@@ -49,7 +49,7 @@ class Drawer:
             hit = view.detail
             shape = hit.modality == "point" and hit.file
             model = gr.Model3D(value=hit.file if shape else None, visible=True if shape else "hidden")
-            return [gr.Column(elem_classes=_OPEN), cards.detail_head(hit), model, cards.detail_tail(hit)]
+            return [gr.Column(elem_classes=_OPEN), cards.detail_head(hit), model, cards.detail_tail(hit, view.why)]
         if view.closed:
             return [gr.Column(elem_classes=_CLOSED), keep, gr.Model3D(value=None, visible="hidden"), keep]
         return [keep] * 4

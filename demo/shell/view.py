@@ -42,6 +42,8 @@ class View:
         HTML; empty takes an earlier notice away.
     detail : Hit or None
         What the detail panel opens with.
+    why : str
+        HTML that the detail panel shows of why it answers.
     closed : bool
         Whether the detail panel closes.
     """
@@ -52,6 +54,7 @@ class View:
     inside: str | None = None
     notice: str = ""
     detail: Hit | None = None
+    why: str = ""
     closed: bool = False
 
 

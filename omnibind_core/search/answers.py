@@ -14,6 +14,7 @@ import numpy as np
 from omnibind_core.errors import OmniBindError
 from omnibind_core.search.compare import Compared
 from omnibind_core.search.compose import Term
+from omnibind_core.search.explain import Explained
 from omnibind_core.search.localise import Located
 from omnibind_core.search.separate import Separated
 from omnibind_core.store.catalogue import Item
@@ -26,6 +27,7 @@ __all__ = [
     "compared_form",
     "embedded_form",
     "error_form",
+    "explained_form",
     "found_form",
     "hit_form",
     "item_form",
@@ -180,6 +182,27 @@ def compared_form(preset: str, one: Compared, notices: Sequence[str] = ()) -> di
         "preset": preset, "matrix": similarity_form(one.cosines),
         "shares": np.round(one.shares.astype(float), 5).tolist(), "order": list(one.order), "groups": list(one.groups),
         "notices": list(notices),
+    }  # fmt: skip
+
+
+def explained_form(preset: str, one: Explained, labels: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "id", "score", "multiplies", "item", "caption", "terms"}.
+
+    "terms" is a list of {"label", "weight", "cosine", "part", "specialists": {specialist: its part of the cosine}}; the
+    parts sum to the score, or multiply to it where "multiplies"; "item" and "caption" sum to it too. `labels` replaces
+    the terms' own.
+    """
+    terms = [
+        {
+            "label": label, "weight": round(part.weight, 4), "cosine": round(part.cosine, 6),
+            "part": round(part.part, 6),
+            "specialists": {name: round(share, 6) for name, share in part.specialists.items()},
+        }
+        for part, label in zip(one.terms, labels or [part.label for part in one.terms], strict=True)
+    ]  # fmt: skip
+    return {
+        "preset": preset, "id": one.id, "score": round(one.score, 6), "multiplies": one.multiplies,
+        "item": round(one.item, 6), "caption": round(one.caption, 6), "terms": terms,
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from omnibind_core.search.answers import Embedded, Found, LabelScore
 from omnibind_core.search.classify import classify
 from omnibind_core.search.compare import Compared, compare
 from omnibind_core.search.compose import Options, Term
+from omnibind_core.search.explain import Explained, explain
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
 from omnibind_core.search.plane import Plane, plane
@@ -320,6 +321,30 @@ class Explorer:
         with self._computing:
             apart = take_apart(self.model, sound)
         return select(apart, query, gallery)
+
+    def explain(
+        self, item_id: str, many: Sequence[Embedded], weights: Sequence[float], options: Options = _DEFAULT
+    ) -> Explained:
+        """Say why an item of the gallery answers: what each term and each specialist brought to its score.
+
+        Parameters
+        ----------
+        item_id : str
+            The answer.
+        many : sequence of Embedded
+            The query's terms.
+        weights : sequence of float
+            Theirs, -1 to 1.
+        options : Options
+            The search's.
+
+        Raises
+        ------
+        QueryError
+            Terms that make no query, or no such item.
+        """
+        terms = [one.term(weight) for one, weight in zip(many, weights, strict=True)]
+        return explain(self.gallery, item_id, terms, [one.bound for one in many], options)
 
     def similarity(self, many: Sequence[Embedded]) -> FloatArray:
         """Cosine of every input with every other: n inputs -> (n, n)."""

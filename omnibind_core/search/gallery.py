@@ -153,7 +153,7 @@ class Gallery:
     def term(self, item_id: str, weight: float = 1.0) -> Term:
         """Make a gallery item a term of a query, by its media."""
         item = self.item(item_id)
-        return Term(self._plain["media"][self._by_id[item_id]], weight, item.modality, item.caption)
+        return Term(self.row(item_id), weight, item.modality, item.caption)
 
     def search(
         self,
@@ -226,6 +226,12 @@ class Gallery:
             names = self.concepts(asked), self.concepts(modality)
             self._scales[key] = scale(queries, candidates, *names, same=asked == modality)
         return self._scales[key]
+
+    def row(self, item_id: str, match: Match = "media") -> FloatArray:
+        """Give an item's unit vector (D,), as it is compared with queries; raises QueryError where there is none."""
+        self.item(item_id)
+        row: FloatArray = self._plain[match][self._by_id[item_id]]
+        return row
 
     def rows(self, modality: Modality, match: Match = "media") -> FloatArray:
         """Give the vectors of one modality's items, in their order: (n, D), unit rows."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from demo import links
 from demo.html import cards, panels
 from demo.html.takeaway import takeaway
+from demo.html.why import why
 from demo.service import Service
 from demo.shell.examples import Examples
 from demo.shell.uploads import Upload, embed_upload, embed_uploads
@@ -263,6 +264,19 @@ def refresh(service: Service, visit: Visit, options: Options) -> View:
     return _respond(service, visit, options, redraw_mix=False)
 
 
+def _why(service: Service, asked: Visit, item_id: str, options: Options) -> str:
+    """Draw why an item answers what is asked; empty where nothing is."""
+
+    def draw() -> str:
+        terms = service.renewed(asked).ingredients
+        made = [found for found in map(service.embedded, terms) if found is not None]
+        if not terms or len(made) < len(terms) or not any(one.weight for one in terms):
+            return ""
+        return why(service.wait().explain(item_id, made, [one.weight for one in terms], options), terms)
+
+    return service.steady(draw)
+
+
 @guarded
 def act(service: Service, visit: Visit, action: str, target: str, options: Options) -> View:
     """Do what a button on a card, a chip or the detail panel says.
@@ -279,7 +293,7 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
     if action in modes:
         return _respond(service, visit.take(service.item(target), modes[action]), options)
     if action == "open":
-        return View(visit, detail=service.wait().hit(target))
+        return View(visit, detail=service.wait().hit(target), why=_why(service, visit, target, options))
     if action == "drop":
         return _respond(service, visit.drop(target), options)
     if action == "inspect":

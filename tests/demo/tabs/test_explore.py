@@ -108,6 +108,26 @@ def test_an_item_opens_with_its_credits(service: Service, modality: Modality) ->
     assert hit.file is None or Path(hit.file).is_file()
 
 
+def test_an_opened_answer_says_why_it_answers(service: Service) -> None:
+    view = callbacks.give_item(service, Visit(), "image/dog-2", "new", OPTIONS)
+    view = callbacks.give_text(service, view.visit, "<the> sea", "add", OPTIONS)
+    opened = callbacks.act(service, view.visit, "open", "image/beach-1", OPTIONS)
+    told = re.findall(r"<strong>.*?</strong><i.*?</i><em>([+-][\d.]+)</em>", opened.why)
+    score = float(re.findall(r"score: <b>([+-][\d.]+)", opened.why)[0])
+    assert len(told) == 2
+    assert sum(map(float, told)) == pytest.approx(score, abs=2e-3)
+    assert "&lt;the&gt; sea" in opened.why
+    assert "by its caption" in opened.why
+    first = opened.why.split("<strong>")[1]
+    inner = [float(one) for one in re.findall(r"</span><i.*?</i><em>([+-][\d.]+)</em>", first.split("<ul>")[1])]
+    assert sum(inner) == pytest.approx(float(told[0]), abs=5e-3)
+    product = callbacks.act(service, view.visit, "open", "image/beach-1", replace(OPTIONS, operator="product"))
+    assert "multiply to" in product.why
+    hand = callbacks.rebalance(service, view.visit, {next(iter(view.visit.ingredients[1].shares)): 1.0}, OPTIONS)
+    assert callbacks.act(service, hand.visit, "open", "image/beach-1", OPTIONS).why != opened.why
+    assert callbacks.act(service, Visit(), "open", "image/beach-1", OPTIONS).why == ""
+
+
 def test_examples_and_ready_mixes_work(service: Service) -> None:
     assert EXAMPLES.first
     for modality in MODALITIES:
