@@ -36,7 +36,7 @@ class View:
     ----------
     visit : Visit
         The visitor's query from now on.
-    mix, answers, inside : str or None
+    mix, walk, answers, inside : str or None
         HTML.
     notice : str
         HTML; empty takes an earlier notice away.
@@ -50,6 +50,7 @@ class View:
 
     visit: Visit
     mix: str | None = None
+    walk: str | None = None
     answers: str | None = None
     inside: str | None = None
     notice: str = ""

@@ -21,6 +21,7 @@ from omnibind_core.search.compare import Compared, compare
 from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.explain import Explained, explain
 from omnibind_core.search.gallery import Gallery
+from omnibind_core.search.journey import STOPS, Stop, journey
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
 from omnibind_core.search.plane import Plane, plane
 from omnibind_core.search.separate import Separated, select, take_apart
@@ -345,6 +346,12 @@ class Explorer:
         """
         terms = [one.term(weight) for one, weight in zip(many, weights, strict=True)]
         return explain(self.gallery, item_id, terms, [one.bound for one in many], options)
+
+    def journey(
+        self, start: Term, end: Term, options: Options = _DEFAULT, *, stops: int = STOPS, exclude: Collection[str] = ()
+    ) -> list[Stop]:
+        """Walk from one term to another; see :func:`omnibind_core.search.journey.journey`, raises QueryError."""
+        return journey(self.gallery, start, end, options, stops=stops, exclude=exclude)
 
     def similarity(self, many: Sequence[Embedded]) -> FloatArray:
         """Cosine of every input with every other: n inputs -> (n, n)."""

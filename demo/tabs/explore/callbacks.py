@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from demo import links
 from demo.html import cards, panels
 from demo.html.takeaway import takeaway
+from demo.html.walk import walk
 from demo.html.why import why
 from demo.service import Service
 from demo.shell.examples import Examples
@@ -37,25 +39,42 @@ __all__ = [
 ]
 
 
-def _respond(service: Service, visit: Visit, options: Options, *, redraw_mix: bool = True) -> View:
-    """Search with a visit's ingredients and draw everything that follows from it."""
-    return service.steady(lambda: _answered(service, visit, options, redraw_mix))
+def _respond(
+    service: Service, visit: Visit, options: Options, *, redraw_mix: bool = True, redraw_walk: bool = True
+) -> View:
+    """Search with a visit's ingredients and draw everything that follows from it.
+
+    A walk between two terms does not hang on their weights: where only these changed it stays as it is.
+    """
+    return service.steady(lambda: _answered(service, visit, options, redraw_mix, redraw_walk))
 
 
-def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool) -> View:
+def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool, redraw_walk: bool) -> View:
     visit = service.renewed(asked)
-    redraw_mix = redraw_mix or visit is not asked
-    mix = panels.mix(visit) if redraw_mix else None
+    changed = visit is not asked
+    mix = panels.mix(visit) if redraw_mix or changed else None
+    way = _walk(service, visit, options) if redraw_walk or changed else None
     if not visit.ingredients:
-        return View(visit, mix, cards.skeleton(idle=True), panels.inside(None), closed=True)
+        return View(visit, mix, way, cards.skeleton(idle=True), panels.inside(None), closed=True)
     found = service.wait().search([one.term() for one in visit.ingredients], options, exclude=visit.item_ids())
     return View(
         visit,
         mix,
+        way,
         cards.answers(found, visit.ingredients),
         panels.inside(visit.shown(), found.seconds),
         closed=True,
     )
+
+
+def _walk(service: Service, visit: Visit, options: Options) -> str:
+    """Draw the walk between two terms; empty where there are not two, or one is unwanted."""
+    if len(visit.ingredients) != 2 or any(one.weight < 0 for one in visit.ingredients):
+        return ""
+    start, end = visit.ingredients
+    one_each = replace(options, k=1)
+    stops = service.wait().journey(start.term(), end.term(), one_each, exclude=visit.item_ids())
+    return walk(start, end, stops)
 
 
 def arrive(service: Service, visit: Visit, options: Options, first: str, part: str = "") -> tuple[Status, View | None]:
@@ -188,9 +207,11 @@ def reweigh(service: Service, visit: Visit, weights: object, options: Options) -
     weights : mapping of str to number
         -1 to 1, by the terms' keys.
     """
+    before = visit
     for key, weight in _numbers(weights).items():
         visit = visit.reweigh(key, weight)
-    return _respond(service, visit, options, redraw_mix=False)
+    turned = any((one.weight < 0) != (visit.find(one.key).weight < 0) for one in before.ingredients)
+    return _respond(service, visit, options, redraw_mix=False, redraw_walk=turned)
 
 
 @guarded
@@ -277,6 +298,14 @@ def _why(service: Service, asked: Visit, item_id: str, options: Options) -> str:
     return service.steady(draw)
 
 
+def _halfway(visit: Visit, share: str) -> Visit:
+    """Weigh two terms so that a share of the way from the first to the second is done; raises QueryError."""
+    if len(visit.ingredients) != 2 or not re.fullmatch(r"0|1|0\.\d{1,4}", share):
+        raise QueryError(f"a stop at '{share[:20]}'", "a walk between two terms", "use the buttons")
+    start, end = visit.ingredients
+    return visit.reweigh(start.key, round(1 - float(share), 4)).reweigh(end.key, float(share))
+
+
 @guarded
 def act(service: Service, visit: Visit, action: str, target: str, options: Options) -> View:
     """Do what a button on a card, a chip or the detail panel says.
@@ -284,10 +313,10 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
     Parameters
     ----------
     action : str
-        "open", "search", "add" or "subtract" (a gallery item), "drop", "inspect" or "route" (a term), "clear",
-        "close", "dismiss".
+        "open", "search", "add" or "subtract" (a gallery item), "drop", "inspect" or "route" (a term), "stop" (of a
+        walk), "clear", "close", "dismiss".
     target : str
-        The item's identifier or the term's key.
+        The item's identifier, the term's key, or the share of the way.
     """
     modes: dict[str, Mode] = {"search": "new", "add": "add", "subtract": "subtract"}
     if action in modes:
@@ -301,6 +330,8 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
         return View(seen, panels.mix(seen), inside=panels.inside(seen.shown()))
     if action == "route":
         return _respond(service, visit.remake(service.reweigh(visit.find(target), None)), options)
+    if action == "stop":
+        return _respond(service, _halfway(visit, target), options, redraw_walk=False)
     if action == "clear":
         return _respond(service, Visit(serial=visit.serial), options)
     if action in {"close", "dismiss"}:

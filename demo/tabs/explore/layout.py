@@ -42,6 +42,7 @@ class Parts:
     send: gr.Button
     choices: dict[str, Any]
     mix: gr.HTML
+    walk: gr.HTML
     answers: gr.HTML
     preset: gr.Accordion
     presets: gr.HTML
@@ -54,7 +55,7 @@ class Parts:
 
     def page(self) -> list[Any]:
         """Give the outputs of every event, in the order of the wiring's updates."""
-        shown = [self.visit, self.mix, self.answers, self.inside, self.notice]
+        shown = [self.visit, self.mix, self.walk, self.answers, self.inside, self.notice]
         return [*shown, *self.drawer.outputs(), *self.inputs.values()]
 
 
@@ -73,6 +74,7 @@ def build(service: Service, examples: Examples) -> Parts:
             with gr.Column(elem_classes="ob-mix"):
                 mix = html(panels.mix(Visit()))
                 chips.append(html(panels.ready_mixes([one.title for one in examples.mixes])))
+            walk = html("", "ob-walk-box")
             answers = html(cards.skeleton(), "ob-results")
         with gr.Column(scale=1, min_width=250, elem_classes="ob-rail"):
             with gr.Accordion("Options", open=False, elem_classes="ob-options"):
@@ -86,7 +88,7 @@ def build(service: Service, examples: Examples) -> Parts:
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
         examples, visit, status, pulse, mode, inputs, chips, up, files, send, choices,
-        mix, answers, preset, presets, take, taken, inside, sliders, notice, drawer,
+        mix, walk, answers, preset, presets, take, taken, inside, sliders, notice, drawer,
     )  # fmt: skip
 
 

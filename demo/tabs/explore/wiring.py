@@ -35,7 +35,7 @@ _SHARES = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
 def _updates(view: View, before: Visit, given: Modality | None = None) -> list[Any]:
     """Give a view as values for :meth:`Parts.page`; `given` is the input that something was put into by hand."""
     keep = gr.skip()
-    parts = [keep if part is None else part for part in (view.mix, view.answers, view.inside)]
+    parts = [keep if part is None else part for part in (view.mix, view.walk, view.answers, view.inside)]
     return [view.visit, *parts, view.notice, *Drawer.updates(view), *boxes(before, view.visit, given)]
 
 
@@ -107,7 +107,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
             return _updates(callbacks.give_example(service, visit, target, mode, how), visit)
         return _updates(callbacks.act(service, visit, action, target, how), visit)
 
-    for part in (*p.chips, p.mix, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
+    for part in (*p.chips, p.mix, p.walk, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
         part.select(clicked, [p.visit, p.mode, *choices], outputs, **heavy)
 
     def weighed(visit: Visit, weights: object, *chosen: Any) -> list[Any]:

@@ -128,6 +128,25 @@ def test_an_opened_answer_says_why_it_answers(service: Service) -> None:
     assert callbacks.act(service, Visit(), "open", "image/beach-1", OPTIONS).why == ""
 
 
+def test_two_terms_have_a_walk_between_them(service: Service) -> None:
+    view = callbacks.give_item(service, Visit(), "image/cat-2", "new", OPTIONS)
+    assert view.walk == ""
+    view = callbacks.give_item(service, view.visit, "audio/lion-1", "add", OPTIONS)
+    assert view.walk is not None
+    assert view.walk.count('data-act="stop"') == 9
+    assert 'data-id="image/cat-3"' in view.walk.split('data-id="image/lion-1"')[0]
+    spans = [int(one) for one in re.findall(r"span (\d)", view.walk)]
+    assert sum(spans) == 9 * len(MODALITIES)
+    moved = callbacks.act(service, view.visit, "stop", "0.75", OPTIONS)
+    assert [one.weight for one in moved.visit.ingredients] == [0.25, 0.75]
+    assert moved.walk is None  # it stays as it is
+    assert cards(moved) != cards(view)
+    less = callbacks.reweigh(service, view.visit, {view.visit.ingredients[1].key: -0.5}, OPTIONS)
+    assert less.walk == ""
+    for wrong in ("", "2", "-0.5", "nan", "0.5x"):
+        assert "use the buttons" in callbacks.act(service, view.visit, "stop", wrong, OPTIONS).notice.lower()
+
+
 def test_examples_and_ready_mixes_work(service: Service) -> None:
     assert EXAMPLES.first
     for modality in MODALITIES:

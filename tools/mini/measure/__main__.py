@@ -21,6 +21,7 @@ from omnibind_core.evaluation.abstention import abstention, abstention_section
 from omnibind_core.evaluation.comparing import comparing_section, sorting
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
+from omnibind_core.evaluation.journeys import journeys, journeys_section
 from omnibind_core.evaluation.localising import localising, localising_section
 from omnibind_core.evaluation.published import published_section
 from omnibind_core.evaluation.report import Report, write_report
@@ -58,6 +59,7 @@ def measured() -> Report:
         places,
         apart,
         together,
+        journeys_section(journeys(gallery)),
         published_section(),
     ]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
