@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from demo.settings import MAX_TERMS
-from demo.state import Visit
+from demo.state import MINE, Ingredient, Visit
 from omnibind_core.errors import OmniBindError, QueryError
 from omnibind_core.media.limits import MAX_CHARACTERS
 from omnibind_core.search.compose import OPERATORS, Options, check_request, check_weight
@@ -58,12 +58,16 @@ class Link:
 def pack(visit: Visit, options: Options) -> tuple[str, Link]:
     """Write a visit's query as the part of a link behind ``?q=``, and say what is in it; empty where nothing is."""
     terms = tuple(
-        Said(one.weight, item=one.item_id) if one.item_id else Said(one.weight, text=one.source)
+        Said(one.weight, item=one.item_id) if _in_gallery(one) else Said(one.weight, text=one.source)
         for one in visit.ingredients
-        if one.item_id or one.modality == "text"
+        if _in_gallery(one) or one.modality == "text"
     )
     link = Link(terms, options, len(visit.ingredients) - len(terms))
     return (written(terms, options) if terms else ""), link
+
+
+def _in_gallery(one: Ingredient) -> bool:
+    return bool(one.item_id) and not one.item_id.startswith(MINE)
 
 
 def written(terms: Sequence[Said], options: Options) -> str:

@@ -23,6 +23,7 @@ CLAIM = (
 )
 
 MAX_TERMS = 8  # ingredients of one mix: more do not fit a screen, nor a thought
+MAX_MINE = 60  # files of a visitor's own that join the answers: each keeps what explains it, some 30 kB
 MAX_UPLOAD = "128mb"  # the largest file that any decoder accepts
 CACHE_SECONDS = (600, 3600)  # look every ten minutes, delete uploads older than an hour
 SESSIONS = 500  # visitors whose state is kept in memory

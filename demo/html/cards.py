@@ -8,7 +8,7 @@ from html import escape
 
 from demo.html.icons import NAMES, ORDER, PLURALS, icon
 from demo.html.pictures import file_address
-from demo.state import Ingredient
+from demo.state import MINE, Ingredient
 from omnibind_core.search.answers import Found
 from omnibind_core.types import Hit, Modality
 
@@ -65,10 +65,11 @@ def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient]
 def _card(hit: Hit, rank: int, terms: Sequence[Ingredient]) -> str:
     caption, item = escape(hit.caption), escape(hit.id)
     best = " ob-best" if rank == 0 else ""
+    mine = '<span class="ob-mine">yours</span>' if hit.id.startswith(MINE) else ""
     return (
         f'<article class="ob-card{best} ob-{hit.modality}">{_face(hit, caption, item, rank == 0)}'
         f'<div class="ob-words"><button class="ob-caption" data-act="open" data-id="{item}">{caption}</button>'
-        f"{_score(hit, terms)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
+        f"{mine}{_score(hit, terms)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
     )
 
 

@@ -23,6 +23,10 @@ ICONS: Mapping[str, str] = {
     "search": '<circle cx="10.8" cy="10.8" r="6.3"/><path d="m15.6 15.6 5 5"/>',
     "add": '<path d="M12 5v14M5 12h14"/>',
     "subtract": '<path d="M5 12h14"/>',
+    "undo": '<path d="M8.5 5 4 9.5 8.5 14"/><path d="M4.5 9.5h9.3a5.2 5.2 0 0 1 0 10.4H9"/>',
+    "redo": '<path d="M15.5 5 20 9.5 15.5 14"/><path d="M19.5 9.5h-9.3a5.2 5.2 0 0 0 0 10.4H15"/>',
+    "mute": '<path d="M4 9.5h3.5L12 5.5v13l-4.5-4H4z"/><path d="m16 9.5 5 5M21 9.5l-5 5"/>',
+    "swap": '<path d="M7.5 4.5 4 8l3.5 3.5M4 8h16M16.5 12.5 20 16l-3.5 3.5M20 16H4"/>',
     "close": '<path d="m6 6 12 12M18 6 6 18"/>',
     "clear": '<path d="M4.5 7h15M9.5 7V4.5h5V7M7 7l.8 12.5h8.4L17 7"/>',
 }

@@ -146,12 +146,27 @@ def mix(visit: Visit) -> str:
     else:
         hint = "" if count < MAX_TERMS else "The mix is full."
     chips = "".join(_chip(one, one.key == visit.inspected) for one in visit.ingredients)
-    return f'<div class="ob-chips">{chips}<p class="ob-hint">{hint}</p></div>'
+    return f'<div class="ob-chips" data-turn="{visit.turn}">{chips}<p class="ob-hint">{hint}</p>{_steps(count)}</div>'
+
+
+def _steps(count: int) -> str:
+    """Draw the ways back and forth, and for two terms the one to swap their weights."""
+    ways = [("undo", "Undo"), ("redo", "Redo")]
+    if count == 2:
+        ways.insert(0, ("swap", "Swap the two weights"))
+    return (
+        '<span class="ob-steps">'
+        + "".join(
+            f'<button data-act="{act}" title="{label}" aria-label="{label}">{icon(act)}</button>' for act, label in ways
+        )
+        + "</span>"
+    )
 
 
 def _chip(one: Ingredient, inspected: bool) -> str:
     label, key = escape(one.label), escape(one.key)
     face = f'<img src="{escape(one.thumbnail)}" alt="">' if one.thumbnail else icon(one.modality)
+    mute = "Let it count again" if one.weight == 0 else "Let it not count"
     return (
         f'<div class="ob-chip ob-{one.modality}{" ob-minus" if one.weight < 0 else ""}{" on" if inspected else ""}">'
         f'<button class="ob-face" data-act="inspect" data-id="{key}" title="Show what happened inside for this input" '
@@ -159,6 +174,8 @@ def _chip(one: Ingredient, inspected: bool) -> str:
         f'<div class="ob-words"><span class="ob-label" title="{label}">{icon(one.modality)}{label}</span>'
         f'<span class="ob-weigh"><input type="range" min="-1" max="1" step="0.05" value="{one.weight:g}" '
         f'data-weight="{key}" aria-label="Weight of {label}"><output>{one.weight:+.2f}</output></span></div>'
+        f'<button class="ob-mute{" on" if one.weight == 0 else ""}" data-act="mute" data-id="{key}" '
+        f'title="{mute}" aria-label="{mute}: {label}">{icon("mute")}</button>'
         f'<button class="ob-drop" data-act="drop" data-id="{key}" aria-label="Remove {label}">{icon("close")}</button>'
         "</div>"
     )

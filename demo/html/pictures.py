@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,10 +20,16 @@ _BARS = 32
 
 
 def file_address(path: str) -> str:
-    """Where a file of the gallery is served, relative to the page (which may live under a prefix).
+    """Where a file of the gallery, or one that a visitor brought, is served, relative to the page.
 
-    It says nothing of where the gallery lies on this machine: the last two parts of the path name the file.
+    The page may live under a prefix. Of the gallery it says nothing of where it lies on this machine: the last two
+    parts of the path name the file. A picture that is an address already stays as it is.
     """
+    if path.startswith("data:"):
+        return path
+    uploads = os.environ.get("GRADIO_TEMP_DIR")
+    if uploads and Path(path).is_relative_to(uploads):
+        return f"gradio_api/file={quote(path)}"
     return f"gallery/{quote('/'.join(Path(path).parts[-2:]))}"
 
 

@@ -34,13 +34,21 @@ element.addEventListener('click', (event) => {
   if (button && element.contains(button)) trigger('select', { act: button.dataset.act, id: button.dataset.id || '' });
 });
 
-element.addEventListener('input', (event) => { if (event.target.dataset.weight) weigh(event.target); });
+// Answers follow while a slider moves: at most every 120 ms, and what waits is asked once, with where it stands then.
+let moving = 0;
+element.addEventListener('input', (event) => {
+  if (!event.target.dataset.weight) return;
+  weigh(event.target);
+  if (!moving) moving = setTimeout(() => { moving = 0; trigger('input'); }, 120);
+});
 
 element.addEventListener('change', (event) => {
   const { share, weight } = event.target.dataset;
   if (!share && !weight) return;
   event.target.setAttribute('value', event.target.value);
   if (weight) weigh(event.target);
+  clearTimeout(moving);
+  moving = 0;
   trigger('input');
 });
 

@@ -12,7 +12,11 @@ _FOLDER = Path(__file__).parent
 _PAGE_JS = (_FOLDER / "page.js").read_text(encoding="utf-8")
 _ESCAPE = (
     "document.addEventListener('keydown', (event) => { if (event.key === 'Escape') "
-    "document.querySelector('.ob-drawer .ob-close')?.click(); });"
+    "document.querySelector('.ob-drawer .ob-close')?.click(); "
+    "if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z' && "
+    "!event.target.closest?.('input:not([type=range]), textarea')) { const way = document.querySelector("
+    "`.ob-steps [data-act=${event.shiftKey ? 'redo' : 'undo'}]`); if (way?.offsetParent) "
+    "{ event.preventDefault(); way.click(); } } });"
 )
 # In the head, not `css=`: that option rewrites selectors, and drops them inside @media for all but gradio's own box.
 HEAD = (

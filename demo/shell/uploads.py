@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -58,10 +58,20 @@ def embed_upload(service: Service, upload: Upload, modality: Modality | None = N
     return replace(made, upload=made.modality)
 
 
-def embed_uploads(service: Service, uploads: Sequence[Upload], up: str) -> tuple[list[Ingredient], list[OmniBindError]]:
+def embed_uploads(
+    service: Service, uploads: Sequence[Upload], up: str, progress: Callable[[int, int], None] | None = None
+) -> tuple[list[Ingredient], list[OmniBindError]]:
     """Embed files of any kinds: pictures and buffers that a shape among them names are part of it.
 
     A film becomes its pictures and its sound, a text file its sentence.
+
+    Parameters
+    ----------
+    uploads : sequence of Upload
+    up : str
+        The axis that points up in shapes' files.
+    progress : callable, optional
+        Called with (files done, files) before each.
 
     Returns
     -------
@@ -84,7 +94,9 @@ def embed_uploads(service: Service, uploads: Sequence[Upload], up: str) -> tuple
     parts = _parts(paths)
     made: list[Ingredient] = []
     left: list[OmniBindError] = []
-    for name, path in paths.items():
+    for number, (name, path) in enumerate(paths.items()):
+        if progress is not None:
+            progress(number, len(paths))
         if any(name in belongings for belongings in parts.values()):
             continue
         try:

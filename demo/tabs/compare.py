@@ -127,7 +127,7 @@ def _changed(service: Service, items: Items, change: Callable[[], Items]) -> Ans
     def make() -> tuple[Items, str]:
         now = change()
         _check_count(len(now))
-        if service.is_outdated(visit := Visit.of(now)):
+        if service.is_outdated(visit := Visit().restart(now)):
             now = service.renewed(visit).ingredients
         made = service.wait().compare([one.term() for one in now]) if len(now) > 1 else None
         return now, matrix(now, made)

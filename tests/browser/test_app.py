@@ -391,6 +391,54 @@ def test_a_tour_is_there_before_the_models_and_turns_by_keys(page: Page) -> None
     term(page, "quantum chromodynamics", READY)
 
 
+def test_answers_follow_a_slider_while_it_moves_and_steps_are_undone(page: Page) -> None:
+    ready(page)
+    page.get_by_role("button", name="A dog by the sea").click()
+    expect(page.locator(".ob-chip")).to_have_count(2, timeout=ANSWER)
+    answered(page)
+    page.locator(".ob-walk summary").click()
+    expect(page.locator(".ob-way .ob-band").first).to_be_visible()
+    slider, first = page.locator(".ob-chip input[type=range]").nth(1), page.locator(".ob-column.ob-image .ob-caption")
+    before, box = str(first.first.text_content()), slider.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.55 * box["width"], box["y"] + box["height"] / 2, steps=4)
+    expect(first.first).not_to_have_text(before, timeout=ANSWER)  # the button is still held down
+    page.mouse.up()
+    expect(page.locator(".ob-walk[open]")).to_have_count(1)  # it hangs on the terms alone
+    page.wait_for_timeout(500)
+    page.keyboard.press("Control+z")
+    expect(page.locator(".ob-chip output").nth(1)).to_have_text("+1.00", timeout=ANSWER)
+    page.locator(".ob-way [data-act=stop]").nth(2).click()
+    expect(page.locator(".ob-chip output").nth(1)).to_have_text("+0.25", timeout=ANSWER)
+    page.get_by_role("button", name="Swap the two weights").click()
+    expect(page.locator(".ob-chip output").nth(1)).to_have_text("+0.75", timeout=ANSWER)
+    page.get_by_role("button", name="Let it not count").first.click()
+    expect(page.locator(".ob-chip output").first).to_have_text("+0.00", timeout=ANSWER)
+    first.first.click()
+    expect(page.locator(".ob-why")).to_contain_text("add up to the score", timeout=ANSWER)
+
+
+def test_own_files_join_the_answers(page: Page) -> None:
+    ready(page)
+    page.get_by_role("button", name="Mine").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add files").click()
+    chooser.value.set_files([file_of("image", 1), file_of("audio", 1), GALLERY / "catalogue.json"])
+    expect(page.locator(".ob-own li")).to_have_count(2, timeout=ANSWER)
+    expect(page.locator(".ob-told")).to_contain_text("left out")
+    say(page, file_of("image", 1).stem.rstrip("-0123456789"))
+    mine = page.locator(".ob-column.ob-image .ob-card", has=page.locator(".ob-mine"))
+    expect(mine).to_have_count(1, timeout=ANSWER)
+    mine.locator(".ob-open").click()
+    expect(page.locator(".ob-open-drawer .ob-large")).to_be_visible(timeout=ANSWER)
+    assert page.locator(".ob-open-drawer .ob-large").evaluate("one => one.decode().then(() => one.naturalWidth)") > 10
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name=f"Remove {file_of('image', 1).stem}").first.click()
+    expect(mine).to_have_count(0, timeout=ANSWER)
+
+
 def test_the_map_is_drawn_and_answers(page: Page) -> None:
     ready(page)
     page.get_by_role("tab", name="Map").click()

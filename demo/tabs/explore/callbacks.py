@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from demo import links
 from demo.html import cards, panels
@@ -12,18 +13,23 @@ from demo.html.takeaway import takeaway
 from demo.html.walk import walk
 from demo.html.why import why
 from demo.service import Service
+from demo.settings import MAX_MINE
 from demo.shell.examples import Examples
 from demo.shell.uploads import Upload, embed_upload, embed_uploads
 from demo.shell.view import View, attempt, guarded
-from demo.state import Mode, Status, Visit
+from demo.state import MINE, Ingredient, Mode, Status, Visit
 from omnibind_core.errors import QueryError
+from omnibind_core.search.answers import Found
 from omnibind_core.search.compose import Options
-from omnibind_core.types import Modality
+from omnibind_core.search.own import OwnItem, with_own
+from omnibind_core.types import Hit, Modality
 
 __all__ = [
     "act",
+    "add_mine",
     "arrive",
     "follow",
+    "forget",
     "give_example",
     "give_file",
     "give_files",
@@ -38,14 +44,23 @@ __all__ = [
     "turn",
 ]
 
+Mine: TypeAlias = tuple[Ingredient, ...]
+
 
 def _respond(
-    service: Service, visit: Visit, options: Options, *, redraw_mix: bool = True, redraw_walk: bool = True
+    service: Service,
+    visit: Visit,
+    options: Options,
+    *,
+    redraw_mix: bool = True,
+    redraw_walk: bool = True,
+    slid: bool = False,
 ) -> View:
     """Search with a visit's ingredients and draw everything that follows from it.
 
     A walk between two terms does not hang on their weights: where only these changed it stays as it is.
     """
+    visit = replace(visit, slid=slid)
     return service.steady(lambda: _answered(service, visit, options, redraw_mix, redraw_walk))
 
 
@@ -56,7 +71,7 @@ def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool
     way = _walk(service, visit, options) if redraw_walk or changed else None
     if not visit.ingredients:
         return View(visit, mix, way, cards.skeleton(idle=True), panels.inside(None), closed=True)
-    found = service.wait().search([one.term() for one in visit.ingredients], options, exclude=visit.item_ids())
+    found = _found(service, visit, options)
     return View(
         visit,
         mix,
@@ -65,6 +80,30 @@ def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool
         panels.inside(visit.shown(), found.seconds),
         closed=True,
     )
+
+
+def _found(service: Service, visit: Visit, options: Options) -> Found:
+    """Search with a visit's ingredients in the gallery and among the visitor's own things."""
+    explorer, terms = service.wait(), [one.term() for one in visit.ingredients]
+    found = explorer.search(terms, options, exclude=visit.item_ids())
+    mine = [_own_item(one) for one in visit.mine if one.preset == explorer.preset]
+    return with_own(found, explorer.gallery, mine, terms, options, visit.item_ids()) if mine else found
+
+
+def _own_item(one: Ingredient) -> OwnItem:
+    return OwnItem(one.item_id, one.modality, one.label, one.vector, one.seen or None, one.thumbnail or None)
+
+
+def _item(service: Service, visit: Visit, item_id: str) -> Ingredient:
+    """Take an item of the gallery, or one of the visitor's own things; raises QueryError where there is none."""
+    return visit.own(item_id) or service.item(item_id)
+
+
+def _hit(service: Service, visit: Visit, item_id: str) -> Hit:
+    one = visit.own(item_id)
+    if one is None:
+        return service.wait().hit(item_id)
+    return Hit(item_id, one.modality, one.label, 0.0, file=one.seen or None, thumbnail=one.thumbnail or None)
 
 
 def _walk(service: Service, visit: Visit, options: Options) -> str:
@@ -177,7 +216,7 @@ def give_text(service: Service, visit: Visit, text: str | None, mode: Mode, opti
 @guarded
 def give_item(service: Service, visit: Visit, item_id: str, mode: Mode, options: Options) -> View:
     """Take a gallery item into the query."""
-    return _respond(service, visit.take(service.item(item_id), mode), options)
+    return _respond(service, visit.take(_item(service, visit, item_id), mode), options)
 
 
 @guarded
@@ -190,12 +229,11 @@ def give_example(service: Service, visit: Visit, item_id: str, mode: Mode, optio
 @guarded
 def give_mix(service: Service, visit: Visit, examples: Examples, number: str, options: Options) -> View:
     """Replace the query by a ready-made mix, given by its number."""
-    del visit  # a mix starts afresh
     made = [
         replace(service.item(part.item) if part.item else service.embed(part.text, "text"), weight=part.weight)
         for part in examples.mix(number).parts
     ]
-    return _respond(service, Visit.of(made), options)
+    return _respond(service, visit.restart(made), options)
 
 
 @guarded
@@ -211,7 +249,7 @@ def reweigh(service: Service, visit: Visit, weights: object, options: Options) -
     for key, weight in _numbers(weights).items():
         visit = visit.reweigh(key, weight)
     turned = any((one.weight < 0) != (visit.find(one.key).weight < 0) for one in before.ingredients)
-    return _respond(service, visit, options, redraw_mix=False, redraw_walk=turned)
+    return _respond(service, visit, options, redraw_mix=False, redraw_walk=turned, slid=True)
 
 
 @guarded
@@ -242,8 +280,7 @@ def take_away(service: Service, visit: Visit, options: Options) -> str:
     def draw() -> str:
         part, link = links.pack(visit, options)
         explorer = service.wait()
-        terms = [one.term() for one in service.renewed(visit).ingredients]
-        found = explorer.search(terms, options, exclude=visit.item_ids()) if terms else None
+        found = _found(service, service.renewed(visit), options) if visit.ingredients else None
         return takeaway(explorer.preset, part, link, found)
 
     drawn, notice = attempt("take_away", draw)
@@ -266,10 +303,48 @@ def follow(service: Service, visit: Visit, part: str) -> View:
     ]
     if not made:
         raise QueryError("a link to items that are not here", "items of this gallery", "search for something else")
-    view = _respond(service, Visit.of(made), link.options)
+    view = _respond(service, visit.restart(made), link.options)
     return replace(
         view, notice=panels.told([f"{one}, which the link names, is not in this gallery" for one in missing])
     )
+
+
+def add_mine(
+    service: Service,
+    mine: Mine,
+    uploads: Sequence[Upload],
+    up: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Mine, str]:
+    """Put a visitor's files among what answers, for this visit.
+
+    Returns
+    -------
+    mine : tuple of Ingredient
+        All of them; as before where nothing could be read.
+    notice : str
+        HTML: what could not be read, or was read only in part.
+    """
+
+    def read() -> tuple[Mine, str]:
+        if len(mine) >= MAX_MINE:
+            raise QueryError(f"{len(mine)} things of yours and more", f"at most {MAX_MINE}", "take some away first")
+        made, left = embed_uploads(service, uploads, up, progress)
+        told = [f"{one.given}: left out; {one.action}" for one in left]
+        if len(mine) + len(made) > MAX_MINE:
+            told.append(f"{len(mine) + len(made) - MAX_MINE} more than {MAX_MINE} were left out")
+            made = made[: MAX_MINE - len(mine)]
+        first = 1 + max((int(one.item_id.removeprefix(MINE)) for one in mine), default=0)
+        new = [replace(one, item_id=f"{MINE}{first + i}", upload="") for i, one in enumerate(made)]
+        return (*mine, *new), panels.told([*told, *(text for one in new for text in one.notices)])
+
+    made, notice = attempt("add_mine", lambda: service.steady(read))
+    return made or (mine, notice)
+
+
+def forget(mine: Mine, item_id: str) -> Mine:
+    """Take one of the visitor's own things away."""
+    return tuple(one for one in mine if one.item_id != item_id)
 
 
 @guarded
@@ -291,7 +366,7 @@ def _why(service: Service, asked: Visit, item_id: str, options: Options) -> str:
     def draw() -> str:
         terms = service.renewed(asked).ingredients
         made = [found for found in map(service.embedded, terms) if found is not None]
-        if not terms or len(made) < len(terms) or not any(one.weight for one in terms):
+        if asked.own(item_id) or not terms or len(made) < len(terms) or not any(one.weight for one in terms):
             return ""
         return why(service.wait().explain(item_id, made, [one.weight for one in terms], options), terms)
 
@@ -313,16 +388,16 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
     Parameters
     ----------
     action : str
-        "open", "search", "add" or "subtract" (a gallery item), "drop", "inspect" or "route" (a term), "stop" (of a
-        walk), "clear", "close", "dismiss".
+        "open", "search", "add" or "subtract" (a gallery item), "drop", "inspect", "mute" or "route" (a term),
+        "stop" (of a walk), "swap", "undo", "redo", "clear", "close", "dismiss".
     target : str
         The item's identifier, the term's key, or the share of the way.
     """
     modes: dict[str, Mode] = {"search": "new", "add": "add", "subtract": "subtract"}
     if action in modes:
-        return _respond(service, visit.take(service.item(target), modes[action]), options)
+        return _respond(service, visit.take(_item(service, visit, target), modes[action]), options)
     if action == "open":
-        return View(visit, detail=service.wait().hit(target), why=_why(service, visit, target, options))
+        return View(visit, detail=_hit(service, visit, target), why=_why(service, visit, target, options))
     if action == "drop":
         return _respond(service, visit.drop(target), options)
     if action == "inspect":
@@ -332,8 +407,14 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
         return _respond(service, visit.remake(service.reweigh(visit.find(target), None)), options)
     if action == "stop":
         return _respond(service, _halfway(visit, target), options, redraw_walk=False)
+    if action in {"undo", "redo"}:
+        return _respond(service, visit.undo() if action == "undo" else visit.redo(), options)
+    if action == "mute":
+        return _respond(service, visit.mute(target), options)
+    if action == "swap":
+        return _respond(service, visit.swap(), options)
     if action == "clear":
-        return _respond(service, Visit(serial=visit.serial), options)
+        return _respond(service, visit.restart(), options)
     if action in {"close", "dismiss"}:
         return View(visit, closed=action == "close")
     raise QueryError(f"the action '{action[:40]}'", "a button of this page", "reload the page")

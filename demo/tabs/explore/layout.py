@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.html import cards, panels
+from demo.html import cards, own, panels
 from demo.html.icons import NAMES, ORDER
 from demo.service import Service
 from demo.settings import PULSE_SECONDS
@@ -48,6 +48,9 @@ class Parts:
     presets: gr.HTML
     take: gr.Accordion
     taken: gr.HTML
+    mine: gr.State
+    mine_files: gr.UploadButton
+    mine_list: gr.HTML
     inside: gr.HTML
     sliders: gr.JSON
     notice: gr.HTML
@@ -81,6 +84,9 @@ def build(service: Service, examples: Examples) -> Parts:
                 choices = _options()
             with gr.Accordion("Preset", open=False, elem_classes="ob-options") as preset:
                 presets = html()
+            with gr.Accordion("Mine", open=False, elem_classes="ob-options"):
+                mine_files = gr.UploadButton("Add files", file_count="multiple", size="sm", elem_classes="ob-add-mine")
+                mine_list = html(own.listed(()))
             with gr.Accordion("Take away", open=False, elem_classes="ob-options") as take:
                 taken = html()
             inside = html(panels.inside(None))
@@ -88,7 +94,8 @@ def build(service: Service, examples: Examples) -> Parts:
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
         examples, visit, status, pulse, mode, inputs, chips, up, files, send, choices,
-        mix, walk, answers, preset, presets, take, taken, inside, sliders, notice, drawer,
+        mix, walk, answers, preset, presets, take, taken,
+        gr.State((), time_to_live=3600), mine_files, mine_list, inside, sliders, notice, drawer,
     )  # fmt: skip
 
 

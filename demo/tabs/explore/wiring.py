@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from demo.html import panels
+from demo.html import own, panels
 from demo.links import link_options
 from demo.service import Service
 from demo.settings import MODEL_EVENTS
@@ -31,12 +32,14 @@ _SHARES = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
   [...document.querySelectorAll('.ob-inside [data-share]')].map((one) => [one.dataset.share, Number(one.value)])
 ), ...rest]"""
 
+_PROGRESS = gr.Progress()
+
 
 def _updates(view: View, before: Visit, given: Modality | None = None) -> list[Any]:
     """Give a view as values for :meth:`Parts.page`; `given` is the input that something was put into by hand."""
     keep = gr.skip()
     parts = [keep if part is None else part for part in (view.mix, view.walk, view.answers, view.inside)]
-    return [view.visit, *parts, view.notice, *Drawer.updates(view), *boxes(before, view.visit, given)]
+    return [before.follow(view.visit), *parts, view.notice, *Drawer.updates(view), *boxes(before, view.visit, given)]
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
@@ -49,29 +52,39 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
     }  # fmt: skip
 
-    choices = list(p.choices.values())
+    choices = [*p.choices.values(), p.mine]
 
     def options(*chosen: Any) -> Options:
-        return Options(**dict(zip(p.choices, chosen, strict=True)))
+        return Options(**dict(zip(p.choices, chosen[:-1], strict=True)))
+
+    def asked(visit: Visit, chosen: Sequence[Any]) -> Visit:
+        """Give the visit with the visitor's own things, which have a state of their own: files take their time."""
+        return replace(visit, mine=tuple(chosen[-1] or ()))
 
     def arrive(request: gr.Request, visit: Visit, *chosen: Any) -> list[Any]:
         part = str(request.query_params.get("q", ""))
-        now, view = callbacks.arrive(service, visit, options(*chosen), p.examples.first, part)
+        now, view = callbacks.arrive(service, asked(visit, chosen), options(*chosen), p.examples.first, part)
         session = demo.state_holder[str(request.session_hash)]
         if view is not None and session[p.visit._id] is not visit:  # asked while this was computed: that stands
             view = None
         # Where nothing happened nothing is sent: neither a notice nor a newer visit is overwritten by a tick.
         shown = [gr.skip()] * len(outputs) if view is None else _updates(view, visit)
-        asked = link_options(part) if part and view is not None and not visit.ingredients else None
-        how = [gr.skip() if asked is None else getattr(asked, name) for name in p.choices]
+        said = link_options(part) if part and view is not None and not visit.ingredients else None
+        how = [gr.skip() if said is None else getattr(said, name) for name in p.choices]
         return [panels.status(now), gr.Timer(active=not now.settled), *how, *shown]
 
     for moment in (demo.load, p.pulse.tick):
-        moment(arrive, [p.visit, *choices], [p.status, p.pulse, *choices, *outputs], concurrency_limit=8, **quiet)
+        moment(
+            arrive,
+            [p.visit, *choices],
+            [p.status, p.pulse, *p.choices.values(), *outputs],
+            concurrency_limit=8,
+            **quiet,
+        )
 
     def file_given(modality: Modality) -> Callable[..., list[Any]]:
         def given(visit: Visit, upload: Any, up: str, mode: Any, *chosen: Any) -> list[Any]:
-            view = callbacks.give_file(service, visit, upload, modality, up, mode, options(*chosen))
+            view = callbacks.give_file(service, asked(visit, chosen), upload, modality, up, mode, options(*chosen))
             return _updates(view, visit, modality)
 
         return given
@@ -83,17 +96,19 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         event(file_given(modality), [p.visit, p.inputs[modality], p.up, p.mode, *choices], outputs, **heavy)
 
     def dropped(visit: Visit, uploads: Any, up: str, mode: Any, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.give_files(service, visit, uploads or (), up, mode, options(*chosen)), visit)
+        return _updates(
+            callbacks.give_files(service, asked(visit, chosen), uploads or (), up, mode, options(*chosen)), visit
+        )
 
     p.files.upload(dropped, [p.visit, p.files, p.up, p.mode, *choices], outputs, **heavy)
 
     def turned(visit: Visit, up: str, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.turn(service, visit, up, options(*chosen)), visit)
+        return _updates(callbacks.turn(service, asked(visit, chosen), up, options(*chosen)), visit)
 
     p.up.input(turned, [p.visit, p.up, *choices], outputs, **heavy)
 
     def said(visit: Visit, text: str, mode: Any, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.give_text(service, visit, text, mode, options(*chosen)), visit, "text")
+        return _updates(callbacks.give_text(service, asked(visit, chosen), text, mode, options(*chosen)), visit, "text")
 
     said_by = [p.inputs["text"].submit, p.send.click]
     gr.on(said_by, said, [p.visit, p.inputs["text"], p.mode, *choices], outputs, **heavy)
@@ -102,31 +117,52 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def clicked(event: gr.EventData, visit: Visit, mode: Any, *chosen: Any) -> list[Any]:
         action, target, how = str(event._data.get("act")), str(event._data.get("id")), options(*chosen)
         if action == "mix":
-            return _updates(callbacks.give_mix(service, visit, p.examples, target, how), visit)
+            return _updates(callbacks.give_mix(service, asked(visit, chosen), p.examples, target, how), visit)
         if action == "example":
-            return _updates(callbacks.give_example(service, visit, target, mode, how), visit)
-        return _updates(callbacks.act(service, visit, action, target, how), visit)
+            return _updates(callbacks.give_example(service, asked(visit, chosen), target, mode, how), visit)
+        return _updates(callbacks.act(service, asked(visit, chosen), action, target, how), visit)
 
     for part in (*p.chips, p.mix, p.walk, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
         part.select(clicked, [p.visit, p.mode, *choices], outputs, **heavy)
 
     def weighed(visit: Visit, weights: object, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.reweigh(service, visit, weights, options(*chosen)), visit)
+        return _updates(callbacks.reweigh(service, asked(visit, chosen), weights, options(*chosen)), visit)
 
     moved = [p.visit, p.sliders, *choices]
     last: dict[str, Any] = {"trigger_mode": "always_last", **heavy}
     p.mix.input(weighed, moved, outputs, js=_WEIGHTS, **{**last, "show_progress": "hidden"})
 
     def balanced(visit: Visit, shares: object, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.rebalance(service, visit, shares, options(*chosen)), visit)
+        return _updates(callbacks.rebalance(service, asked(visit, chosen), shares, options(*chosen)), visit)
 
     p.inside.input(balanced, moved, outputs, js=_SHARES, **last)
 
     def refreshed(visit: Visit, *chosen: Any) -> list[Any]:
-        return _updates(callbacks.refresh(service, visit, options(*chosen)), visit)
+        return _updates(callbacks.refresh(service, asked(visit, chosen), options(*chosen)), visit)
 
-    changes = [one.release if isinstance(one, gr.Slider) else one.input for one in choices]
+    def kept(visit: Visit, *chosen: Any) -> list[Any]:
+        shown = refreshed(visit, *chosen)
+        return [value for one, value in zip(outputs, shown, strict=True) if one is not p.notice]
+
+    changes = [one.release if isinstance(one, gr.Slider) else one.input for one in p.choices.values()]
     gr.on(changes, refreshed, [p.visit, *choices], outputs, trigger_mode="always_last", **heavy)
+
+    def brought(mine: Any, uploads: Any, up: str, progress: gr.Progress = _PROGRESS) -> list[Any]:
+        def tell(done: int, count: int) -> None:
+            progress((done, count), desc="Reading", unit="files")
+
+        now, notice = callbacks.add_mine(service, tuple(mine or ()), uploads or (), up, tell)
+        return [now, own.listed(now), notice]
+
+    def forgotten(event: gr.EventData, mine: Any) -> list[Any]:
+        now = callbacks.forget(tuple(mine or ()), str(event._data.get("id")))
+        return [now, own.listed(now)]
+
+    own_heavy = {**heavy, "show_progress": "full", "show_progress_on": p.mine_list}
+    added = p.mine_files.upload(brought, [p.mine, p.mine_files, p.up], [p.mine, p.mine_list, p.notice], **own_heavy)
+    gone = p.mine_list.select(forgotten, p.mine, [p.mine, p.mine_list], **quiet)
+    for event in (added, gone):  # what went wrong with a file stays to be read
+        event.then(kept, [p.visit, *choices], [one for one in outputs if one is not p.notice], **heavy)
 
     def opened() -> str:
         return panels.presets(service.choices(), service.status().label)
@@ -134,7 +170,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     p.preset.expand(opened, None, p.presets, **quiet)
 
     def packed(visit: Visit, *chosen: Any) -> str:
-        return callbacks.take_away(service, visit, options(*chosen))
+        return callbacks.take_away(service, asked(visit, chosen), options(*chosen))
 
     p.take.expand(packed, [p.visit, *choices], p.taken, **quiet)
 

@@ -49,7 +49,7 @@ def hit(modality: str, **more: object) -> Hit:
 def pages() -> dict[str, str]:
     terms = (ingredient(EVIL), ingredient("b", -0.5))
     hits = {m: [hit(m, terms=(0.5, -0.5)), hit(m, terms=(0.1, 0.2), thumbnail=None)] for m in MODALITIES}
-    visit = Visit.of(terms)
+    visit = Visit().restart(terms)
     return {
         "answers": cards.answers(Found(hits), terms),  # type: ignore[arg-type]
         "mix": panels.mix(visit),

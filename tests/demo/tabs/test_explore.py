@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
+from demo import links
 from demo.html.icons import ORDER
 from demo.service import Service
 from demo.settings import Settings
@@ -145,6 +146,76 @@ def test_two_terms_have_a_walk_between_them(service: Service) -> None:
     assert less.walk == ""
     for wrong in ("", "2", "-0.5", "nan", "0.5x"):
         assert "use the buttons" in callbacks.act(service, view.visit, "stop", wrong, OPTIONS).notice.lower()
+
+
+def test_own_files_join_the_answers_of_this_visit(service: Service, upload: Put) -> None:
+    given = [upload(GALLERY / f"{one}") for one in ("images/dog-1.jpg", "sounds/piano-1.ogg")]
+    bad = upload(GALLERY / "catalogue.json")
+    seen: list[tuple[int, int]] = []
+    mine, notice = callbacks.add_mine(service, (), [*given, bad], "y", lambda done, of: seen.append((done, of)))
+    assert [one.item_id for one in mine] == ["mine/1", "mine/2"]
+    assert "left out" in notice
+    assert seen == [(0, 3), (1, 3), (2, 3)]
+    visit = replace(Visit(), mine=mine)
+    view = callbacks.give_text(service, visit, "a photo of a dog", "new", OPTIONS)
+    assert view.visit.mine == mine
+    assert "mine/1" in cards(view)[:16]
+    assert "mine/2" not in cards(view)
+    assert "yours</span>" in str(view.answers)
+    opened = callbacks.act(service, view.visit, "open", "mine/1", OPTIONS)
+    assert opened.detail is not None
+    assert opened.detail.caption == "dog-1"
+    assert opened.why == ""
+    found = callbacks.act(service, view.visit, "search", "mine/2", OPTIONS)
+    assert [one.item_id for one in found.visit.ingredients] == ["mine/2"]
+    assert "mine/2" not in cards(found)
+    assert "audio/piano-2" in cards(found)
+    part, link = links.pack(found.visit, OPTIONS)
+    assert (part, link.left) == ("", 1)  # a link never names a visitor's file
+    assert "mine/1" not in callbacks.take_away(service, found.visit, OPTIONS).split("answers.json")[0]
+    assert callbacks.forget(mine, "mine/1") == mine[1:]
+    again, _ = callbacks.add_mine(service, mine[1:], given[:1], "y")
+    assert again[-1].item_id == "mine/3"
+    none, notice = callbacks.add_mine(service, mine, [bad], "y")
+    assert none == mine
+    assert "What to do" in notice
+    full, notice = callbacks.add_mine(service, mine * 30, given, "y")
+    assert len(full) == 60
+    assert "at most 60" in notice.lower()
+
+
+def test_steps_can_be_undone_and_terms_muted_and_swapped(service: Service) -> None:
+    def step(before: Visit, view: View) -> Visit:
+        assert view.notice == ""
+        return before.follow(view.visit)
+
+    one = step(Visit(), callbacks.give_item(service, Visit(), "image/dog-2", "new", OPTIONS))
+    two = step(one, callbacks.give_text(service, one, "the sea", "subtract", OPTIONS))
+    key = two.ingredients[1].key
+    slid = step(two, callbacks.reweigh(service, two, {key: -0.5}, OPTIONS))
+    slid = step(slid, callbacks.reweigh(service, slid, {key: -0.2}, OPTIONS))
+    assert len(slid.past) == 3  # both slides are one step
+    swapped = step(slid, callbacks.act(service, slid, "swap", "", OPTIONS))
+    assert [x.weight for x in swapped.ingredients] == [-0.2, 1.0]
+    muted = step(swapped, callbacks.act(service, swapped, "mute", key, OPTIONS))
+    assert [x.weight for x in muted.ingredients] == [-0.2, 0.0]
+    heard = step(muted, callbacks.act(service, muted, "mute", key, OPTIONS))
+    assert [x.weight for x in heard.ingredients] == [-0.2, 1.0]
+    back = heard
+    for _ in range(4):
+        back = step(back, callbacks.act(service, back, "undo", "", OPTIONS))
+    assert [x.weight for x in back.ingredients] == [1.0, -0.7]
+    back = step(back, callbacks.act(service, back, "undo", "", OPTIONS))
+    assert [x.label for x in back.ingredients] == [x.label for x in one.ingredients]
+    forth = step(back, callbacks.act(service, back, "redo", "", OPTIONS))
+    assert forth.ingredients == two.ingredients
+    other = step(forth, callbacks.act(service, forth, "drop", key, OPTIONS))
+    assert other.future == ()
+    assert other.undo().ingredients == two.ingredients
+    empty = step(other, callbacks.act(service, other, "clear", "", OPTIONS))
+    assert empty.undo().ingredients == other.ingredients
+    assert Visit().undo().ingredients == Visit().redo().ingredients == ()
+    assert "a mix of two" in callbacks.act(service, one, "swap", "", OPTIONS).notice.lower()
 
 
 def test_examples_and_ready_mixes_work(service: Service) -> None:
