@@ -19,6 +19,7 @@ from omnibind_core.types import MODALITIES
 __all__ = ["Link", "Said", "link_options", "pack", "unpack", "written"]
 
 _LONGEST = 24_000  # characters of a link's part: eight sentences of the greatest length, in letters of any script
+_NAME, _FACETS = 120, 60  # characters of a licence or concept, and how many of them all
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,12 @@ def unpack(part: str) -> Link:
         if len(part) > _LONGEST:
             raise ValueError("too long")
         data: Any = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        options = Options(**data["o"])
-        check_request(options.k, MODALITIES, options.operator, options.match)
+        named: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in data["o"].items()}
+        options = Options(**named)
+        check_request(options.k, options.kinds or MODALITIES, options.operator, options.match)
+        facets = (*options.kinds, *options.licences, *options.concepts)
+        if not all(isinstance(x, str) and len(x) <= _NAME for x in facets) or len(facets) > _FACETS:
+            raise TypeError("other facets")
         if not isinstance(options.centred, bool) or options.operator not in OPERATORS:
             raise TypeError("other options")
         terms = tuple(_term(one) for one in data["t"])

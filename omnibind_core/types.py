@@ -205,6 +205,8 @@ class Hit:
     share : float or None
         How many of the gallery's pairs of the query's modality and this one are not as near: 0..1. None where the
         query has more than one term.
+    like : tuple of str
+        Identifiers of near duplicates that would have come after it, and are folded under it.
     """
 
     id: str
@@ -217,3 +219,4 @@ class Hit:
     thumbnail: str | None = None
     details: dict[str, str] = field(default_factory=dict)
     share: float | None = None
+    like: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ def test_search_answers_in_the_modalities_that_were_asked_for(run):
         assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
         assert "dog" in hits[0]["id"]
         assert hits[0]["file"].endswith({"image": (".jpg", ".png", ".webp"), "point": (".glb",)}[modality])
-        assert set(hits[0]) == {"id", "modality", "caption", "score", "z", "share", "terms", "file"}
+        assert set(hits[0]) == {"id", "modality", "caption", "score", "z", "share", "terms", "file", "like"}
 
 
 def test_subtracting_changes_the_answer(run):

@@ -26,7 +26,7 @@ def strength(z: float) -> int:
 
 def answers(found: Found, terms: Sequence[Ingredient]) -> str:
     """Draw the answers: a column for each modality, best first, the best one large."""
-    columns = "".join(_column(m, found.hits.get(m, []), terms, m in found.far) for m in ORDER)
+    columns = "".join(_column(m, found.hits[m], terms, m in found.far) for m in ORDER if m in found.hits)
     return f'<div class="ob-answers">{columns}</div>'
 
 
@@ -49,7 +49,7 @@ def _heading(modality: Modality, note: str) -> str:
 def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient], far: bool) -> str:
     note = "none is near" if far else f"nearest {len(hits)}" if hits else ""
     cards = "".join(_card(hit, rank, terms) for rank, hit in enumerate(hits))
-    cards = cards or '<p class="ob-none">Nothing here: the gallery has no other item of this kind.</p>'
+    cards = cards or '<p class="ob-none">Nothing here: there is no other item of this kind.</p>'
     stack = f'<div class="ob-stack">{cards}</div>'
     if far:  # of its own kind the nearest are worth a look all the same
         shown = " open" if [term.modality for term in terms] == [modality] else ""
@@ -65,11 +65,15 @@ def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient]
 def _card(hit: Hit, rank: int, terms: Sequence[Ingredient]) -> str:
     caption, item = escape(hit.caption), escape(hit.id)
     best = " ob-best" if rank == 0 else ""
+    count = len(hit.like)
+    alike = ""
+    if count:
+        alike = f'<button class="ob-alike" data-act="open" data-id="{escape(hit.like[0])}">and {count} alike</button>'
     mine = '<span class="ob-mine">yours</span>' if hit.id.startswith(MINE) else ""
     return (
         f'<article class="ob-card{best} ob-{hit.modality}">{_face(hit, caption, item, rank == 0)}'
         f'<div class="ob-words"><button class="ob-caption" data-act="open" data-id="{item}">{caption}</button>'
-        f"{mine}{_score(hit, terms)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
+        f"{mine}{alike}{_score(hit, terms)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
     )
 
 

@@ -68,5 +68,8 @@ def _code(preset: str, link: Link) -> str:
         made = f"explorer.item({one.item!r})" if one.item else f"explorer.embed({one.text!r}, 'text')"
         lines.append(f"    {made}.term({one.weight:g}),")
     options = f"operator={link.options.operator!r}, match={link.options.match!r}, k={link.options.k}"
+    for name in ("kinds", "licences", "concepts"):
+        value = tuple(getattr(link.options, name))
+        options += f", {name}={value!r}" if value else ""
     lines += ["]", f"found = explorer.search(terms, Options({options}))"]
     return "\n".join(lines)

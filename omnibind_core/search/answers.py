@@ -122,11 +122,11 @@ class LabelScore:
 
 
 def hit_form(hit: Hit, address: Address = str) -> dict[str, Any]:
-    """Give {"id", "modality", "caption", "score", "z", "share", "terms", "file"}.
+    """Give {"id", "modality", "caption", "score", "z", "share", "terms", "file", "like"}.
 
     "z" says by how many standard deviations the score stands out; "share" (0..1) how many of the gallery's pairs of
     these two kinds are not as near, null for a mix; "terms" is the item's cosine with each term of the query, in their
-    order; "file" is null for a sentence.
+    order; "file" is null for a sentence; "like" names near duplicates that are folded under it.
     """
     return {
         "id": hit.id,
@@ -137,6 +137,7 @@ def hit_form(hit: Hit, address: Address = str) -> dict[str, Any]:
         "share": None if hit.share is None else round(hit.share, 5),
         "terms": [round(cosine, 6) for cosine in hit.terms],
         "file": address(hit.file) if hit.file else None,
+        "like": list(hit.like),
     }
 
 

@@ -62,12 +62,19 @@ class Options:
         Answers for each modality.
     centred : bool
         Whether each modality's mean is subtracted first.
+    kinds : tuple of Modality
+        Where to look; empty for everywhere.
+    licences, concepts : tuple of str
+        Only items under one of these licences, that show one of these concepts; empty for all.
     """
 
     operator: str = DEFAULT_OPERATOR
     match: Match = DEFAULT_MATCH
     k: int = 6
     centred: bool = DEFAULT_CENTRED
+    kinds: tuple[Modality, ...] = ()
+    licences: tuple[str, ...] = ()
+    concepts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from omnibind_core.search.plane import Plane, plane
 from omnibind_core.search.separate import Separated, select, take_apart
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
+from omnibind_core.store.catalogue import Item
 from omnibind_core.store.integrity import check_content
 from omnibind_core.store.kept import digest
 from omnibind_core.types import MODALITIES, Audio, Bound, FloatArray, Hit, Media, Modality
@@ -238,11 +239,12 @@ class Explorer:
         hits = gallery.search(
             terms,
             options.k,
-            modalities=modalities,
+            modalities=[one for one in modalities if not options.kinds or one in options.kinds],
             operator=options.operator,
             match=options.match,
             centred=options.centred,
             exclude=exclude,
+            only=_allowed(options),
         )
         far: frozenset[Modality] = frozenset()
         if len(terms) == 1 and terms[0].weight > 0:
@@ -351,7 +353,7 @@ class Explorer:
         self, start: Term, end: Term, options: Options = _DEFAULT, *, stops: int = STOPS, exclude: Collection[str] = ()
     ) -> list[Stop]:
         """Walk from one term to another; see :func:`omnibind_core.search.journey.journey`, raises QueryError."""
-        return journey(self.gallery, start, end, options, stops=stops, exclude=exclude)
+        return journey(self.gallery, start, end, options, stops=stops, exclude=exclude, only=_allowed(options))
 
     def similarity(self, many: Sequence[Embedded]) -> FloatArray:
         """Cosine of every input with every other: n inputs -> (n, n)."""
@@ -373,6 +375,14 @@ def _content(given: Media) -> tuple[str, ...]:
     """Tell decoded inputs apart."""
     arrays = [getattr(given, name) for name in ("rgb", "samples", "xyz") if hasattr(given, name)]
     return type(given).__name__, *(f"{array.shape}{digest(array)}" for array in arrays)
+
+
+def _allowed(options: Options) -> Callable[[Item], bool] | None:
+    """Say which items an option's licences and concepts allow; None for all."""
+    licences, concepts = set(options.licences), set(options.concepts)
+    if not licences and not concepts:
+        return None
+    return lambda item: (not licences or item.licence in licences) and (not concepts or item.concept in concepts)
 
 
 def _joined(many: Sequence[Gallery]) -> Gallery:

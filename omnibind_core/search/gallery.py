@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
 
 __all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Match", "build", "kept_path", "vectors_path"]
 
+ALIKE = 0.97  # cosine of near duplicates, which are folded; the gallery's most alike pair has 0.93
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
 _CANDIDATES = 200  # that many for each query vector are scored by operators that are not one vector
 _SAMPLE = 2000  # items that the z-score's mean and deviation are taken from
@@ -165,6 +166,7 @@ class Gallery:
         match: Match = DEFAULT_MATCH,
         centred: bool = DEFAULT_CENTRED,
         exclude: Collection[str] = (),
+        only: Callable[[Item], bool] | None = None,
     ) -> dict[Modality, list[Hit]]:
         """Find the items that answer signed terms, in each modality on its own.
 
@@ -185,11 +187,13 @@ class Gallery:
         exclude : collection of str
             Identifiers that must not come back. Items that are a term themselves (cosine above 0.995 in their own
             modality) never do.
+        only : callable, optional
+            Says which items may come back; None allows all.
 
         Returns
         -------
         dict of Modality to list of Hit
-            Best first.
+            Best first; near duplicates of a better one are folded under it.
 
         Raises
         ------
@@ -208,6 +212,8 @@ class Gallery:
         if centred:
             vectors = np.vstack([centre(t.vector[None], self.mean(t.modality, match)) for t in terms])
         hidden = set(exclude) | self._duplicates(terms)
+        if only is not None:
+            hidden |= {item.id for item in self.items if not only(item)}
         return {
             m: self._search(m, vectors, weights, k, OPERATORS[operator], match, centred, hidden) for m in modalities
         }
@@ -277,7 +283,8 @@ class Gallery:
         index, candidates = self._index(modality, match, centred)
         used = weights != 0  # a term of weight 0 decides nothing, but its cosines are still told
         queries = operator.queries(vectors[used], weights[used])
-        wanted = k + len(hidden) if len(queries) == 1 else max(_CANDIDATES, k + len(hidden))
+        wanted = 2 * k + len(hidden)  # twice: near duplicates are folded
+        wanted = wanted if len(queries) == 1 else max(_CANDIDATES, wanted)
         _, found = index.search(queries, wanted)
         local = np.unique(found)
         scores = operator.scores(vectors[used], weights[used], candidates[local])
@@ -285,14 +292,20 @@ class Gallery:
         reference = operator.scores(vectors[used], weights[used], sample)
         mean, deviation = float(reference.mean()), max(float(reference.std()), 1e-6)
         hits: list[Hit] = []
+        media = self._plain["media"]
         for i in np.argsort(-scores, kind="stable"):
-            item = self.items[rows[local[i]]]
+            row = rows[local[i]]
+            item = self.items[row]
             if item.id in hidden:
                 continue
-            cosines = tuple(float(c) for c in vectors @ candidates[local[i]])
-            hits.append(self.hit(item.id, float(scores[i]), (float(scores[i]) - mean) / deviation, cosines))
+            alike = [n for n, hit in enumerate(hits) if float(media[row] @ self.row(hit.id)) > ALIKE]
+            if alike:
+                hits[alike[0]] = replace(hits[alike[0]], like=(*hits[alike[0]].like, item.id))
+                continue
             if len(hits) == k:
                 break
+            cosines = tuple(float(c) for c in vectors @ candidates[local[i]])
+            hits.append(self.hit(item.id, float(scores[i]), (float(scores[i]) - mean) / deviation, cosines))
         return hits
 
     def _duplicates(self, terms: Sequence[Term]) -> set[str]:

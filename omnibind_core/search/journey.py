@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from omnibind_core.errors import QueryError
 from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.gallery import Gallery
-from omnibind_core.types import Hit, Modality
+from omnibind_core.store.catalogue import Item
+from omnibind_core.types import MODALITIES, Hit, Modality
 
 __all__ = ["FEWEST", "MOST", "STOPS", "Stop", "journey"]
 
@@ -41,6 +42,7 @@ def journey(
     *,
     stops: int = STOPS,
     exclude: Collection[str] = (),
+    only: Callable[[Item], bool] | None = None,
 ) -> list[Stop]:
     """Walk along the sphere from one unit vector to another, in even steps of their shares.
 
@@ -56,6 +58,8 @@ def journey(
         3 to 33, both ends among them.
     exclude : collection of str
         Identifiers of items that must not come back, besides start and end themselves.
+    only : callable, optional
+        Says which items may come back; None allows all.
 
     Raises
     ------
@@ -69,7 +73,14 @@ def journey(
         share = number / (stops - 1)
         terms = [replace(start, weight=1 - share), replace(end, weight=share)]
         hits = gallery.search(
-            terms, options.k, operator="slerp", match=options.match, centred=options.centred, exclude=exclude
+            terms,
+            options.k,
+            modalities=options.kinds or MODALITIES,
+            operator="slerp",
+            match=options.match,
+            centred=options.centred,
+            exclude=exclude,
+            only=only,
         )
         found.append(Stop(share, hits))
     return found

@@ -106,6 +106,20 @@ def test_items_that_are_gone_are_named(service: Service) -> None:
     assert "not here" in only.notice
 
 
+def test_facets_travel_in_a_link_and_forged_ones_are_refused(service: Service) -> None:
+    options = replace(Options(), kinds=("image", "audio"), licences=("MIT",), concepts=("dog", "cat"))
+    view = callbacks.give_text(service, Visit(), "an animal", "new", options)
+    part, _ = links.pack(view.visit, options)
+    assert links.unpack(part).options == options
+    followed = callbacks.follow(service, Visit(), part)
+    assert "ob-column ob-point" not in str(followed.answers)
+    taken = callbacks.take_away(service, view.visit, options)
+    assert "kinds=(&#x27;image&#x27;, &#x27;audio&#x27;)" in taken
+    for wrong in ({"kinds": ["smell"]}, {"licences": [3]}, {"concepts": ["x"] * 61}, {"licences": ["x" * 121]}):
+        with pytest.raises(QueryError, match="did not write"):
+            links.unpack(forged(o=wrong))
+
+
 def test_options_of_a_link_are_what_the_page_offers() -> None:
     part = forged(o={"operator": "slerp", "match": "media", "k": 24, "centred": False})
     assert links.unpack(part).options == replace(Options(), operator="slerp", match="media", k=24)

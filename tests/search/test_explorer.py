@@ -1,6 +1,7 @@
 """The one face above the core, with the real model and gallery; and the one JSON form of what it answers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from omnibind_core.search.answers import (
 )
 from omnibind_core.search.compose import Options
 from omnibind_core.search.explorer import Explorer
+from omnibind_core.search.gallery import Gallery
 from omnibind_core.types import MODALITIES, Hit
 
 HIT = Hit("image/dog-1", "image", "A dog", 0.12345678, 1.23456, (0.5, -0.25), "/gallery/dog.jpg", "/gallery/dog.webp")
@@ -43,6 +45,32 @@ def test_a_file_is_told_by_its_content_and_finds_its_like(explorer, modality):
     assert list(found.hits) == ["text", modality]
     assert found.seconds > 0
     assert an_item(explorer, modality).id not in {hit.id for hit in found.hits[modality]}
+
+
+def test_facets_say_what_may_come_back(explorer):
+    terms = [explorer.embed("an animal", "text").term()]
+    options = Options(kinds=("image", "text"), concepts=("dog", "cat", "horse"))
+    found = explorer.search(terms, options)
+    assert set(found.hits) == {"image", "text"}
+    assert {hit.details["concept"] for hits in found.hits.values() for hit in hits} == {"dog", "cat", "horse"}
+    free = explorer.search(terms, Options(licences=("CC0-1.0",)))
+    assert {hit.details["licence"] for hits in free.hits.values() for hit in hits} == {"CC0-1.0"}
+    assert explorer.search(terms, Options(concepts=("nothing",))).hits["image"] == []
+
+
+def test_near_duplicates_are_folded_under_the_better_one(explorer):
+    whole = explorer.gallery
+    items = [whole.item(f"image/{name}") for name in ("dog-1", "dog-2", "cat-1")]
+    rows = np.stack([whole.row(item.id) for item in items])
+    again = rows[0] + 0.1 * rows[2]
+    again /= np.linalg.norm(again)
+    copies = [replace(items[0], id="image/dog-1b"), replace(items[0], id="image/dog-1c")]
+    rows = np.vstack([rows, again, again])
+    small = Gallery([*items, *copies], rows, rows, whole.folder)
+    hits = small.search([explorer.embed("a dog", "text").term()], 2, modalities=["image"], match="media")["image"]
+    assert [hit.id.rstrip("bc") for hit in hits] == ["image/dog-1", "image/dog-2"]
+    assert len(hits[0].like) == 2
+    assert {hits[0].id, *hits[0].like} == {"image/dog-1", "image/dog-1b", "image/dog-1c"}
 
 
 def test_a_sentence_must_be_called_one(explorer):
@@ -80,6 +108,7 @@ def test_a_hit_has_one_form(explorer):
         "share": None,
         "terms": [0.5, -0.25],
         "file": "at:/gallery/dog.jpg",
+        "like": [],
     }
     found = explorer.search([explorer.embed("a dog", "text").term()], Options(k=1))
     told = found_form("mini", found)

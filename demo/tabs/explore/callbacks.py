@@ -87,6 +87,8 @@ def _found(service: Service, visit: Visit, options: Options) -> Found:
     explorer, terms = service.wait(), [one.term() for one in visit.ingredients]
     found = explorer.search(terms, options, exclude=visit.item_ids())
     mine = [_own_item(one) for one in visit.mine if one.preset == explorer.preset]
+    if options.licences or options.concepts:  # they have none
+        mine = []
     return with_own(found, explorer.gallery, mine, terms, options, visit.item_ids()) if mine else found
 
 

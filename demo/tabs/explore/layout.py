@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo.html import cards, own, panels
-from demo.html.icons import NAMES, ORDER
+from demo.html.icons import NAMES, ORDER, PLURALS
 from demo.service import Service
 from demo.settings import PULSE_SECONDS
 from demo.shell.drawer import Drawer
@@ -81,7 +81,7 @@ def build(service: Service, examples: Examples) -> Parts:
             answers = html(cards.skeleton(), "ob-results")
         with gr.Column(scale=1, min_width=250, elem_classes="ob-rail"):
             with gr.Accordion("Options", open=False, elem_classes="ob-options"):
-                choices = _options()
+                choices = _options(examples)
             with gr.Accordion("Preset", open=False, elem_classes="ob-options") as preset:
                 presets = html()
             with gr.Accordion("Mine", open=False, elem_classes="ob-options"):
@@ -134,7 +134,7 @@ def _input(modality: Modality) -> Any:
     )
 
 
-def _options() -> dict[str, Any]:
+def _options(examples: Examples) -> dict[str, Any]:
     """Lay out what a visitor chooses about the search, by the field of :class:`Options` that it is."""
     default = Options()
     info = " ".join(f"{one.title}: {one.summary}" for one in OPERATORS.values())
@@ -143,5 +143,15 @@ def _options() -> dict[str, Any]:
     return {
         "operator": gr.Radio(operators, value=default.operator, label="How terms are mixed", info=info),
         "match": gr.Radio(matches, value=default.match, label="Compare with"),
+        "kinds": gr.CheckboxGroup([(PLURALS[one], one) for one in ORDER], label="Show only", info="none for all"),
+        "licences": gr.Dropdown(
+            sorted({one.licence for one in examples.catalogue}),
+            value=[],
+            multiselect=True,
+            label="Under these licences",
+        ),
+        "concepts": gr.Dropdown(
+            sorted({one.concept for one in examples.catalogue}), value=[], multiselect=True, label="That show"
+        ),
         "k": gr.Slider(1, 24, value=default.k, step=1, label="Answers of each kind"),
     }

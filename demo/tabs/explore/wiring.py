@@ -42,6 +42,10 @@ def _updates(view: View, before: Visit, given: Modality | None = None) -> list[A
     return [before.follow(view.visit), *parts, view.notice, *Drawer.updates(view), *boxes(before, view.visit, given)]
 
 
+def _shown(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     """Say what happens when something is dropped, clicked or moved."""
     del tab
@@ -55,7 +59,9 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     choices = [*p.choices.values(), p.mine]
 
     def options(*chosen: Any) -> Options:
-        return Options(**dict(zip(p.choices, chosen[:-1], strict=True)))
+        pairs = zip(p.choices, chosen[:-1], strict=True)
+        named: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in pairs}
+        return Options(**named)
 
     def asked(visit: Visit, chosen: Sequence[Any]) -> Visit:
         """Give the visit with the visitor's own things, which have a state of their own: files take their time."""
@@ -70,7 +76,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         # Where nothing happened nothing is sent: neither a notice nor a newer visit is overwritten by a tick.
         shown = [gr.skip()] * len(outputs) if view is None else _updates(view, visit)
         said = link_options(part) if part and view is not None and not visit.ingredients else None
-        how = [gr.skip() if said is None else getattr(said, name) for name in p.choices]
+        how = [gr.skip() if said is None else _shown(getattr(said, name)) for name in p.choices]
         return [panels.status(now), gr.Timer(active=not now.settled), *how, *shown]
 
     for moment in (demo.load, p.pulse.tick):

@@ -112,7 +112,7 @@ def test_flat_weights_are_admitted() -> None:
 
 def test_every_modality_has_a_column_and_an_icon() -> None:
     assert set(ORDER) == set(MODALITIES) <= set(ICONS)
-    for html in (cards.skeleton(), cards.answers(Found({}), [])):
+    for html in (cards.skeleton(), cards.answers(Found({m: [] for m in MODALITIES}), [])):
         assert html.count("ob-column") == 4
 
 
