@@ -38,9 +38,7 @@ Nobody else sees what you drop in. Uploads are deleted when you leave, at the la
 anywhere.
 """
 
-_CALLING = """
-### Call it from a program
-```python
+_CALLING = """\
 from gradio_client import Client, handle_file
 
 client = Client("http://127.0.0.1:7860/")
@@ -48,10 +46,8 @@ client.predict(file=handle_file("dog.wav"), api_name="/search")
 client.predict(text="a dog barks", k=3, api_name="/search")
 client.predict(terms=[{"text": "a dog", "weight": 1.0}, {"text": "grass", "weight": -0.7}], api_name="/mix")
 client.predict(file=handle_file("chair.glb"), up="z", api_name="/embed")
-client.predict(labels=["dog", "cat"], text="a puppy", api_name="/classify")
-```
-Files go in, JSON comes out; "Use via API" at the foot of the page lists every endpoint.
-"""
+client.predict(labels=["dog", "cat"], text="a puppy", api_name="/classify")"""
+_CALLED = 'Files go in, JSON comes out; "Use via API" at the foot of the page lists every endpoint.'
 
 
 @dataclass
@@ -67,7 +63,9 @@ def build(service: Service, examples: Examples) -> Parts:
     with gr.Row(elem_classes="ob-page ob-two ob-prose"):
         with gr.Column(scale=3, min_width=300):
             gr.Markdown(_STORY)
-            gr.Markdown(_CALLING)
+            gr.Markdown("### Call it from a program")
+            html(f'<pre class="ob-code" tabindex="0">{escape(_CALLING)}</pre>', js=None)
+            gr.Markdown(_CALLED)
         with gr.Column(scale=2, min_width=300):
             made_of = gr.Markdown("### What is loaded\nStill waking up.")
             html(_credits(examples), js=None)

@@ -476,6 +476,38 @@ def test_the_results_are_drawn_and_their_tables_stay_in_their_boxes(page: Page, 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_tab_shuts_anybody_out(browser: Browser, app: tuple[str, float], theme: str) -> None:
+    """What axe-core finds by the rules of WCAG 2.1, A and AA."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{app[0]}?__theme={theme}")
+    ready(page)
+    page.get_by_role("button", name="A violin and a drum").click()
+    page.locator(".ob-walk summary").click(timeout=ANSWER)
+    drawn = {
+        "Explore": ".ob-bars", "Stories": ".ob-shelf", "Where": ".ob-place i", "Separate": ".ob-input:visible",
+        "Map": "canvas[data-drawn]", "Compare": ".ob-matrix", "Name it": ".ob-two:visible", "Results": ".ob-chart",
+        "How it works": ".ob-credits",
+    }  # fmt: skip
+    tabs = page.locator(".tab-container:visible [role=tab]").all_text_contents()
+    assert [one.strip() for one in tabs] == list(drawn)
+    found = []
+    for tab, part in drawn.items():
+        page.get_by_role("tab", name=tab).click()
+        expect(page.locator(part).first).to_be_visible(timeout=READY)
+        if tab == "Stories":
+            page.locator(".ob-shelf button").first.click()
+            expect(page.locator(".ob-stage")).to_be_visible(timeout=ANSWER)
+        page.wait_for_timeout(300)
+        result = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+        found += [(tab, one["id"], [n["html"][:120] for n in one["nodes"]]) for one in result.response["violations"]]
+    context.close()
+    assert found == []
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_sticks_out(browser: Browser, app: tuple[str, float], width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844})
