@@ -44,7 +44,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.supply": ("types", "store", "media", "specialists"),
     "tools.mini": (*_CORE, "evaluation", "training"),
     "tools.gallery": (*_CORE, "tools.mini"),
-    "tools.bench": (*_CORE, "evaluation", "training", "tools.mini"),
+    "tools.bench": (*_CORE, "evaluation", "training", "tools.mini", "tools.screenshots"),
     "tools.rehearsal": (*_CORE, "cli", "demo", "tools.bench"),
     "tools.gpu_check": (*_CORE, "demo", "tools.bench", "tools.rehearsal"),
     "tools.space": ("types", "store", "presets"),

@@ -3,6 +3,8 @@
 python -m tools.bench            everything
 python -m tools.bench heads      stacked heads against a loop over them
 python -m tools.bench queries    each modality end to end and per stage, gallery build, memory
+python -m tools.bench tabs       what the tabs ask of the core: where, separate, walk, why, compare
+python -m tools.bench page       what a visitor waits for in a browser; requests and weight
 python -m tools.bench start      process start to first page, and to models ready
 """
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from omnibind_core.search.gallery import Gallery
     from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["PARTS", "heads", "main", "paired", "parser", "queries", "start", "timed"]
+__all__ = ["PARTS", "heads", "main", "page", "paired", "parser", "queries", "start", "tabs", "timed"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -265,7 +267,34 @@ def _wait(done: Callable[[], bool], limit: float = 60.0) -> float:
     raise TimeoutError("the page did not show")
 
 
-PARTS: Mapping[str, Callable[[], None]] = {"start": start, "queries": queries, "heads": heads}
+def tabs() -> None:
+    """Time what the tabs ask of the core."""
+    from tools.bench.page import asked
+
+    _say("\n## What the tabs ask, with `mini`, median of 5 runs after 1\n", "| asked | ms |", "|---|---|")
+    for name, seconds in asked(partial(timed, runs=5, warmup=1)):
+        _say(f"| {name} | {1e3 * seconds:,.0f} |")
+
+
+def page() -> None:
+    """Time what a visitor waits for in a real browser; says so where there is none."""
+    from tools.bench.page import browsed
+    from tools.screenshots.__main__ import FLAGS, application, browser
+
+    chromium = browser()
+    _say("\n## The page in a browser, with `mini`\n")
+    if chromium is None:
+        _say("Not measured: there is no Chromium on the path.")
+        return
+    with application() as address:
+        _say("| what | measured |", "|---|---|")
+        for name, figure in browsed(address, chromium, FLAGS):
+            _say(f"| {name} | {figure} |")
+
+
+PARTS: Mapping[str, Callable[[], None]] = {
+    "start": start, "queries": queries, "tabs": tabs, "page": page, "heads": heads
+}  # fmt: skip
 """What can be measured, in order."""
 
 

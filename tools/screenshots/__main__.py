@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["main", "parser"]
+__all__ = ["FLAGS", "application", "browser", "main", "parser"]
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-webgl", "--ignore-gpu-blocklist")
+FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-webgl", "--ignore-gpu-blocklist")
 _START = 120.0  # seconds
 _PATIENCE = 60_000  # milliseconds
 
@@ -93,8 +93,14 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def browser() -> str | None:
+    """Give the path of a Chromium; None where there is none."""
+    return next(filter(None, map(shutil.which, _NAMES)), None)
+
+
 @contextmanager
-def _application() -> Iterator[str]:
+def application() -> Iterator[str]:
+    """Start the application on a free port, wait until its models are ready, and give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -120,15 +126,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from playwright.sync_api import sync_playwright
 
     options = parser().parse_args(arguments)
-    browser = next(filter(None, map(shutil.which, _NAMES)), None)
-    if browser is None:
+    found = browser()
+    if found is None:
         sys.stderr.write(f"error: no Chromium on the path (looked for {', '.join(_NAMES)}); install one\n")
         return 2
     folder: Path = options.folder or IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     size: Any = {"width": options.width, "height": options.height}
-    with _application() as address, sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=browser, args=list(_FLAGS))
+    with application() as address, sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         for name in options.views or VIEWS:
             page = started.new_context(viewport=size).new_page()
             page.goto(address + ("?__theme=dark" if options.dark else ""))

@@ -1,0 +1,130 @@
+"""What the page takes in a real browser, and what its tabs ask of the core: for `make bench`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omnibind_core.search.explorer import Explorer
+
+__all__ = ["asked", "browsed"]
+
+_PATIENCE = 120_000  # milliseconds
+_RUNS = 9
+# From a key that moves the slider to the moment at which other answers stand on the page.
+_SLIDE = """async ([key]) => {
+  const slider = document.querySelectorAll('.ob-chip input[type=range]')[1];
+  const shown = () => document.querySelector('.ob-results .ob-answers')?.outerHTML;
+  const before = shown(), start = performance.now();
+  slider.value = Number(slider.value) + Number(key);
+  slider.dispatchEvent(new Event('change', { bubbles: true }));
+  while (shown() === before && performance.now() - start < 20000) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+
+
+def asked(timed: Callable[[Callable[[], object]], float]) -> Iterator[tuple[str, float]]:
+    """Time what the tabs ask of the core, with `mini`.
+
+    Parameters
+    ----------
+    timed : callable
+        Gives the median seconds of several runs.
+
+    Yields
+    ------
+    tuple of (str, float)
+        What was asked, and its seconds.
+    """
+    from omnibind_core.binder import OmniBind
+    from omnibind_core.machine.runtime import tune_threads
+    from omnibind_core.search.explorer import Explorer
+
+    tune_threads()
+    explorer = Explorer(OmniBind.from_pretrained("mini"))
+    bark, dog = explorer.item("audio/dog-1"), explorer.item("image/dog-1")
+    for name, media in _scenes(explorer).items():
+        yield f"where in a {name}, first query", timed(partial(_located, explorer, media, fresh=True))
+        yield f"where in a {name}, next query", timed(partial(_located, explorer, media))
+    mixture = _scenes(explorer)["sound of 10 s"]
+    yield "pull one sound out of 10 s", timed(partial(explorer.separate, mixture, bark.term()))
+    yield "walk of nine stops", timed(partial(explorer.journey, bark.term(), explorer.item("image/cat-2").term()))
+    yield "why one answers", timed(partial(explorer.explain, "image/dog-2", [bark, dog], [1.0, 0.5]))
+    things = [explorer.gallery.term(item.id) for item in explorer.gallery.items[::74]]
+    explorer.compare(things)  # scales of new pairs are read off the gallery once
+    yield f"compare {len(things)} things", timed(partial(explorer.compare, things))
+
+
+def _located(explorer: Explorer, media: Any, fresh: bool = False) -> None:
+    if fresh:
+        explorer._cut.clear()
+    explorer.locate(explorer.item("audio/dog-1").term(), media)
+
+
+def _scenes(explorer: Explorer) -> Mapping[str, Any]:
+    import numpy as np
+
+    from omnibind_core import media
+    from omnibind_core.search.composites import joined
+    from omnibind_core.types import Audio
+
+    def loaded(*names: str) -> list[Any]:
+        items = [explorer.gallery.item(name) for name in names]
+        return [media.load(explorer.gallery.path(item), item.modality) for item in items]
+
+    sound = joined(loaded("audio/dog-1", "audio/piano-1"))
+    assert isinstance(sound, Audio)
+    ten = Audio(np.resize(sound.samples, 10 * sound.rate), sound.rate)
+    pictures = joined(loaded("image/dog-1", "image/car-1", "image/guitar-1", "image/cat-2"))
+    return {
+        "picture": pictures, "sound of 10 s": ten, "shape": joined(loaded("point/dog-1", "point/car-1"))
+    }  # fmt: skip
+
+
+def browsed(address: str, chromium: str, flags: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Look at a running page whose models are ready, and time what a visitor waits for.
+
+    Yields
+    ------
+    tuple of (str, str)
+        What was measured, and the figure with its unit.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, _opened(playwright, chromium, flags) as page:
+        ended: list[Any] = []
+        page.on("requestfinished", lambda request: ended.append(request))
+        begin = time.perf_counter()
+        page.goto(address)
+        page.wait_for_selector(".ob-card.ob-best:not(.ob-ghost)", timeout=_PATIENCE)
+        yield "page opened, models ready, to first answers", f"{time.perf_counter() - begin:.1f} s"
+        page.wait_for_timeout(2_000)  # pictures; a stream of events stays open, so that the network is never idle
+        weight = sum(request.sizes()["responseBodySize"] for request in list(ended))
+        yield "requests until all is drawn, and their weight", f"{len(ended)}; {weight / 1e6:.1f} MB"
+        page.get_by_role("button", name="A violin and a drum").click()
+        page.wait_for_selector(".ob-bars", timeout=_PATIENCE)
+        steps = [page.evaluate(_SLIDE, [-0.15 if i % 2 else 0.15 if i else -0.3]) for i in range(_RUNS + 2)]
+        yield "slider to other answers", f"{median(steps[2:]):.0f} ms"
+        begin = time.perf_counter()
+        page.get_by_role("tab", name="Map").click()
+        page.wait_for_selector("canvas[data-drawn]", timeout=_PATIENCE)
+        drawn = page.locator("canvas[data-drawn]").get_attribute("data-drawn")
+        yield f"map of {drawn} items, opened to drawn", f"{time.perf_counter() - begin:.2f} s"
+        begin = time.perf_counter()
+        page.locator("[data-tour]").click()
+        page.wait_for_selector(".ob-stage .ob-card", timeout=_PATIENCE)
+        yield "tour, clicked to told", f"{time.perf_counter() - begin:.2f} s"
+
+
+@contextmanager
+def _opened(playwright: Any, chromium: str, flags: tuple[str, ...]) -> Iterator[Any]:
+    started = playwright.chromium.launch(executable_path=chromium, args=list(flags))
+    try:
+        yield started.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    finally:
+        started.close()
