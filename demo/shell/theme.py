@@ -23,7 +23,10 @@ HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="description" content="Shapes, sounds, pictures and sentences in one space">'
     f"<style>{(_FOLDER / 'style.css').read_text(encoding='utf-8')}</style><script>{_ESCAPE}</script>"
-    + "".join(f"<script>{(_FOLDER / name).read_text(encoding='utf-8')}</script>" for name in ("drop.js", "stories.js"))
+    + "".join(
+        f"<script>{(_FOLDER / name).read_text(encoding='utf-8')}</script>"
+        for name in ("drop.js", "stories.js", "card.js")
+    )
 )
 
 _ACCENT = gr.themes.Color(

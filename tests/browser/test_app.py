@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
 pytest.importorskip("playwright")
 
@@ -316,10 +317,15 @@ def test_a_link_brings_the_same_answers_in_another_browser(
     before = answered(page)
     page.get_by_text("Take away", exact=True).click()
     taken = page.locator(".ob-takeaway")
-    expect(taken.locator("pre")).to_contain_text("a violin by the sea", timeout=ANSWER)
+    expect(taken.locator("pre:visible")).to_contain_text("a violin by the sea", timeout=ANSWER)
     with page.expect_download() as download:
         taken.get_by_text("answers.json").click()
     assert '"hits"' in Path(download.value.path()).read_text(encoding="utf-8")
+    with page.expect_download() as download:
+        taken.get_by_text("answers.png").click()
+    card = Pillow.open(download.value.path())
+    assert card.size == (1600, 900)
+    assert len(card.convert("RGB").getcolors(1_000_000) or []) > 5_000  # the answers' pictures are on it
     link = taken.get_by_text("This search as a link").get_attribute("href")
     context = browser.new_context()
     other = context.new_page()

@@ -283,7 +283,7 @@ def take_away(service: Service, visit: Visit, options: Options) -> str:
         part, link = links.pack(visit, options)
         explorer = service.wait()
         found = _found(service, service.renewed(visit), options) if visit.ingredients else None
-        return takeaway(explorer.preset, part, link, found)
+        return takeaway(explorer.preset, part, link, visit.ingredients, found)
 
     drawn, notice = attempt("take_away", draw)
     return drawn or notice
