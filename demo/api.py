@@ -144,12 +144,14 @@ class Api:
         """Say which of 1 to 200 `labels` fits a file or a sentence best.
 
         The other parameters are those of /search. Answers {"preset", "scores": [{"label", "probability", "cosine"}],
-        "notices"}, best first; probabilities sum to 1.
+        "fits", "notices"}, best first; probabilities sum to 1. "fits" is false where perhaps none of the labels is
+        right.
         """
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise QueryError("labels of another form", "a list of words or sentences", "see the documentation")
         made, explorer = self._one(text, file, modality, up), self._service.wait()
-        return scores_form(explorer.preset, explorer.classify(made.vector, labels), made.notices)
+        scores = explorer.classify(made.vector, labels)
+        return scores_form(explorer.preset, scores, explorer.fits(made.vector, made.modality, scores[0]), made.notices)
 
     def _search(
         self, made: Sequence[Embedded], weights: Sequence[float], options: Options, exclude: Collection[str] = ()

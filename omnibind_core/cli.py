@@ -306,11 +306,13 @@ def _classify(arguments: argparse.Namespace) -> dict[str, Any]:
 
     explorer, made = _embed_items(arguments, [arguments.item], ["text"])
     scores = explorer.classify(made[0].vector, arguments.labels.split(","))
-    return scores_form(explorer.preset, scores, made[0].notices)
+    fits = explorer.fits(made[0].vector, made[0].modality, scores[0])
+    return scores_form(explorer.preset, scores, fits, made[0].notices)
 
 
 def _show_classify(result: dict[str, Any]) -> list[str]:
-    return [f"{row['probability']:6.1%}  {row['cosine']:+.3f}  {row['label']}" for row in result["scores"]]
+    rows = [f"{row['probability']:6.1%}  {row['cosine']:+.3f}  {row['label']}" for row in result["scores"]]
+    return rows if result["fits"] else [*rows, "perhaps none of these"]
 
 
 def _locate(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -278,8 +278,10 @@ def _sentence(clause: str) -> str:
     return clause[:1].upper() + clause[1:] + "."
 
 
-def scores(rows: Sequence[LabelScore], subject: Ingredient) -> str:
-    """Draw labels with their probabilities, best first."""
+def scores(rows: Sequence[LabelScore], subject: Ingredient, fits: bool = True) -> str:
+    """Draw labels with their probabilities, best first, and say where perhaps none of them fits."""
+    said = "Perhaps none of these: nine of ten right labels stand out more than the first one does."
+    none = "" if fits else f'<p class="ob-none">{said}</p>'
     peak = max((one.probability for one in rows), default=1.0) or 1.0
     items = "".join(
         f'<li class="{"on" if i == 0 else ""}"><span>{escape(one.label)}</span><span class="ob-meter">'
@@ -291,5 +293,5 @@ def scores(rows: Sequence[LabelScore], subject: Ingredient) -> str:
     return (
         f'<div class="ob-verdict ob-{subject.modality}"><div class="ob-face">{face}</div><div>'
         f'<p class="ob-subject">{icon(subject.modality)}'
-        f'{escape(subject.label)}</p><ul class="ob-shares">{items}</ul></div></div>'
+        f'{escape(subject.label)}</p>{none}<ul class="ob-shares">{items}</ul></div></div>'
     )

@@ -89,8 +89,9 @@ def classify_item(service: Service, item_id: str, labels: str) -> tuple[str, str
 
 def _verdict(service: Service, subject: Callable[[], Ingredient], labels: str) -> tuple[str, str]:
     def say() -> str:
-        made = subject()
-        return panels.scores(service.wait().classify(made.vector, labels.replace("\n", ",").split(",")), made)
+        made, explorer = subject(), service.wait()
+        rows = explorer.classify(made.vector, labels.replace("\n", ",").split(","))
+        return panels.scores(rows, made, explorer.fits(made.vector, made.modality, rows[0]))
 
     verdict, notice = attempt("classify", lambda: service.steady(say))
     return verdict or "", notice

@@ -207,10 +207,13 @@ def explained_form(preset: str, one: Explained, labels: Sequence[str] = ()) -> d
     }  # fmt: skip
 
 
-def scores_form(preset: str, scores: Sequence[LabelScore], notices: Sequence[str] = ()) -> dict[str, Any]:
-    """Give {"preset", "scores": [{"label", "probability", "cosine"}], "notices"}, best first."""
+def scores_form(preset: str, scores: Sequence[LabelScore], fits: bool, notices: Sequence[str] = ()) -> dict[str, Any]:
+    """Give {"preset", "scores": [{"label", "probability", "cosine"}], "fits", "notices"}, best first.
+
+    "fits" is false where even the first label stands out less than right ones do: perhaps none of them is right.
+    """
     rows = [{"label": one.label, "probability": one.probability, "cosine": one.cosine} for one in scores]
-    return {"preset": preset, "scores": rows, "notices": list(notices)}
+    return {"preset": preset, "scores": rows, "fits": fits, "notices": list(notices)}
 
 
 def located_form(preset: str, found: Located, notices: Sequence[str] = ()) -> dict[str, Any]:

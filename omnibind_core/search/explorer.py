@@ -20,6 +20,7 @@ from omnibind_core.search.classify import classify
 from omnibind_core.search.compare import Compared, compare
 from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.explain import Explained, explain
+from omnibind_core.search.fitting import outstanding, threshold
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.journey import STOPS, Stop, journey
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
@@ -64,6 +65,7 @@ class Explorer:
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
         self._cut: dict[tuple[str, ...], tuple[Pieces, FloatArray]] = {}
+        self._least: dict[Modality, float] = {}
         self._plane: Plane | None = None
         self._laying = threading.Lock()
         self._computing = threading.Lock()  # two inputs at once would only slow one another down
@@ -297,6 +299,29 @@ class Explorer:
         """Say which of the labels fit a unit vector (D,) best, best first; raises QueryError as `classify` does."""
         with self._computing:
             return classify(self.model, vector, labels)
+
+    def fits(self, vector: FloatArray, modality: Modality, best: LabelScore) -> bool:
+        """Say whether the best of some labels fits at all; see :mod:`omnibind_core.search.fitting`.
+
+        The first time for a modality the words of what the gallery shows are embedded.
+
+        Parameters
+        ----------
+        vector : ndarray, shape (D,), float32
+            Of what was named.
+        modality : Modality
+            What it is.
+        best : LabelScore
+            From :meth:`classify`.
+        """
+        try:
+            gallery = self.gallery
+        except GalleryError:  # naming needs none; then nothing is known of what right labels reach
+            return True
+        with self._computing:
+            if modality not in self._least:
+                self._least[modality] = threshold(gallery, modality, self.model.embed_texts)
+        return outstanding(gallery, vector, best.cosine) >= self._least[modality]
 
     def separate(self, sound: Audio, query: Term) -> Separated:
         """Pull out of a sound what a query of any modality names.

@@ -145,7 +145,8 @@ def _similarity(explorer: Explorer, body: Similarity, call: Call) -> dict[str, A
 
 def _classify(explorer: Explorer, body: Classify, call: Call) -> dict[str, Any]:
     made = _one(explorer, body, call)
-    return scores_form(explorer.preset, explorer.classify(made.vector, body.labels), made.notices)
+    scores = explorer.classify(made.vector, body.labels)
+    return scores_form(explorer.preset, scores, explorer.fits(made.vector, made.modality, scores[0]), made.notices)
 
 
 def _compare(explorer: Explorer, body: Compare, call: Call) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def hits_are_right(answer: dict[str, Any], k: int) -> None:
         scores = [hit["score"] for hit in hits]
         assert scores == sorted(scores, reverse=True)
         for hit in hits:
-            assert set(hit) == {"id", "modality", "caption", "score", "z", "share", "terms", "file"}
+            assert set(hit) == {"id", "modality", "caption", "score", "z", "share", "terms", "file", "like"}
             assert (hit["file"] is None) == (modality == "text")
 
 

@@ -137,7 +137,8 @@ def test_what_is_near_and_what_is_not(explorer):
 
 
 def test_the_other_forms(explorer):
-    assert scores_form("mini", [LabelScore("dog", 0.75, 0.5)]) == {
+    assert scores_form("mini", [LabelScore("dog", 0.75, 0.5)], True) == {
+        "fits": True,
         "preset": "mini",
         "scores": [{"label": "dog", "probability": 0.75, "cosine": 0.5}],
         "notices": [],

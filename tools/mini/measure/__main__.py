@@ -22,6 +22,7 @@ from omnibind_core.evaluation.comparing import comparing_section, sorting
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
 from omnibind_core.evaluation.journeys import journeys, journeys_section
+from omnibind_core.evaluation.labelling import labelling, labelling_section
 from omnibind_core.evaluation.localising import localising, localising_section
 from omnibind_core.evaluation.published import published_section
 from omnibind_core.evaluation.report import Report, write_report
@@ -60,6 +61,7 @@ def measured() -> Report:
         apart,
         together,
         journeys_section(journeys(gallery)),
+        labelling_section(labelling(model, gallery)),
         published_section(),
     ]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)
