@@ -1,4 +1,4 @@
-"""Commands: embed, similarity, search, classify, locate, separate, gallery, collection, serve, doctor."""
+"""Commands: embed, similarity, search, classify, locate, separate, gallery, collection, serve, mcp, doctor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omnibind_core import cli_collection, cli_separate
+from omnibind_core import cli_collection, cli_mcp, cli_separate
 from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.machine.names import check_dtype, check_engine, check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
@@ -114,9 +114,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("items", nargs="+", metavar="ITEM", help="a file, or text:a sentence")
     one.add_argument("--minus", action="append", default=[], metavar="ITEM", help="subtract this item; may be repeated")
     one.add_argument("-k", type=int, default=5, help="answers for each modality (default: 5)")
-    one.add_argument(
-        "--collection", default=GALLERY, help="names of collections, separated by commas (default: the gallery)"
-    )
+    _searched(one)
     one.add_argument(
         "--in", dest="modalities", default=",".join(MODALITIES), help="where to look: image,audio,point,text"
     )
@@ -142,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     one = command("serve", _serve, _show_nothing, "answer programs over HTTP, under /v1, until told to end")
     one.add_argument("--host", default="127.0.0.1", help="to listen on; others need keys (default: 127.0.0.1)")
     one.add_argument("--port", type=int, default=8000, help="to listen on (default: 8000)")
+    _searched(one)
+    cli_mcp.install(commands, common, _explorer)
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
     one.add_argument(
@@ -149,6 +149,12 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--table", action="store_true", help="print the table of all presets instead")
     return whole
+
+
+def _searched(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--collection", default=GALLERY, help="names of collections, separated by commas (default: the gallery)"
+    )
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -376,15 +382,18 @@ def _show_gallery(result: dict[str, Any]) -> list[str]:
 def _serve(arguments: argparse.Namespace) -> dict[str, Any]:
     from omnibind_core.serve.command import serve
 
-    def load() -> Explorer:
-        from omnibind_core.search.explorer import Explorer
-
-        explorer = Explorer(_model(arguments))
-        explorer.make_gallery()
-        return explorer
-
-    serve(load, arguments.host, arguments.port)
+    serve(lambda: _explorer(arguments), arguments.host, arguments.port)
     return {}
+
+
+def _explorer(arguments: argparse.Namespace) -> Explorer:
+    """Load a model with its gallery, which is embedded where it has no vectors yet."""
+    from omnibind_core.search.explorer import Explorer
+
+    first, *others = collection_folders(arguments.collection)
+    explorer = Explorer(_model(arguments), first, others)
+    explorer.make_gallery()
+    return explorer
 
 
 def _show_nothing(result: dict[str, Any]) -> list[str]:

@@ -204,7 +204,7 @@ class Hit:
         concept, creator, licence, source.
     share : float or None
         How many of the gallery's pairs of the query's modality and this one are not as near: 0..1. None where the
-        query has more than one term.
+        query has more than one term, or the gallery has no such pair.
     like : tuple of str
         Identifiers of near duplicates that would have come after it, and are folded under it.
     """

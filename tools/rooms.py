@@ -78,6 +78,7 @@ _FLAT = {
     "cli": "cli",
     "cli_collection": "cli",
     "cli_separate": "cli",
+    "cli_mcp": "cli",
     "__main__": "cli",
 }
 _ONLY = {("demo", "evaluation"): {"omnibind_core.evaluation.report"}}

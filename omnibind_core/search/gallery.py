@@ -261,7 +261,8 @@ class Gallery:
         hits, far = {}, set()
         for modality, answers in found.items():
             measure = self.scale(asked, modality, match, centred)
-            hits[modality] = [replace(hit, share=measure.share(hit.terms[0])) for hit in answers]
+            known = len(measure.cosines) > 0  # pairs of these two kinds
+            hits[modality] = [replace(hit, share=measure.share(hit.terms[0]) if known else None) for hit in answers]
             if answers and not measure.is_near(answers[0]):
                 far.add(modality)
         return hits, frozenset(far)

@@ -95,7 +95,9 @@ def scale(
         return Scale(np.sort(cosines[~np.isnan(cosines)]), None)
     mean, deviation = np.nanmean(cosines, axis=1), np.maximum(np.nanstd(cosines, axis=1), 1e-6)
     best = np.nanargmax(cosines, axis=1)
-    right = np.array([bool(asked[row]) and asked[row] == there[found] for row, found in zip(rows, best, strict=True)])
+    right = np.array(
+        [bool(asked[row]) and asked[row] == there[found] for row, found in zip(rows, best, strict=True)], bool
+    )
     top = cosines[np.arange(len(rows)), best]
     return Scale(np.sort(cosines[~np.isnan(cosines)]), _least(top[right], ((top - mean) / deviation)[right]))
 

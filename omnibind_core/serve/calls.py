@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +22,8 @@ from starlette.formparsers import MultiPartException
 from omnibind_core.errors import MediaError, QueryError
 from omnibind_core.search.compare import MOST
 from omnibind_core.search.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, Options
+from omnibind_core.search.explorer import Explorer
+from omnibind_core.search.gallery import Gallery
 from omnibind_core.types import Modality
 
 __all__ = [
@@ -34,7 +38,9 @@ __all__ = [
     "Separate",
     "Similarity",
     "Thing",
+    "address_of",
     "body_form",
+    "files_of",
     "read",
 ]
 
@@ -153,6 +159,15 @@ class Call:
             raise QueryError(f"file '{thing.file}'", "the name of a part of this form", "send a part of that name")
         return self.files[thing.file]
 
+    def beside(self, path: Path) -> dict[str, Path]:
+        """Give the files that belong to a shape, by name: none, for a part of a form has no neighbours."""
+        del path
+        return {}
+
+    def address(self, explorer: Explorer) -> Callable[[str], str]:
+        """Say how the answer names files of the gallery: by their address under ``/v1/files/``."""
+        return address_of(explorer.gallery)
+
     def keep(self, data: str) -> Path:
         """Write a data URI's content to a file; raises MediaError where it is none."""
         head = _DATA.match(data)
@@ -166,6 +181,29 @@ class Call:
         path = self.folder / f"data-{len(list(self.folder.iterdir()))}{_SUFFIXES.get(kind) or _suffix_of(kind)}"
         path.write_bytes(content)
         return path
+
+
+@functools.lru_cache(maxsize=4)
+def files_of(gallery: Gallery) -> Mapping[str, Path]:
+    """Say which files of a gallery are served under ``/v1/files/``: path by name.
+
+    Names are those in the gallery's folder; of several that are searched together they are made of the items' ids.
+    """
+    found: dict[str, Path] = {}
+    for item in gallery.items:
+        for part, thumbnail in (("file", False), ("thumbnail", True)):
+            path = gallery.path(item, thumbnail)
+            if path:
+                inside = gallery.folder != Path() and Path(path).is_relative_to(gallery.folder.resolve())
+                name = Path(path).relative_to(gallery.folder.resolve()).as_posix() if inside else ""
+                found[name or f"{item.id}/{part}{Path(path).suffix}"] = Path(path)
+    return found
+
+
+def address_of(gallery: Gallery) -> Callable[[str], str]:
+    """Say by which address each file of a gallery is served."""
+    names = {str(path): name for name, path in files_of(gallery).items()}
+    return lambda path: f"/v1/files/{quote(names[path])}"
 
 
 def _suffix_of(kind: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 import logging
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,23 +17,14 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from omnibind_core import media
 from omnibind_core.errors import ExhaustedError, OmniBindError, QueryError
 from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.search.answers import (
-    Embedded,
-    compared_form,
-    embedded_form,
     error_form,
-    found_form,
     item_form,
-    located_form,
-    scores_form,
-    separated_form,
-    similarity_form,
 )
-from omnibind_core.search.compose import Options
 from omnibind_core.search.explorer import Explorer
+from omnibind_core.serve import answering
 from omnibind_core.serve.calls import (
     MAX_INPUTS,
     MAX_JSON,
@@ -49,11 +39,13 @@ from omnibind_core.serve.calls import (
     Separate,
     Similarity,
     Thing,
+    address_of,
     body_form,
+    files_of,
     read,
 )
 from omnibind_core.serve.gate import BusyError, Gate, RefusedError
-from omnibind_core.types import MODALITIES, Audio, FloatArray, Image, PointCloud
+from omnibind_core.types import MODALITIES
 
 __all__ = ["MAX_BODY", "api"]
 
@@ -94,103 +86,16 @@ def api(explorer: Callable[[], Explorer], ready: Callable[[], bool], keys: Colle
 
         app.post(path, summary=form.__doc__, openapi_extra=body_form(form, files=files), response_model=None)(endpoint)
 
-    publish("/v1/embed", Embed, _embed)
-    publish("/v1/search", Search, _search)
-    publish("/v1/mix", Mix, _mix)
-    publish("/v1/similarity", Similarity, _similarity)
-    publish("/v1/compare", Compare, _compare)
-    publish("/v1/classify", Classify, _classify)
-    publish("/v1/localise", Localise, _localise)
-    publish("/v1/separate", Separate, _separate)
+    publish("/v1/embed", Embed, answering.embed)
+    publish("/v1/search", Search, answering.search)
+    publish("/v1/mix", Mix, answering.mix)
+    publish("/v1/similarity", Similarity, answering.similarity)
+    publish("/v1/compare", Compare, answering.compare)
+    publish("/v1/classify", Classify, answering.classify)
+    publish("/v1/localise", Localise, answering.localise)
+    publish("/v1/separate", Separate, answering.separate)
     publish("/v1/embeddings", Embeddings, _embeddings, files=False)
     return app
-
-
-def _one(explorer: Explorer, thing: Thing, call: Call) -> Embedded:
-    path = call.path(thing)
-    if thing.item is not None:
-        return explorer.item(thing.item)
-    if path is None:
-        return explorer.embed(thing.text, "text")
-    if thing.modality == "text":
-        raise QueryError("a file as a sentence", "text", "send the sentence as text")
-    return explorer.embed(str(path), thing.modality, up=thing.up, beside={})
-
-
-def _embed(explorer: Explorer, body: Embed, call: Call) -> dict[str, Any]:
-    return {"preset": explorer.preset, **embedded_form(_one(explorer, body, call))}
-
-
-def _search(explorer: Explorer, body: Search, call: Call) -> dict[str, Any]:
-    return _found(explorer, [body], Options(k=body.k, match=body.match), call)
-
-
-def _mix(explorer: Explorer, body: Mix, call: Call) -> dict[str, Any]:
-    return _found(explorer, body.terms, Options(k=body.k, match=body.match, operator=body.operator), call)
-
-
-def _found(explorer: Explorer, things: Sequence[Thing], options: Options, call: Call) -> dict[str, Any]:
-    made = [_one(explorer, thing, call) for thing in things]
-    terms = [one.term(thing.weight) for one, thing in zip(made, things, strict=True)]
-    found = explorer.search(terms, options, exclude={thing.item for thing in things if thing.item})
-    notices = [notice for one in made for notice in one.notices]
-    return found_form(explorer.preset, found, _address(explorer), notices)
-
-
-def _similarity(explorer: Explorer, body: Similarity, call: Call) -> dict[str, Any]:
-    made = [_one(explorer, thing, call) for thing in body.items]
-    notices = [notice for one in made for notice in one.notices]
-    return {"preset": explorer.preset, "matrix": similarity_form(explorer.similarity(made)), "notices": notices}
-
-
-def _classify(explorer: Explorer, body: Classify, call: Call) -> dict[str, Any]:
-    made = _one(explorer, body, call)
-    scores = explorer.classify(made.vector, body.labels)
-    return scores_form(explorer.preset, scores, explorer.fits(made.vector, made.modality, scores[0]), made.notices)
-
-
-def _compare(explorer: Explorer, body: Compare, call: Call) -> dict[str, Any]:
-    made = [_one(explorer, thing, call) for thing in body.items]
-    notices = [notice for one in made for notice in one.notices]
-    return compared_form(explorer.preset, explorer.compare([one.term() for one in made]), notices)
-
-
-def _localise(explorer: Explorer, body: Localise, call: Call) -> dict[str, Any]:
-    given, made = _decoded(explorer, body.into, call), _one(explorer, body.query, call)
-    found = explorer.locate(made.term(), given)
-    return located_form(explorer.preset, found, [*made.notices, *given.notices])
-
-
-def _separate(explorer: Explorer, body: Separate, call: Call) -> dict[str, Any]:
-    sound, made = _decoded(explorer, body.sound, call), _one(explorer, body.query, call)
-    if not isinstance(sound, Audio):
-        raise QueryError("something else than a sound", "a sound", "send a sound to take apart")
-    answer = explorer.separate(sound, made.term())
-    found, rest = (_sound(samples, answer.rate) for samples in (answer.found, answer.rest))
-    return separated_form(explorer.preset, answer, found, rest, [*made.notices, *sound.notices])
-
-
-def _decoded(explorer: Explorer, thing: Thing, call: Call) -> Image | Audio | PointCloud:
-    """Read what something is looked for in."""
-    path: str | Path | None = call.path(thing)
-    if thing.item is not None:
-        path = explorer.gallery.path(explorer.gallery.item(thing.item))
-    if path is None or thing.modality == "text":
-        raise QueryError("a sentence to look into", "a picture, a sound or a shape", "send one of these")
-    modality = thing.modality or media.modality_of(path)
-    read = media.load(path, modality, **({"up": thing.up} if modality == "point" else {}))
-    if not isinstance(read, (Image, Audio, PointCloud)):
-        raise QueryError("words to look into", "a picture, a sound or a shape", "send one of these")
-    return read
-
-
-def _sound(samples: FloatArray, rate: int) -> str:
-    """Give samples as a WAVE file of float32 in a data URI: whole numbers would cut peaks beyond full scale."""
-    import soundfile
-
-    written = io.BytesIO()
-    soundfile.write(written, samples, rate, format="WAV", subtype="FLOAT")
-    return "data:audio/wav;base64," + base64.b64encode(written.getvalue()).decode()
 
 
 def _embeddings(explorer: Explorer, body: Embeddings, call: Call) -> dict[str, Any]:
@@ -200,7 +105,7 @@ def _embeddings(explorer: Explorer, body: Embeddings, call: Call) -> dict[str, A
     if body.dimensions not in {None, explorer.model.width}:
         raise QueryError(f"{body.dimensions} dimensions", f"{explorer.model.width}", "leave dimensions out")
     things = [Thing.model_validate({"data" if one[:5].lower() == "data:" else "text": one}) for one in inputs]
-    vectors = [_one(explorer, thing, call).vector for thing in things]
+    vectors = [answering.one(explorer, thing, call).vector for thing in things]
     rows = [
         {
             "object": "embedding",
@@ -214,11 +119,6 @@ def _embeddings(explorer: Explorer, body: Embeddings, call: Call) -> dict[str, A
     # No tokens are billed here, and each tower cuts words in its own way: the field is there because clients read it.
     usage = {"prompt_tokens": 0, "total_tokens": 0}
     return {"object": "list", "data": rows, "model": explorer.preset, "usage": usage}
-
-
-def _address(explorer: Explorer) -> Callable[[str], str]:
-    base = explorer.gallery.folder.resolve()
-    return lambda path: f"/v1/files/{Path(path).relative_to(base).as_posix()}"
 
 
 def _gallery(app: FastAPI, gate: Gate, explorer: Callable[[], Explorer]) -> None:
@@ -235,15 +135,18 @@ def _gallery(app: FastAPI, gate: Gate, explorer: Callable[[], Explorer]) -> None
         who = await gate.run(explorer)
         hit = who.hit(item_id)
         form = item_form(who.gallery.item(item_id))
-        return {**form, **hit.details, "file": _address(who)(hit.file) if hit.file else None}
+        return {**form, **hit.details, "file": address_of(who.gallery)(hit.file) if hit.file else None}
 
     @app.get("/v1/files/{name:path}", summary="An item's file", response_class=FileResponse)
     async def file(name: str) -> Any:
-        gallery = (await gate.run(explorer)).gallery
-        # Compared with names, and never opened by what was asked for.
-        if name not in {one for item in gallery.items for one in (item.file, item.thumbnail) if one}:
+        path = files_of((await gate.run(explorer)).gallery).get(name)  # never opened by what was asked for
+        if path is None:
             raise HTTPException(404)
-        return FileResponse(gallery.folder / name, headers={"x-content-type-options": "nosniff"})
+        return FileResponse(path, headers={"x-content-type-options": "nosniff"})
+
+    @app.get("/v1/collections", summary="What is searched, and the collections of this machine")
+    async def collections() -> Any:
+        return await gate.run(lambda: answering.collections(explorer()))
 
     @app.get("/v1/models", summary="The preset, in OpenAI's form")
     async def models() -> Any:

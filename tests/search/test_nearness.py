@@ -58,6 +58,13 @@ def test_a_column_of_one_or_none(m):
     assert scale(vectors[:m], vectors[:m], names[:m], names[:m], same=True).share(0.5) == 0
 
 
+def test_queries_of_a_kind_that_is_not_there_judge_nothing():
+    vectors, names = rows(3, 5)
+    measure = scale(vectors[:0], vectors, [], names)
+    assert measure.least is None
+    assert len(measure.cosines) == 0
+
+
 def test_the_scale_of_many_is_read_off_some():
     vectors, names = rows(300, 6)
     assert len(scale(vectors, vectors[:5], names, names[:5]).cosines) == 1500 * 5

@@ -16,7 +16,8 @@ import soundfile
 
 from omnibind_core import media
 from omnibind_core.errors import QueryError
-from omnibind_core.serve.calls import MAX_JSON
+from omnibind_core.search.gallery import Gallery
+from omnibind_core.serve.calls import MAX_JSON, address_of, files_of
 from omnibind_core.serve.gate import Gate, check_host
 from omnibind_core.serve.http import api
 from omnibind_core.store.paths import assets_directory
@@ -35,6 +36,20 @@ def client(address):
 
 def data_uri(path, kind):
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def test_what_is_searched_and_the_collections_are_listed(client):
+    found = client.get("/v1/collections").json()
+    assert found["searched"] == {"image": 260, "audio": 213, "point": 121, "text": 294}
+    assert isinstance(found["collections"], list)
+
+
+def test_of_several_collections_files_are_named_by_their_items(explorer):
+    joined = Gallery.join([explorer.gallery, explorer.gallery])
+    names = files_of(joined)
+    assert names["image/dog-1/file.jpg"] == DOG.resolve()
+    assert address_of(joined)(str(DOG.resolve())) == "/v1/files/image/dog-1/file.jpg"
+    assert address_of(explorer.gallery)(str(DOG.resolve())) == "/v1/files/images/dog-1.jpg"
 
 
 def test_a_file_finds_the_same_as_the_library(client, explorer):
