@@ -138,6 +138,7 @@ def test_examples_exist():
     counts = Counter(BY_ID[item]["modality"] for item in examples["examples"])
     assert all(4 <= counts[modality] <= 6 for modality in ("image", "audio", "point", "text"))
     assert len(examples["mixes"]) >= 5
+    assert len(examples["anywhere"]) == 3
     for mix in examples["mixes"]:
         assert mix["title"] and len(mix["terms"]) >= 2
         for term in mix["terms"]:

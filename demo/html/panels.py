@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "example_chips",
+    "example_words",
     "header",
     "input_heading",
     "inside",
@@ -68,6 +69,16 @@ def example_chips(modality: Modality, examples: Sequence[tuple[Item, str]]) -> s
             f"{face}</button>"
         )
     return f'<div class="ob-try ob-{modality}">{"".join(chips)}</div>' if chips else ""
+
+
+def example_words(sentences: Sequence[str]) -> str:
+    """Draw sentences in other scripts that can be tried with one click."""
+    said = [escape(one) for one in sentences]
+    chips = "".join(
+        f'<button data-act="say" data-id="{one}" aria-label="Try: {one}"><q dir="auto">{one}</q></button>'
+        for one in said
+    )
+    return f'<div class="ob-try ob-text ob-scripts">{chips}</div>' if chips else ""
 
 
 def ready_mixes(titles: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from omnibind_core.types import MODALITIES, Modality
 __all__ = ["Examples", "Mix", "Part"]
 
 log = logging.getLogger(__name__)
-_EACH = {"text": 3}  # examples under each input; of other kinds, four
+_EACH = {"text": 2}  # examples under each input; of other kinds, four
 _MOST = 4
 
 
@@ -65,6 +65,8 @@ class Examples:
     items : tuple of Item
         Of all modalities.
     mixes : tuple of Mix
+    anywhere : tuple of str
+        Sentences in other scripts.
     folder : Path
         What the items' files are relative to.
     catalogue : tuple of Item
@@ -76,6 +78,7 @@ class Examples:
     mixes: tuple[Mix, ...] = ()
     folder: Path = Path()
     catalogue: tuple[Item, ...] = ()
+    anywhere: tuple[str, ...] = ()
 
     def of(self, modality: str) -> list[Item]:
         """Examples of one modality."""
@@ -129,6 +132,7 @@ class Examples:
             known,
             gallery,
             tuple(catalogue.values()),
+            tuple(raw.get("anywhere", ())),
         )
 
 

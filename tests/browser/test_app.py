@@ -130,6 +130,14 @@ def test_a_sentence_is_answered_in_four_columns(page: Page) -> None:
     answered(page)
 
 
+def test_a_sentence_in_another_script_is_one_click_away(page: Page) -> None:
+    ready(page)
+    page.locator(".ob-scripts button").first.click()
+    term(page, EXAMPLES.anywhere[0])
+    expect(page.locator(".ob-input.ob-text textarea")).to_have_value(EXAMPLES.anywhere[0])
+    assert any("dog" in one for one in answered(page))
+
+
 def test_an_early_query_waits_for_the_models(page: Page) -> None:
     say(page, "thunder and rain", READY)  # it may be the first to need the models
     answered(page)

@@ -113,6 +113,8 @@ def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.
                 if modality == "text":
                     send = gr.Button("Find neighbours", variant="primary", size="sm", elem_classes="ob-send")
                 chips.append(html(panels.example_chips(modality, examples.faces(modality))))
+                if modality == "text" and examples.anywhere:
+                    chips.append(html(panels.example_words(examples.anywhere)))
     return inputs, chips, up, send
 
 

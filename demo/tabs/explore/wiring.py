@@ -124,6 +124,8 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         action, target, how = str(event._data.get("act")), str(event._data.get("id")), options(*chosen)
         if action == "mix":
             return _updates(callbacks.give_mix(service, asked(visit, chosen), p.examples, target, how), visit)
+        if action == "say":
+            return _updates(callbacks.give_text(service, asked(visit, chosen), target, mode, how), visit)
         if action == "example":
             return _updates(callbacks.give_example(service, asked(visit, chosen), target, mode, how), visit)
         return _updates(callbacks.act(service, asked(visit, chosen), action, target, how), visit)
