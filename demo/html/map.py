@@ -14,11 +14,13 @@ from demo.html.icons import NAMES, ORDER, PLURALS
 from demo.html.pictures import file_address
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.plane import Plane
+from omnibind_core.store.catalogue import Item
 from omnibind_core.types import FloatArray, Modality
 
-__all__ = ["drawn", "placed"]
+__all__ = ["drawn", "looped", "placed"]
 
 _LABELS = 40  # neighbourhoods that are named
+_NAMED, _FACES = 12, 60  # of what a loop was drawn around: concepts that are named, things that are shown
 _NEAR = 0.16  # of the map's half: how near items are that make a neighbourhood
 
 
@@ -43,6 +45,7 @@ def drawn(gallery: Gallery, plane: Plane) -> str:
         f'<div class="ob-map"><canvas tabindex="0" role="img" aria-label="Map of {len(items):,} items; '
         'the list of answers below says the same in words"></canvas><div class="ob-tip" hidden></div>'
         f'<ul class="ob-legend">{legend}</ul><p class="ob-hint">Scroll to zoom, drag to move, click an item.</p>'
+        '<button class="ob-lasso" aria-pressed="false" title="Or hold Shift while you drag">Draw a loop</button>'
         f"{_data(data)}</div>"
     )
 
@@ -54,6 +57,32 @@ _SHAPES: Mapping[Modality, str] = {
     "text": "M-7 0a7 7 0 1 0 14 0a7 7 0 1 0-14 0",
 }
 """A form for each modality, so that colour is not all that tells them apart; the canvas draws the same."""
+
+
+def looped(gallery: Gallery, items: Sequence[Item]) -> str:
+    """Say what a loop was drawn around: how many things, of what, and their faces; each can be clicked."""
+    counts = Counter(item.concept for item in items if item.concept).most_common(_NAMED)
+    named = ", ".join(f"{escape(name)} {count}" for name, count in counts)
+    kinds = ", ".join(
+        f"{count} {(PLURALS if count > 1 else NAMES)[kind].lower()}"
+        for kind in ORDER
+        if (count := sum(item.modality == kind for item in items))
+    )
+    faces = "".join(_face(gallery, item) for item in items[:_FACES])
+    more = f'<p class="ob-note">and {len(items) - _FACES:,} more</p>' if len(items) > _FACES else ""
+    return (
+        f'<section class="ob-looped"><h3>{len(items):,} inside the loop: {kinds}</h3><p class="ob-note">{named}</p>'
+        f'<div class="ob-faces">{faces}</div>{more}</section>'
+    )
+
+
+def _face(gallery: Gallery, item: Item) -> str:
+    picture, caption = gallery.path(item, thumbnail=True), escape(item.caption)
+    inner = f'<img src="{escape(file_address(picture))}" alt="" loading="lazy">' if picture else f"<q>{caption}</q>"
+    return (
+        f'<button class="ob-{item.modality}" data-act="open" data-id="{escape(item.id)}" title="{caption}" '
+        f'aria-label="{caption}">{inner}</button>'
+    )
 
 
 def placed(marks: Sequence[tuple[str, Modality, FloatArray, FloatArray]], chosen: str = "") -> str:

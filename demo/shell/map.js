@@ -7,6 +7,8 @@ let mix = 1; // 1: gap closed, 0: as they are
 let goal = 1;
 let hovered = -1;
 let pressed = null;
+let loop = null; // places of the pointer while a loop is drawn around things
+let looping = false; // the next drag draws one
 
 const canvas = () => element.querySelector('canvas');
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -96,6 +98,18 @@ const draw = () => {
     pen.strokeText(mark.label.slice(0, 40), x, y + 29);
     pen.fillText(mark.label.slice(0, 40), x, y + 29);
   });
+  if (loop) {
+    pen.beginPath();
+    loop.forEach(([x, y]) => pen.lineTo(x, y));
+    pen.closePath();
+    pen.globalAlpha = 0.14;
+    pen.fillStyle = style('--ob-accent');
+    pen.fill();
+    pen.globalAlpha = 1;
+    pen.lineWidth = 2;
+    pen.strokeStyle = style('--ob-accent');
+    pen.stroke();
+  }
   box.dataset.drawn = String(data.items.length);
 };
 
@@ -116,6 +130,16 @@ const nearest = (event) => {
     if (far < least) { least = far; best = i; }
   });
   return best;
+};
+
+const inside = ([x, y], around) => around.reduce((odd, [ax, ay], i) => {
+  const [bx, by] = around[(i + around.length - 1) % around.length];
+  return (ay > y) !== (by > y) && x < ((bx - ax) * (y - ay)) / (by - ay) + ax ? !odd : odd;
+}, false);
+
+const hold = (on) => {
+  looping = on;
+  element.querySelector('.ob-lasso')?.setAttribute('aria-pressed', String(on));
 };
 
 const tell = () => {
@@ -145,7 +169,13 @@ const zoom = (factor, left, top) => {
 };
 
 const listen = (box) => {
+  element.querySelector('.ob-lasso').addEventListener('click', () => hold(!looping));
   box.addEventListener('pointermove', (event) => {
+    if (loop) {
+      loop.push([event.offsetX, event.offsetY]);
+      draw();
+      return;
+    }
     if (pressed) {
       view.x += (event.offsetX - pressed.x) / view.scale;
       view.y += (event.offsetY - pressed.y) / view.scale;
@@ -154,6 +184,21 @@ const listen = (box) => {
     box.style.cursor = pressed ? 'grabbing' : hovered < 0 ? 'grab' : 'pointer';
     tell();
     draw();
+  });
+  box.addEventListener('pointerdown', (event) => {
+    if (!looping && !event.shiftKey) return;
+    loop = [[event.offsetX, event.offsetY]];
+    box.setPointerCapture(event.pointerId);
+    event.stopImmediatePropagation();
+  });
+  box.addEventListener('pointerup', (event) => {
+    if (!loop) return;
+    const found = data.items.filter((item) => inside(place(at(item)), loop)).map((item) => item[0]);
+    loop = null;
+    hold(false);
+    draw();
+    event.stopImmediatePropagation();
+    if (found.length) trigger('select', { act: 'loop', id: found.join(' ') });
   });
   box.addEventListener('pointerdown', (event) => { pressed = { x: event.offsetX, y: event.offsetY, moved: 0 }; box.setPointerCapture(event.pointerId); });
   box.addEventListener('pointerup', (event) => {

@@ -18,7 +18,7 @@ from demo.shell.theme import html
 from demo.shell.view import attempt
 from demo.state import Ingredient
 
-__all__ = ["TITLE", "ask", "build", "choose", "open_map", "wire"]
+__all__ = ["TITLE", "ask", "build", "choose", "loop", "open_map", "wire"]
 
 TITLE = "Map"
 
@@ -82,6 +82,23 @@ def ask(service: Service, text: str) -> tuple[str, str, str]:
     return _placed(service, lambda: service.embed(text, "text"), "")
 
 
+def loop(service: Service, names: str) -> tuple[str, str, str]:
+    """Say what a loop was drawn around: marks (none), HTML of it, and the notice.
+
+    Parameters
+    ----------
+    names : str
+        Identifiers of gallery items, separated by blanks; those that are not there are left out.
+    """
+
+    def draw() -> str:
+        gallery = service.wait().gallery
+        return drawing.looped(gallery, [gallery.item(one) for one in dict.fromkeys(names.split()) if gallery.has(one)])
+
+    made, notice = attempt("map", lambda: service.steady(draw))
+    return "", made or "", notice
+
+
 def choose(service: Service, item_id: str) -> tuple[str, str, str]:
     """As :func:`ask`, for an item of the gallery."""
     return _placed(service, lambda: service.item(item_id), item_id)
@@ -121,6 +138,8 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         return answer(*ask(service, text))
 
     def clicked(event: gr.EventData) -> list[Any]:
+        if event._data.get("act") == "loop":
+            return answer(*loop(service, str(event._data.get("id"))))
         return answer(*choose(service, str(event._data.get("id"))))
 
     tab.select(opened, None, [p.map, p.notice], **quiet)

@@ -467,6 +467,17 @@ def test_the_map_is_drawn_and_answers(page: Page) -> None:
     shown.last.click()
     expect(shown.first).not_to_have_text(str(before), timeout=ANSWER)
     page.get_by_label("Show the gap").click()
+    page.get_by_role("button", name="Draw a loop").click()
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    for across, down in ((0.7, 0.2), (0.7, 0.8), (0.3, 0.8)):
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"], steps=4)
+    page.mouse.up()
+    expect(page.locator(".ob-looped h3")).to_contain_text("inside the loop", timeout=ANSWER)
+    page.locator(".ob-faces button").first.click()
+    expect(page.locator(".tabitem:visible .ob-results .ob-caption").first).to_be_visible(timeout=ANSWER)
 
 
 def test_the_preset_can_be_looked_at(page: Page) -> None:

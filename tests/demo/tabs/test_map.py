@@ -60,3 +60,16 @@ def test_what_makes_no_sense_is_said_and_the_map_stays(service: Service, monkeyp
     drawn, notice = tab.open_map(broken)
     assert drawn == ""
     assert "no-such-preset" in notice
+
+
+def test_a_loop_says_what_it_was_drawn_around(service: Service) -> None:
+    names = "image/dog-1 audio/dog-1 audio/dog-2 image/gone image/dog-1 text/dog-1"
+    marks, told, notice = tab.loop(service, names)
+    assert (marks, notice) == ("", "")
+    assert "4 inside the loop: 2 sounds, 1 picture, 1 sentence" in told
+    assert "dog 4" in told
+    assert told.count('data-act="open"') == 4
+    many = " ".join(item.id for item in service.wait().gallery.items[:100])
+    _, told, _ = tab.loop(service, many)
+    assert "and 40 more" in told
+    assert "0 inside" in tab.loop(service, "x <script>")[1]
