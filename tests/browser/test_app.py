@@ -477,7 +477,7 @@ def test_the_map_is_drawn_and_answers(page: Page) -> None:
     page.mouse.up()
     expect(page.locator(".ob-looped h3")).to_contain_text("inside the loop", timeout=ANSWER)
     page.locator(".ob-faces button").first.click()
-    expect(page.locator(".tabitem:visible .ob-results .ob-caption").first).to_be_visible(timeout=ANSWER)
+    expect(page.locator(".tabitem:visible .ob-results .ob-answers")).to_be_visible(timeout=ANSWER)
 
 
 def test_the_preset_can_be_looked_at(page: Page) -> None:
