@@ -14,6 +14,7 @@ import numpy as np
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import GalleryError
+from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.media.video import is_film
 from omnibind_core.search.answers import Embedded, Found, LabelScore
 from omnibind_core.search.classify import classify
@@ -22,6 +23,7 @@ from omnibind_core.search.compose import Options, Term
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
 from omnibind_core.search.plane import Plane, plane
+from omnibind_core.search.remembered import Remembered, key_of
 from omnibind_core.search.separate import Separated, select, take_apart
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
@@ -60,6 +62,7 @@ class Explorer:
         self._folders: tuple[Path | None, ...] = (folder, *more)
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
+        self._known = Remembered()
         self._cut: dict[tuple[str, ...], tuple[Pieces, FloatArray]] = {}
         self._plane: Plane | None = None
         self._laying = threading.Lock()
@@ -107,8 +110,9 @@ class Explorer:
         weights: Mapping[str, float] | None = None,
         beside: Mapping[str, Path | bytes] | None = None,
         faithful: bool = False,
+        decoded: bool = True,
     ) -> Embedded:
-        """Embed one input.
+        """Embed one input; what was embedded lately, by its content, is not computed again.
 
         Parameters
         ----------
@@ -124,11 +128,13 @@ class Explorer:
             Files that belong to a shape, by name; None looks into its folder.
         faithful : bool
             Treat a sound as the published code does, see :func:`omnibind_core.media.audio.load_audio`.
+        decoded : bool
+            Whether the decoded input comes along. Without it, a file that was embedded lately is not even decoded.
 
         Returns
         -------
         Embedded
-            With the decoded input.
+            With the decoded input where it was asked for. Timings are those of when it was computed.
 
         Raises
         ------
@@ -136,23 +142,33 @@ class Explorer:
             With what was given, what is allowed and what to do.
         """
         kind = media.modality_of(str(source)) if modality is None else modality
-        if kind == "image" and is_film(source):
-            return self._film(source, weights)
+        how = (up,) if kind == "point" else (faithful,) if kind == "audio" else ()
+        key = key_of(source, kind, max(MAX_BYTES.values()), beside, *how) if weights is None else None
+        known = self._known.get(key)
+        if known is not None and not decoded:
+            return known
         start = time.perf_counter()
         options: Mapping[Modality, dict[str, Any]] = {
             "point": {"up": up, "beside": beside}, "audio": {"faithful": faithful}
         }  # fmt: skip
-        decoded = media.load(source, kind, **options.get(kind, {}))
-        seconds = time.perf_counter() - start
-        with self._computing:
-            bound = self.model.embed(kind, [decoded], weights=weights, keep=True)
-        return self._embedded(bound, seconds, decoded)
+        frames: Sequence[Media]
+        if is_a_film := kind == "image" and is_film(source):
+            frames = media.load_frames(source)  # type: ignore[arg-type]
+        else:
+            frames = (media.load(source, kind, **options.get(kind, {})),)
+        if known is None:
+            seconds = time.perf_counter() - start
+            known = self._film(frames, seconds, weights) if is_a_film else self._one(kind, frames[0], seconds, weights)
+            self._known.put(key, known)
+        return replace(known, media=frames[len(frames) // 2]) if decoded else known
 
-    def _film(self, source: object, weights: Mapping[str, float] | None) -> Embedded:
-        """Embed a film's pictures as their mean; its middle one is what is kept."""
-        start = time.perf_counter()
-        frames = media.load_frames(source)  # type: ignore[arg-type]
-        seconds = time.perf_counter() - start
+    def _one(self, kind: Modality, given: Media, seconds: float, weights: Mapping[str, float] | None) -> Embedded:
+        with self._computing:
+            bound = self.model.embed(kind, [given], weights=weights, keep=True)
+        return self._embedded(bound, seconds)
+
+    def _film(self, frames: Sequence[Media], seconds: float, weights: Mapping[str, float] | None) -> Embedded:
+        """Embed a film's pictures as their mean."""
         with self._computing:
             bound = self.model.embed("image", frames, weights=weights, keep=True)
         mean = bound.vectors.mean(axis=0, keepdims=True)
@@ -163,13 +179,13 @@ class Explorer:
             projected=None if bound.projected is None else bound.projected.mean(axis=0, keepdims=True),
             notices=((f"the mean of {len(frames)} pictures, evenly over its length",),),
         )
-        return self._embedded(one, seconds, frames[len(frames) // 2])
+        return self._embedded(one, seconds)
 
-    def _embedded(self, bound: Bound, seconds: float, decoded: Media) -> Embedded:
+    def _embedded(self, bound: Bound, seconds: float) -> Embedded:
         spaces = self.model.preset.spaces
         titles = {name: spaces[name].title if name in spaces else name for name in bound.members}
         timed = replace(bound, timings={**bound.timings, "decode": seconds})
-        return Embedded(timed, titles, self.model.is_routed(bound.modality), decoded)
+        return Embedded(timed, titles, self.model.is_routed(bound.modality))
 
     def reweigh(self, one: Embedded, weights: Mapping[str, float]) -> Embedded:
         """Weigh the specialists of an embedded input by hand; none of them runs again.
@@ -197,8 +213,7 @@ class Explorer:
             path = self.gallery.path(item)
             if path:
                 check_content(Path(path), item.sha256)
-            made = self.embed(path or item.caption, item.modality)
-            self._items[item_id] = replace(made, media=None)
+            self._items[item_id] = self.embed(path or item.caption, item.modality, decoded=False)
         return self._items[item_id]
 
     def hit(self, item_id: str) -> Hit:

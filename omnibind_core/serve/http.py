@@ -111,10 +111,10 @@ def _one(explorer: Explorer, thing: Thing, call: Call) -> Embedded:
     if thing.item is not None:
         return explorer.item(thing.item)
     if path is None:
-        return explorer.embed(thing.text, "text")
+        return explorer.embed(thing.text, "text", decoded=False)
     if thing.modality == "text":
         raise QueryError("a file as a sentence", "text", "send the sentence as text")
-    return explorer.embed(str(path), thing.modality, up=thing.up, beside={})
+    return explorer.embed(str(path), thing.modality, up=thing.up, beside={}, decoded=False)
 
 
 def _embed(explorer: Explorer, body: Embed, call: Call) -> dict[str, Any]:
