@@ -172,14 +172,14 @@ class Api:
                 raise QueryError(f"no file for modality '{modality}'", "a file, or text", "send a file")
             if not isinstance(text, str):
                 raise MediaError(f"a {type(text).__name__} as a sentence", "a sentence", "send text")
-            return self._service.read(text, "text", "y", {})
+            return self._service.read(text, "text", "y", {}, False)
         path = uploaded_path(file)
         kinds: dict[str, Modality | None] = {"auto": None, **{m: m for m in MODALITIES if m != "text"}}
         if modality not in kinds:
             raise QueryError(
                 f"modality '{modality[:20]}' for a file", f"one of {', '.join(kinds)}", "choose one of these"
             )
-        return self._service.read(path, kinds[modality], up, {})
+        return self._service.read(path, kinds[modality], up, {}, False)
 
     def _given(self, term: dict[str, Any]) -> Embedded:
         """Embed what one term of a mix names."""

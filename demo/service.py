@@ -304,9 +304,11 @@ class Service:
         one = _ingredient(replace(made, media=None), name, picture)
         return replace(one, seen=seen, source=source, up=up, beside=dict(beside or {}), preset=explorer.preset)
 
-    def _read(self, source: str, modality: Modality | None, up: str, beside: Mapping[str, Path]) -> Embedded:
+    def _read(
+        self, source: str, modality: Modality | None, up: str, beside: Mapping[str, Path], decoded: bool = True
+    ) -> Embedded:
         """Compute; `read` is this, on a card that is lent where cards are lent by the call."""
-        return self.wait().embed(source, modality, up=up, beside=beside)
+        return self.wait().embed(source, modality, up=up, beside=beside, decoded=decoded)
 
     def _read_item(self, item_id: str) -> Embedded:
         """Compute likewise, for :attr:`read_item`."""

@@ -23,7 +23,7 @@ from omnibind_core.evaluation import composing_page
 from omnibind_core.store.collection import GALLERY
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import __main__ as training
-from tools import api_page, gpu_check, rooms, space, stories, sums, supply
+from tools import api_page, gpu_check, load, rooms, space, stories, sums, supply
 from tools.bench import __main__ as bench
 from tools.bench import binding
 from tools.gallery import __main__ as gallery
@@ -80,6 +80,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.gpu_check": gpu_check.parser,
     "tools.space": space.parser,
     "tools.hard.__main__": hard.parser,
+    "tools.load": load.parser,
     "tools.screenshots.__main__": screenshots.parser,
     "tools.rooms": rooms.parser,
     "tools.sums": sums.parser,
@@ -147,6 +148,7 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "SPACE_HOST": Variable("-", "set by Spaces: the name that the page is called by there"),
     "GRADIO_ANALYTICS_ENABLED": Variable("`False`", "whether gradio reports to its makers; `app.py` switches it off"),
+    "OPENBLAS_NUM_THREADS": Variable("`1`", "threads of NumPy's products; `app.py` sets it where it is not set"),
     "OMP_NUM_THREADS": Variable("measured, for each machine", "threads of the CPU"),
     "RANK": Variable("-", "set by `torchrun` and `accelerate launch`: number of this process in a training"),
     "MASTER_ADDR": Variable("-", "set by launchers: where the first process listens"),

@@ -49,6 +49,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.gpu_check": (*_CORE, "demo", "tools.bench", "tools.rehearsal"),
     "tools.space": ("types", "store", "presets"),
     "tools.hard": ("types", "media", "store", "omnibind_core"),
+    "tools.load": ("types", "store"),
     "tools.api_page": (*_CORE, "omnibind_core"),
     "tools.help_pages": (
         *(*_CORE, "evaluation", "training", "cli", "demo"),
@@ -64,6 +65,7 @@ MAY: dict[str, tuple[str, ...]] = {
             "tools.gpu_check",
             "tools.space",
             "tools.hard",
+            "tools.load",
             "tools.screenshots",
             "tools.api_page",
         ),

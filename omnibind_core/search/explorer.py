@@ -14,6 +14,8 @@ import numpy as np
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import GalleryError
+from omnibind_core.machine.places import Places
+from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.media.video import is_film
 from omnibind_core.search.answers import Embedded, Found, LabelScore
 from omnibind_core.search.classify import classify
@@ -25,6 +27,7 @@ from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.journey import STOPS, Stop, journey
 from omnibind_core.search.localise import Located, Pieces, localise, pieces
 from omnibind_core.search.plane import Plane, plane
+from omnibind_core.search.remembered import Remembered, key_of
 from omnibind_core.search.separate import Separated, select, take_apart
 from omnibind_core.specialists.base import SpecialistSpec
 from omnibind_core.specialists.registry import find, required
@@ -64,11 +67,17 @@ class Explorer:
         self._folders: tuple[Path | None, ...] = (folder, *more)
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
+        self._known = Remembered()
         self._cut: dict[tuple[str, ...], tuple[Pieces, FloatArray]] = {}
         self._least: dict[Modality, float] = {}
         self._plane: Plane | None = None
         self._laying = threading.Lock()
-        self._computing = threading.Lock()  # two inputs at once would only slow one another down
+        self._cutting = threading.Lock()
+        # More inputs at once than there are cores for would only slow one another down.
+        several = model.at_once > 1
+        self._computing = Places(model.at_once, apart=several)
+        # Sentences, which take a twentieth of a shape's time, do not wait for files where there are several places.
+        self._reading = Places(1, apart=True) if several else self._computing
 
     @property
     def preset(self) -> str:
@@ -93,8 +102,9 @@ class Explorer:
         try:
             return self.gallery
         except GalleryError:
-            with self._computing:
-                self._gallery = _joined([self._load_or_make(folder, progress) for folder in self._folders])
+            self._gallery = self._computing.run(
+                lambda: _joined([self._load_or_make(folder, progress) for folder in self._folders])
+            )
             return self._gallery
 
     def _load_or_make(self, folder: Path | None, progress: Callable[[int, int], None] | None) -> Gallery:
@@ -112,8 +122,9 @@ class Explorer:
         weights: Mapping[str, float] | None = None,
         beside: Mapping[str, Path | bytes] | None = None,
         faithful: bool = False,
+        decoded: bool = True,
     ) -> Embedded:
-        """Embed one input.
+        """Embed one input; what was embedded lately, by its content, is not computed again.
 
         Parameters
         ----------
@@ -129,11 +140,13 @@ class Explorer:
             Files that belong to a shape, by name; None looks into its folder.
         faithful : bool
             Treat a sound as the published code does, see :func:`omnibind_core.media.audio.load_audio`.
+        decoded : bool
+            Whether the decoded input comes along. Without it, a file that was embedded lately is not even decoded.
 
         Returns
         -------
         Embedded
-            With the decoded input.
+            With the decoded input where it was asked for. Timings are those of when it was computed.
 
         Raises
         ------
@@ -141,25 +154,34 @@ class Explorer:
             With what was given, what is allowed and what to do.
         """
         kind = media.modality_of(str(source)) if modality is None else modality
-        if kind == "image" and is_film(source):
-            return self._film(source, weights)
+        how = (up,) if kind == "point" else (faithful,) if kind == "audio" else ()
+        key = key_of(source, kind, max(MAX_BYTES.values()), beside, *how) if weights is None else None
+        known = self._known.get(key)
+        if known is not None and not decoded:
+            return known
         start = time.perf_counter()
         options: Mapping[Modality, dict[str, Any]] = {
             "point": {"up": up, "beside": beside}, "audio": {"faithful": faithful}
         }  # fmt: skip
-        decoded = media.load(source, kind, **options.get(kind, {}))
-        seconds = time.perf_counter() - start
-        with self._computing:
-            bound = self.model.embed(kind, [decoded], weights=weights, keep=True)
-        return self._embedded(bound, seconds, decoded)
+        frames: Sequence[Media]
+        if is_a_film := kind == "image" and is_film(source):
+            frames = media.load_frames(source)  # type: ignore[arg-type]
+        else:
+            frames = (media.load(source, kind, **options.get(kind, {})),)
+        if known is None:
+            seconds = time.perf_counter() - start
+            known = self._film(frames, seconds, weights) if is_a_film else self._one(kind, frames[0], seconds, weights)
+            self._known.put(key, known)
+        return replace(known, media=frames[len(frames) // 2]) if decoded else known
 
-    def _film(self, source: object, weights: Mapping[str, float] | None) -> Embedded:
-        """Embed a film's pictures as their mean; its middle one is what is kept."""
-        start = time.perf_counter()
-        frames = media.load_frames(source)  # type: ignore[arg-type]
-        seconds = time.perf_counter() - start
-        with self._computing:
-            bound = self.model.embed("image", frames, weights=weights, keep=True)
+    def _one(self, kind: Modality, given: Media, seconds: float, weights: Mapping[str, float] | None) -> Embedded:
+        place = self._reading if kind == "text" else self._computing
+        bound = place.run(lambda: self.model.embed(kind, [given], weights=weights, keep=True))
+        return self._embedded(bound, seconds)
+
+    def _film(self, frames: Sequence[Media], seconds: float, weights: Mapping[str, float] | None) -> Embedded:
+        """Embed a film's pictures as their mean."""
+        bound = self._computing.run(lambda: self.model.embed("image", frames, weights=weights, keep=True))
         mean = bound.vectors.mean(axis=0, keepdims=True)
         one = replace(
             bound,
@@ -168,13 +190,13 @@ class Explorer:
             projected=None if bound.projected is None else bound.projected.mean(axis=0, keepdims=True),
             notices=((f"the mean of {len(frames)} pictures, evenly over its length",),),
         )
-        return self._embedded(one, seconds, frames[len(frames) // 2])
+        return self._embedded(one, seconds)
 
-    def _embedded(self, bound: Bound, seconds: float, decoded: Media) -> Embedded:
+    def _embedded(self, bound: Bound, seconds: float) -> Embedded:
         spaces = self.model.preset.spaces
         titles = {name: spaces[name].title if name in spaces else name for name in bound.members}
         timed = replace(bound, timings={**bound.timings, "decode": seconds})
-        return Embedded(timed, titles, self.model.is_routed(bound.modality), decoded)
+        return Embedded(timed, titles, self.model.is_routed(bound.modality))
 
     def reweigh(self, one: Embedded, weights: Mapping[str, float]) -> Embedded:
         """Weigh the specialists of an embedded input by hand; none of them runs again.
@@ -184,8 +206,7 @@ class Explorer:
         QueryError
             Weights that are not usable; see :meth:`omnibind_core.binder.OmniBind.embed`.
         """
-        with self._computing:
-            return replace(one, bound=self.model.rebind(one.bound, weights))
+        return replace(one, bound=self._computing.run(lambda: self.model.rebind(one.bound, weights)))
 
     def item(self, item_id: str) -> Embedded:
         """Embed an item of the gallery from its file, live; the second time from memory. Its media is not kept.
@@ -202,8 +223,7 @@ class Explorer:
             path = self.gallery.path(item)
             if path:
                 check_content(Path(path), item.sha256)
-            made = self.embed(path or item.caption, item.modality)
-            self._items[item_id] = replace(made, media=None)
+            self._items[item_id] = self.embed(path or item.caption, item.modality, decoded=False)
         return self._items[item_id]
 
     def hit(self, item_id: str) -> Hit:
@@ -286,10 +306,10 @@ class Explorer:
     def cut(self, given: Media) -> tuple[Pieces, FloatArray]:
         """Cut an input into pieces, and embed them: the pieces and their unit vectors (pieces, D)."""
         key = _content(given)
-        with self._computing:
+        with self._cutting:
             if key not in self._cut:
                 found = pieces(given)
-                rows = self.model.embed(found.modality, found.media).vectors
+                rows = self._computing.run(lambda: self.model.embed(found.modality, found.media).vectors)
                 self._cut[key] = replace(found, media=()), rows
                 while len(self._cut) > _CUTS:
                     self._cut.pop(next(iter(self._cut)))
@@ -297,8 +317,7 @@ class Explorer:
 
     def classify(self, vector: FloatArray, labels: Sequence[str]) -> list[LabelScore]:
         """Say which of the labels fit a unit vector (D,) best, best first; raises QueryError as `classify` does."""
-        with self._computing:
-            return classify(self.model, vector, labels)
+        return self._reading.run(lambda: classify(self.model, vector, labels))
 
     def fits(self, vector: FloatArray, modality: Modality, best: LabelScore) -> bool:
         """Say whether the best of some labels fits at all; see :mod:`omnibind_core.search.fitting`.
@@ -318,9 +337,8 @@ class Explorer:
             gallery = self.gallery
         except GalleryError:  # naming needs none; then nothing is known of what right labels reach
             return True
-        with self._computing:
-            if modality not in self._least:
-                self._least[modality] = threshold(gallery, modality, self.model.embed_texts)
+        if modality not in self._least:
+            self._least[modality] = self._reading.run(lambda: threshold(gallery, modality, self.model.embed_texts))
         return outstanding(gallery, vector, best.cosine) >= self._least[modality]
 
     def separate(self, sound: Audio, query: Term) -> Separated:
@@ -346,8 +364,7 @@ class Explorer:
             The gallery has no vectors of this preset.
         """
         gallery = self.gallery
-        with self._computing:
-            apart = take_apart(self.model, sound)
+        apart = self._computing.run(lambda: take_apart(self.model, sound))
         return select(apart, query, gallery)
 
     def explain(

@@ -47,10 +47,10 @@ def one(explorer: Explorer, thing: Thing, call: Call) -> Embedded:
     if thing.item is not None:
         return explorer.item(thing.item)
     if path is None:
-        return explorer.embed(thing.text, "text")
+        return explorer.embed(thing.text, "text", decoded=False)
     if thing.modality == "text":
         raise QueryError("a file as a sentence", "text", "send the sentence as text")
-    return explorer.embed(str(path), thing.modality, up=thing.up, beside=call.beside(path))
+    return explorer.embed(str(path), thing.modality, up=thing.up, beside=call.beside(path), decoded=False)
 
 
 def embed(explorer: Explorer, body: Embed, call: Call) -> dict[str, Any]:
