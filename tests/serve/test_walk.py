@@ -29,6 +29,7 @@ PAGE = (ROOT / "docs" / "walk.md").read_text(encoding="utf-8")
 BLOCKS = [block.strip().splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_the_walk(tmp_path: Path) -> None:
     folder, collection, page, serve, calls, agent, away = BLOCKS
