@@ -10,23 +10,13 @@ __all__ = ["HEAD", "html", "theme"]
 
 _FOLDER = Path(__file__).parent
 _PAGE_JS = (_FOLDER / "page.js").read_text(encoding="utf-8")
-_ESCAPE = (
-    "document.addEventListener('keydown', (event) => { if (event.key === 'Escape') "
-    "document.querySelector('.ob-drawer .ob-close')?.click(); "
-    "if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z' && "
-    "!event.target.closest?.('input:not([type=range]), textarea')) { const way = document.querySelector("
-    "`.ob-steps [data-act=${event.shiftKey ? 'redo' : 'undo'}]`); if (way?.offsetParent) "
-    "{ event.preventDefault(); way.click(); } } });"
-)
+_SCRIPTS = ("keys.js", "drop.js", "stories.js", "card.js")
 # In the head, not `css=`: that option rewrites selectors, and drops them inside @media for all but gradio's own box.
 HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="description" content="Shapes, sounds, pictures and sentences in one space">'
-    f"<style>{(_FOLDER / 'style.css').read_text(encoding='utf-8')}</style><script>{_ESCAPE}</script>"
-    + "".join(
-        f"<script>{(_FOLDER / name).read_text(encoding='utf-8')}</script>"
-        for name in ("drop.js", "stories.js", "card.js")
-    )
+    f"<style>{(_FOLDER / 'style.css').read_text(encoding='utf-8')}</style>"
+    + "".join(f"<script>{(_FOLDER / name).read_text(encoding='utf-8')}</script>" for name in _SCRIPTS)
 )
 
 _ACCENT = gr.themes.Color(

@@ -6,17 +6,16 @@ are those of the other.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
-from omnibind_core.evaluation.localising import Half, half_of
+from omnibind_core.evaluation.localising import Half, everywhere
 from omnibind_core.evaluation.report import Section
 from omnibind_core.search.compare import compare
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.catalogue import Item
-from omnibind_core.types import MODALITIES, FloatArray, Modality
+from omnibind_core.types import MODALITIES, FloatArray
 
 __all__ = ["Sorting", "comparing_section", "handfuls", "sorting"]
 
@@ -54,10 +53,8 @@ def handfuls(gallery: Gallery, half: Half, count: int = _COUNT, seed: int = 0) -
 
     Concepts that the gallery does not have in every modality are left out.
     """
-    by: dict[str, dict[Modality, list[Item]]] = defaultdict(lambda: defaultdict(list))
-    for item in gallery.items:
-        by[item.concept][item.modality].append(item)
-    pool = sorted(one for one in by if len(by[one]) == len(MODALITIES) and half_of(one) == half)
+    by = everywhere(gallery, half)
+    pool = list(by)
     draw = np.random.default_rng(seed)
     found = []
     for _ in range(count):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omnibind_core.evaluation.localising import Half, half_of
+from omnibind_core.evaluation.localising import Half, everywhere
 from omnibind_core.evaluation.report import Section
 from omnibind_core.search.compose import Options
 from omnibind_core.search.gallery import Gallery
@@ -54,10 +53,8 @@ class Walks:
 
 def pairs(gallery: Gallery, half: Half, count: int = _COUNT, seed: int = 0) -> list[tuple[Item, Item, Modality]]:
     """Draw two items of different concepts and modalities, and a third modality to look in, in which both are there."""
-    by: dict[str, dict[Modality, list[Item]]] = defaultdict(lambda: defaultdict(list))
-    for item in gallery.items:
-        by[item.concept][item.modality].append(item)
-    pool = sorted(one for one in by if len(by[one]) == len(MODALITIES) and half_of(one) == half)
+    by = everywhere(gallery, half)
+    pool = list(by)
     draw = np.random.default_rng(seed)
     found = []
     for _ in range(count):

@@ -6,6 +6,7 @@ figures are those of the other.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,7 +24,7 @@ from omnibind_core.search.localise import Located, localise, pieces
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import MODALITIES, Audio, Media, Modality
 
-__all__ = ["Composite", "Pointing", "composites", "half_of", "localising", "localising_section"]
+__all__ = ["Composite", "Pointing", "composites", "everywhere", "half_of", "localising", "localising_section"]
 
 Half = Literal["development", "test"]
 
@@ -61,6 +62,14 @@ _FOR = {
 def half_of(concept: str) -> Half:
     """Say which half a concept belongs to."""
     return "test" if sha256(f"place:{concept}".encode()).digest()[0] % 2 else "development"
+
+
+def everywhere(gallery: Gallery, half: Half) -> dict[str, dict[Modality, list[Item]]]:
+    """Give the items of a half's concepts that the gallery has in every modality, by concept, in its order."""
+    by: dict[str, dict[Modality, list[Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in gallery.items:
+        by[item.concept][item.modality].append(item)
+    return {one: by[one] for one in sorted(by) if len(by[one]) == len(MODALITIES) and half_of(one) == half}
 
 
 def composites(
