@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from gradio import queueing, route_utils, routes
 from gradio.utils import get_upload_folder
 
-from demo import api
+from demo import api, sessions
 from demo.guard import allowed_hosts, layers, malformed
 from demo.html import panels
 from demo.logs import Told, take_over
@@ -87,6 +87,7 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
 
     for module in (queueing, route_utils, routes):
         module.traceback = Told()
+    sessions.take_over()
     around = layers(
         hosts=allowed_hosts(settings.host, settings.hosts, os.environ.get("SPACE_HOST")),
         uploads=turns.uploads if isinstance(turns, Turns) else Uploads(Path(get_upload_folder())),

@@ -25,7 +25,7 @@ from omnibind_core.machine.engine import Engine
 from omnibind_core.machine.exhaustion import can_be_streamed, free, in_parts, shortage, streamed
 from omnibind_core.machine.fetching import fetch
 from omnibind_core.machine.plans import Placement
-from omnibind_core.machine.runtime import choose_device
+from omnibind_core.machine.runtime import choose_device, inputs_at_once
 from omnibind_core.presets.preset import MemberSpec, Preset, load_preset
 from omnibind_core.specialists.base import Specialist, unit
 from omnibind_core.specialists.load import load
@@ -148,6 +148,11 @@ class OmniBind:
     def width(self) -> int:
         """Width D of the shared space."""
         return self.preset.width
+
+    @property
+    def at_once(self) -> int:
+        """How many threads may embed at the same time without taking cores from one another."""
+        return inputs_at_once(self.device, self.numbers.rpartition(", ")[2])
 
     def is_routed(self, modality: Modality) -> bool:
         """Whether a trained router weighs the specialists of `modality`, or all inputs get the same weights."""

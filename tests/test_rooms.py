@@ -34,6 +34,7 @@ DEMO = {
     "logs": (),
     "uploads": ("settings",),
     "guard": ("settings", "uploads"),
+    "sessions": (),
     "turns": ("settings", "uploads", "guard"),
     "state": ("settings",),
     "links": ("settings", "state"),
@@ -44,7 +45,7 @@ DEMO = {
     "shell": ("settings", "state", "html", "guard", "service"),
     "tabs": ("settings", "state", "seen", "links", "html", "guard", "service", "shell"),
     "api": ("settings", "guard", "html", "service"),
-    "page": ("settings", "logs", "uploads", "html", "guard", "turns", "service", "shell", "tabs", "api"),
+    "page": ("settings", "logs", "uploads", "html", "guard", "turns", "sessions", "service", "shell", "tabs", "api"),
 }
 """What each part of the demo may import of it, beside itself."""
 

@@ -148,6 +148,7 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "SPACE_HOST": Variable("-", "set by Spaces: the name that the page is called by there"),
     "GRADIO_ANALYTICS_ENABLED": Variable("`False`", "whether gradio reports to its makers; `app.py` switches it off"),
+    "OPENBLAS_NUM_THREADS": Variable("`1`", "threads of NumPy's products; `app.py` sets it where it is not set"),
     "OMP_NUM_THREADS": Variable("measured, for each machine", "threads of the CPU"),
     "RANK": Variable("-", "set by `torchrun` and `accelerate launch`: number of this process in a training"),
     "MASTER_ADDR": Variable("-", "set by launchers: where the first process listens"),

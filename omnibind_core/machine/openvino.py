@@ -6,16 +6,18 @@ import contextlib
 import copy
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from omnibind_core.machine.runtime import inputs_at_once
 
 __all__ = ["Compiled", "convert"]
 
@@ -95,22 +97,28 @@ class Compiled:
     """
 
     def __init__(self, model: Any) -> None:
+        at_once = inputs_at_once(torch.device("cpu"))
         options = {
             "INFERENCE_PRECISION_HINT": "f32",  # some processors would take bfloat16 by themselves
             "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": "1",
-            "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
+            "NUM_STREAMS": str(at_once),
+            "INFERENCE_NUM_THREADS": str(at_once * torch.get_num_threads()),  # of all streams together
             "ENABLE_CPU_PINNING": "NO",  # other processes, and torch's threads, want these cores too
         }
-        self._request = _core().compile_model(model, "CPU", options).create_infer_request()
-        self._turn = threading.Lock()  # one request: two would only share the same cores
+        compiled = _core().compile_model(model, "CPU", options)
+        self._free: SimpleQueue[Any] = SimpleQueue()  # requests that nobody uses: one for each input at a time
+        for _ in range(at_once):
+            self._free.put(compiled.create_infer_request())
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the network: tensors on the CPU -> a float32 tensor, or a list of them."""
         arrays = [_array(x) for x in inputs]
-        with self._turn:
-            found = self._request.infer(arrays, share_inputs=True)
+        request = self._free.get()
+        try:
+            found = request.infer(arrays, share_inputs=True)
             made = [torch.from_numpy(np.array(one)) for one in found.values()]
+        finally:
+            self._free.put(request)
         return made[0] if len(made) == 1 else made
 
 

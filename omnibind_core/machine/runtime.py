@@ -19,7 +19,7 @@ from omnibind_core.errors import PresetError
 from omnibind_core.machine.names import check_dtype
 from omnibind_core.store.paths import cache_directory, replace_file
 
-__all__ = ["choose_device", "choose_dtype", "processor", "tune_threads"]
+__all__ = ["choose_device", "choose_dtype", "inputs_at_once", "processor", "tune_threads"]
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,30 @@ def tune_threads() -> int:
     return torch.get_num_threads()
 
 
+def inputs_at_once(device: torch.device, plan: str = "resident") -> int:
+    """Say how many inputs can be computed at the same time without taking cores from one another.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where towers compute.
+    plan : str
+        Where their weights lie; only "resident" ones are used by several threads.
+
+    Returns
+    -------
+    int
+        On a processor, how often torch's threads fit into the cores that this process may use, 1 to 4; elsewhere 1.
+    """
+    if device.type != "cpu" or plan != "resident":
+        return 1
+    return max(1, min(4, _cores() // torch.get_num_threads()))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def _fastest_cpu() -> tuple[int, torch.dtype]:
     """Give the (threads, dtype) that measured fastest on this machine, by an earlier process if there was one."""
@@ -115,8 +139,7 @@ def processor() -> str:
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):  # not Linux, or not x86
         model = platform.machine()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"processor={model} cores={cores}"
+    return f"processor={model} cores={_cores()}"
 
 
 def _machine() -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import GalleryError
+from omnibind_core.machine.places import Places
 from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.media.video import is_film
 from omnibind_core.search.answers import Embedded, Found, LabelScore
@@ -71,7 +72,12 @@ class Explorer:
         self._least: dict[Modality, float] = {}
         self._plane: Plane | None = None
         self._laying = threading.Lock()
-        self._computing = threading.Lock()  # two inputs at once would only slow one another down
+        self._cutting = threading.Lock()
+        # More inputs at once than there are cores for would only slow one another down.
+        several = model.at_once > 1
+        self._computing = Places(model.at_once, apart=several)
+        # Sentences, which take a twentieth of a shape's time, do not wait for files where there are several places.
+        self._reading = Places(1, apart=True) if several else self._computing
 
     @property
     def preset(self) -> str:
@@ -96,8 +102,9 @@ class Explorer:
         try:
             return self.gallery
         except GalleryError:
-            with self._computing:
-                self._gallery = _joined([self._load_or_make(folder, progress) for folder in self._folders])
+            self._gallery = self._computing.run(
+                lambda: _joined([self._load_or_make(folder, progress) for folder in self._folders])
+            )
             return self._gallery
 
     def _load_or_make(self, folder: Path | None, progress: Callable[[int, int], None] | None) -> Gallery:
@@ -168,14 +175,13 @@ class Explorer:
         return replace(known, media=frames[len(frames) // 2]) if decoded else known
 
     def _one(self, kind: Modality, given: Media, seconds: float, weights: Mapping[str, float] | None) -> Embedded:
-        with self._computing:
-            bound = self.model.embed(kind, [given], weights=weights, keep=True)
+        place = self._reading if kind == "text" else self._computing
+        bound = place.run(lambda: self.model.embed(kind, [given], weights=weights, keep=True))
         return self._embedded(bound, seconds)
 
     def _film(self, frames: Sequence[Media], seconds: float, weights: Mapping[str, float] | None) -> Embedded:
         """Embed a film's pictures as their mean."""
-        with self._computing:
-            bound = self.model.embed("image", frames, weights=weights, keep=True)
+        bound = self._computing.run(lambda: self.model.embed("image", frames, weights=weights, keep=True))
         mean = bound.vectors.mean(axis=0, keepdims=True)
         one = replace(
             bound,
@@ -200,8 +206,7 @@ class Explorer:
         QueryError
             Weights that are not usable; see :meth:`omnibind_core.binder.OmniBind.embed`.
         """
-        with self._computing:
-            return replace(one, bound=self.model.rebind(one.bound, weights))
+        return replace(one, bound=self._computing.run(lambda: self.model.rebind(one.bound, weights)))
 
     def item(self, item_id: str) -> Embedded:
         """Embed an item of the gallery from its file, live; the second time from memory. Its media is not kept.
@@ -301,10 +306,10 @@ class Explorer:
     def cut(self, given: Media) -> tuple[Pieces, FloatArray]:
         """Cut an input into pieces, and embed them: the pieces and their unit vectors (pieces, D)."""
         key = _content(given)
-        with self._computing:
+        with self._cutting:
             if key not in self._cut:
                 found = pieces(given)
-                rows = self.model.embed(found.modality, found.media).vectors
+                rows = self._computing.run(lambda: self.model.embed(found.modality, found.media).vectors)
                 self._cut[key] = replace(found, media=()), rows
                 while len(self._cut) > _CUTS:
                     self._cut.pop(next(iter(self._cut)))
@@ -312,8 +317,7 @@ class Explorer:
 
     def classify(self, vector: FloatArray, labels: Sequence[str]) -> list[LabelScore]:
         """Say which of the labels fit a unit vector (D,) best, best first; raises QueryError as `classify` does."""
-        with self._computing:
-            return classify(self.model, vector, labels)
+        return self._reading.run(lambda: classify(self.model, vector, labels))
 
     def fits(self, vector: FloatArray, modality: Modality, best: LabelScore) -> bool:
         """Say whether the best of some labels fits at all; see :mod:`omnibind_core.search.fitting`.
@@ -333,9 +337,8 @@ class Explorer:
             gallery = self.gallery
         except GalleryError:  # naming needs none; then nothing is known of what right labels reach
             return True
-        with self._computing:
-            if modality not in self._least:
-                self._least[modality] = threshold(gallery, modality, self.model.embed_texts)
+        if modality not in self._least:
+            self._least[modality] = self._reading.run(lambda: threshold(gallery, modality, self.model.embed_texts))
         return outstanding(gallery, vector, best.cosine) >= self._least[modality]
 
     def separate(self, sound: Audio, query: Term) -> Separated:
@@ -361,8 +364,7 @@ class Explorer:
             The gallery has no vectors of this preset.
         """
         gallery = self.gallery
-        with self._computing:
-            apart = take_apart(self.model, sound)
+        apart = self._computing.run(lambda: take_apart(self.model, sound))
         return select(apart, query, gallery)
 
     def explain(

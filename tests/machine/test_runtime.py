@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from omnibind_core.machine import runtime
-from omnibind_core.machine.runtime import choose_dtype, tune_threads
+from omnibind_core.machine.runtime import choose_dtype, inputs_at_once, tune_threads
 
 CPU = torch.device("cpu")
 
@@ -93,3 +93,12 @@ def test_the_environment_has_the_last_word_on_threads_and_nothing_is_measured(me
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert tune_threads() == 1
     assert measured
+
+
+@pytest.mark.parametrize(("cores", "threads", "places"), [(2, 1, 2), (2, 2, 1), (1, 1, 1), (64, 4, 4), (8, 4, 2)])
+def test_as_many_inputs_at_once_as_threads_fit_into_the_cores(cores, threads, places, monkeypatch):
+    monkeypatch.setattr(runtime, "_cores", lambda: cores)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert inputs_at_once(CPU) == places
+    assert inputs_at_once(CPU, "streamed") == 1
+    assert inputs_at_once(torch.device("cuda")) == 1

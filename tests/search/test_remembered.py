@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,15 @@ def test_threads_may_share_it() -> None:
         thread.join()
     assert len(shared) == 20
     assert shared.taken == sum(size for _, size in shared._found.values())
+
+
+def test_inputs_that_are_computed_at_the_same_time_have_the_vectors_that_they_have_alone(mini: Any) -> None:
+    paths = [sorted((GALLERY / name).iterdir())[n] for n in range(3) for name in ("images", "sounds", "shapes")]
+    calm, busy = Explorer(mini), Explorer(mini)
+    alone = [calm.embed(path, decoded=False).vector for path in paths]
+    with ThreadPoolExecutor(6) as threads:
+        texts = threads.map(lambda n: busy.embed(f"dog number {n}", "text").vector, range(12))
+        together = list(threads.map(lambda path: busy.embed(path, decoded=False).vector, paths))
+        words = list(texts)
+    assert all(np.abs(a - b).max() < 1e-5 for a, b in zip(alone, together, strict=True))
+    assert all(np.abs(words[n] - calm.embed(f"dog number {n}", "text").vector).max() < 1e-5 for n in range(12))
