@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: what it multiplies here is small, its threads only spin
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: what it multiplies here is small
 
 from demo.settings import STOP_SECONDS, Settings
 

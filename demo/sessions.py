@@ -13,8 +13,8 @@ __all__ = ["Session", "take_over"]
 class Session(state_holder.SessionState):  # type: ignore[misc]
     """A visit's state.
 
-    Gradio describes every part of the page anew for each visit, so that a link can restore it: 0.1 s in the one thread
-    that serves all. Such links are shut here; parts that a visit changes are described all the same.
+    Gradio describes every part of the page anew for each visit, so that a link can restore it, in the one thread that
+    serves all. Such links are shut here; parts that a visit changes are described all the same.
     """
 
     def __init__(self, blocks: Any) -> None:

@@ -20,8 +20,8 @@ class Places:
     count : int
         At least 1.
     apart : bool
-        Whether things run in threads that stay: libraries keep scratch memory for every thread that ever computed, some
-        100 MB each for `mini`'s towers. Else they run in the thread that asks, and `count` must be 1.
+        Whether things run in threads that stay: libraries keep scratch memory for every thread that ever
+        computed. Else they run in the thread that asks, and `count` must be 1.
     """
 
     def __init__(self, count: int, *, apart: bool) -> None:

@@ -26,7 +26,8 @@ def survive(source: Path, place: Path) -> None:
 
     collection.BATCH = 4  # pieces enough to be cut between
     torch.set_num_threads(1)
-    model = OmniBind.from_pretrained("mini", dtype="float32")
+    # A process that is forked after OpenVINO has run with several streams waits for threads that it does not have.
+    model = OmniBind.from_pretrained("mini", dtype="float32", engine="torch")
 
     def run(name: str) -> None:
         collection.add(str(place / name), [source], model)
