@@ -23,6 +23,7 @@ from demo.settings import CACHE_SECONDS, CLAIM, MAX_UPLOAD, SESSIONS, STOP_SECON
 from demo.shell.examples import Examples
 from demo.shell.tab import Tab
 from demo.shell.theme import HEAD, theme
+from demo.shell.words import languages
 from demo.tabs import about, classify, compare, explore, map, results, separate, stories, where
 from demo.turns import Turns
 from demo.uploads import Uploads
@@ -47,7 +48,9 @@ def build_demo(service: Service, uploads: Uploads | None = None) -> gr.Blocks:
     uploads = uploads or Uploads(Path(get_upload_folder()))
     examples = Examples.read(service.folder.parent, service.folder)
     with gr.Blocks(title=TITLE, fill_width=True, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
-        gr.HTML(panels.header(TITLE, CLAIM), apply_default_css=False, js_on_load=None, elem_classes="ob-plain")
+        gr.HTML(
+            panels.header(TITLE, CLAIM, languages()), apply_default_css=False, js_on_load=None, elem_classes="ob-plain"
+        )
         with gr.Tabs(elem_classes="ob-tabs"):
             built = []
             for tab in TABS:

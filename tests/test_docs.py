@@ -23,6 +23,7 @@ from omnibind_core.types import MODALITIES
 ROOT = Path(__file__).parent.parent
 USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh.md").read_text(encoding="utf-8")
 REQUIREMENTS = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```(?:\n+```text\n(.*?)```)?", README, re.S)
 PYTHON = [(code, output) for language, code, output in BLOCKS if language == "python"]
@@ -63,17 +64,37 @@ def test_front_matter_is_what_a_space_needs():
     assert len(found["short_description"]) <= 60
 
 
-def test_every_file_and_make_target_that_it_names_exists():
-    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+@pytest.mark.parametrize("readme", [README, CHINESE], ids=["en", "zh"])
+def test_every_file_and_make_target_that_it_names_exists(readme):
+    for link in re.findall(r"\]\(([^)#:]+)[)#]", readme):
         assert (ROOT / link).exists(), link
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
-    assert set(re.findall(r"`?make ([a-z-]+)", README)) - {"are"} <= targets
+    assert set(re.findall(r"`?make ([a-z-]+)", readme)) - {"are"} <= targets
 
 
-def test_it_names_every_preset_and_the_size_of_the_gallery():
+@pytest.mark.parametrize(
+    ("readme", "said"), [(README, "{} freely licensed items"), (CHINESE, "{} 件自由许可的东西")], ids=["en", "zh"]
+)
+def test_it_names_every_preset_and_the_size_of_the_gallery(readme, said):
     for name in preset_names():
-        assert f"`{name}`" in README
-    assert f"{len(read_catalogue(assets_directory() / 'gallery'))} freely licensed items" in README
+        assert f"`{name}`" in readme
+    assert said.format(len(read_catalogue(assets_directory() / "gallery"))) in readme
+
+
+def test_the_chinese_one_has_the_same_code_pictures_and_figures():
+    assert re.findall(r"```\w+\n.*?```", CHINESE, re.S) == re.findall(r"```\w+\n.*?```", README, re.S)
+    pictures = [re.findall(r"!\[[^]]+\]\((\S+)\)", one) for one in (CHINESE, README)]
+    assert pictures[0] == pictures[1]
+    figures = [
+        re.findall(r"(\|(?: [\d.]+ \|){3}(?: [\d.]+ \([\d.]+-[\d.]+\) \|){2})$", one, re.M) for one in (CHINESE, README)
+    ]
+    assert len(figures[0]) == 9
+    assert figures[0] == figures[1]
+    sizes = [
+        {(name, size) for name, size in re.findall(r"^\| `(\w+)` \|.*?([\d.]+ [MG]B)\b", one, re.M)}
+        for one in (CHINESE, README)
+    ]
+    assert sizes[0] == sizes[1]
 
 
 def test_python_snippets_print_what_it_says(mini, monkeypatch):

@@ -30,7 +30,9 @@ def matrix(items: Sequence[Ingredient], made: Compared | None) -> str:
     if made is None:
         one = f"<ol class='ob-groups'>{_row(items[0], 0)}</ol>" if items else ""
         return f'<p class="ob-note">Give at least two things; their table appears here.</p>{one}'
-    columns = "".join(f'<th scope="col" title="{escape(items[i].label)}">{_face(items[i])}</th>' for i in made.order)
+    columns = "".join(
+        f'<th scope="col" translate="no" title="{escape(items[i].label)}">{_face(items[i])}</th>' for i in made.order
+    )
     rows = "".join(_line(items, made, place) for place in range(len(items)))
     return (
         f'{_groups(items, made)}<div class="ob-table" tabindex="0">'
@@ -45,7 +47,7 @@ def _line(items: Sequence[Ingredient], made: Compared, place: int) -> str:
     row = made.order[place]
     cells = "".join(_cell(items, made, row, column) for column in made.order)
     first = place == 0 or made.groups[made.order[place - 1]] != made.groups[row]
-    name = f"{_face(items[row])}<span>{escape(items[row].label)}</span>"
+    name = f'{_face(items[row])}<span translate="no">{escape(items[row].label)}</span>'
     return f'<tr{" class=ob-first" if first else ""}><th scope="row">{name}</th>{cells}</tr>'
 
 
@@ -76,7 +78,7 @@ def _groups(items: Sequence[Ingredient], made: Compared) -> str:
 def _row(one: Ingredient, row: int) -> str:
     label = escape(one.label)
     return (
-        f'<li class="ob-{one.modality}">{_face(one)}<span>{label}</span>'
+        f'<li class="ob-{one.modality}">{_face(one)}<span translate="no">{label}</span>'
         f'<button data-act="drop" data-id="{row}" aria-label="Take {label} away">{icon("close")}</button></li>'
     )
 

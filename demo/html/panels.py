@@ -42,12 +42,12 @@ _HINTS: Mapping[Modality, str] = {
 }
 
 
-def header(title: str, claim: str) -> str:
-    """Draw the name and the one sentence that says it all."""
+def header(title: str, claim: str, languages: str = "") -> str:
+    """Draw the name and the one sentence that says it all, and beside them the switch between languages."""
     marks = "".join(f'<i class="ob-{m}"></i>' for m in NAMES)
     return (
         f'<div class="ob-header"><div class="ob-logo" aria-hidden="true">{marks}</div><div><h1>{escape(title)}</h1>'
-        f'<p>{escape(claim)} <button data-tour="0:0">Take a tour</button></p></div></div>'
+        f'<p>{escape(claim)} <button data-tour="0:0">Take a tour</button> {languages}</p></div></div>'
     )
 
 
@@ -295,7 +295,7 @@ def scores(rows: Sequence[LabelScore], subject: Ingredient, fits: bool = True) -
     none = "" if fits else f'<p class="ob-none">{said}</p>'
     peak = max((one.probability for one in rows), default=1.0) or 1.0
     items = "".join(
-        f'<li class="{"on" if i == 0 else ""}"><span>{escape(one.label)}</span><span class="ob-meter">'
+        f'<li class="{"on" if i == 0 else ""}"><span translate="no">{escape(one.label)}</span><span class="ob-meter">'
         f'<b style="width:{100 * one.probability / peak:.0f}%"></b></span><em>{one.probability:.0%}</em>'
         f"<small>{one.cosine:+.2f}</small></li>"
         for i, one in enumerate(rows)
@@ -304,5 +304,5 @@ def scores(rows: Sequence[LabelScore], subject: Ingredient, fits: bool = True) -
     return (
         f'<div class="ob-verdict ob-{subject.modality}"><div class="ob-face">{face}</div><div>'
         f'<p class="ob-subject">{icon(subject.modality)}'
-        f'{escape(subject.label)}</p>{none}<ul class="ob-shares">{items}</ul></div></div>'
+        f'<span translate="no">{escape(subject.label)}</span></p>{none}<ul class="ob-shares">{items}</ul></div></div>'
     )

@@ -26,8 +26,8 @@ element.addEventListener('click', (event) => {
   if (copied) {
     const link = new URL(copied.dataset.copy, location.href).href;
     (navigator.clipboard?.writeText(link) ?? Promise.reject()).then(
-      () => { copied.textContent = 'Copied'; },
-      () => { window.prompt('The link', link); });
+      () => { copied.textContent = obWords.say('Copied'); },
+      () => { window.prompt(obWords.say('The link'), link); });
     return;
   }
   const button = event.target.closest('[data-act]');

@@ -22,7 +22,7 @@
     if (event.target.closest('[data-act=shelf]')) present(false);
     const tour = event.target.closest('[data-tour]');
     if (!tour) return;
-    const tab = [...document.querySelectorAll('[role=tab]')].find((one) => one.textContent.trim() === 'Stories');
+    const tab = [...document.querySelectorAll('[role=tab]')].find((one) => one.textContent.trim() === obWords.say('Stories'));
     tab?.click();
     const end = Date.now() + 5000;
     const open = () => {

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from demo.shell import words
+
 __all__ = ["HEAD", "html", "theme"]
 
 _FOLDER = Path(__file__).parent
@@ -16,6 +18,7 @@ HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="description" content="Shapes, sounds, pictures and sentences in one space">'
     f"<style>{(_FOLDER / 'style.css').read_text(encoding='utf-8')}</style>"
+    + words.script()
     + "".join(f"<script>{(_FOLDER / name).read_text(encoding='utf-8')}</script>" for name in _SCRIPTS)
 )
 

@@ -15,9 +15,11 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
+from demo.shell import words
 from demo.shell.examples import Examples
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import Modality
+from tools.words import walk
 
 from .conftest import FLAGS
 
@@ -403,6 +405,42 @@ def test_a_tour_is_there_before_the_models_and_turns_by_keys(page: Page) -> None
             expect(page.locator(".ob-dots-row button").nth(step)).to_have_attribute("aria-current", "step")
     page.get_by_role("link", name="Try it yourself").click()
     term(page, "quantum chromodynamics", READY)
+
+
+def test_the_page_speaks_the_language_of_the_browser_and_is_switched(
+    browser: Browser, app: tuple[str, float], tmp_path: Path
+) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="zh-CN")
+    page = context.new_page()
+    watch = Watch(page)
+    page.goto(app[0])
+    expect(page.get_by_role("tab", name="故事")).to_be_visible(timeout=ANSWER)
+    expect(page.locator(".ob-ready")).to_contain_text("就绪", timeout=READY)
+    assert page.evaluate("document.documentElement.lang").startswith("zh")
+    term(page, "A dog barks several times", READY)  # captions stay as they are
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture at all")
+    page.set_input_files(".ob-input.ob-image input[type=file] >> nth=0", bad)
+    expect(page.locator(".ob-notice").first).to_contain_text("该怎么做", timeout=ANSWER)
+    page.locator("[data-tour]").click()
+    expect(page.locator(".ob-stage .ob-say")).to_contain_text("按下播放", timeout=ANSWER)
+    page.locator(".ob-languages select").select_option("en")
+    expect(page.locator(".ob-stage .ob-say")).to_contain_text("Press play", timeout=ANSWER)
+    page.reload()
+    expect(page.get_by_role("tab", name="Stories")).to_be_visible(timeout=ANSWER)
+    page.wait_for_function("document.documentElement.lang.startsWith('en')")
+    page.goto(f"{app[0]}?lang=zh")
+    expect(page.get_by_role("tab", name="故事")).to_be_visible(timeout=ANSWER)
+    context.close()
+    assert not watch.faults
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", words.tables())
+def test_nothing_on_the_page_is_left_without_words(browser: Browser, app: tuple[str, float], language: str) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    assert list(walk(context.new_page(), app[0], language)) == []
+    context.close()
 
 
 def test_answers_follow_a_slider_while_it_moves_and_steps_are_undone(page: Page) -> None:

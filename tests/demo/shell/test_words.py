@@ -1,0 +1,74 @@
+"""The tables of words: whole, of the right form, and all that the page reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from demo.shell import words
+from omnibind_core.store.paths import assets_directory
+
+SLOT = re.compile(r"\{#?(\d)\}")
+TABLES = words.tables()
+
+
+def test_there_is_chinese() -> None:
+    assert TABLES["zh"]["name"] == "中文"
+    assert len(TABLES["zh"]["words"]) > 500
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_a_table_names_its_language_and_no_word_is_empty(code: str) -> None:
+    table = TABLES[code]
+    assert table.keys() == {"name", "words"}
+    assert table["name"].strip()
+    for english, other in table["words"].items():
+        forms = [other] if isinstance(other, str) else list(other.values())
+        assert forms and all(form.strip() for form in forms), english
+        assert english == " ".join(english.split()), f"{english!r} is looked up with single spaces"
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_what_a_pattern_catches_is_said(code: str) -> None:
+    for english, other in TABLES[code]["words"].items():
+        slots = SLOT.findall(english)
+        assert slots == sorted(set(slots)), english
+        for form in [other] if isinstance(other, str) else other.values():
+            assert set(SLOT.findall(form)) == set(slots), english
+        assert re.sub(r"\{#?\d\}", "", english).strip(" .,:") or "#" in english, f"{english!r} would catch everything"
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_every_tour_is_told(code: str) -> None:
+    raw = json.loads((assets_directory() / "stories.json").read_text(encoding="utf-8"))
+    said = [text for story in raw["stories"] for text in (story["title"], story["lead"])]
+    said += [step["say"] for story in raw["stories"] for step in story["steps"]]
+    assert [text for text in said if text not in TABLES[code]["words"]] == []
+
+
+def test_a_table_cannot_end_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "tables", lambda: {"xx": {"name": "X", "words": {"a": "</script><b>"}}})
+    made = words.script()
+    assert made.count("</script>") == 1 and made.endswith("</script>")
+
+
+def test_the_switch_names_each_language_in_its_own_words() -> None:
+    drawn = words.languages()
+    assert '<option value="en" lang="en">English</option>' in drawn
+    assert '<option value="zh" lang="zh">中文</option>' in drawn
+
+
+def test_no_switch_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "tables", dict)
+    assert words.languages() == ""
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "X"}', '{"name": "X", "words": 3}'])
+def test_a_damaged_table_is_left_out(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "xx.json").write_text(text)
+    monkeypatch.setattr(words, "assets_directory", lambda: tmp_path)
+    assert words.tables() == {}
