@@ -1,5 +1,5 @@
 # make app | make test | make test-all | make test-fast | make lint | make format | make eval | make train-mini
-# make supply | make audit | make gallery | make bench | make bench-presets | make bench-binding | make rehearse | make gpu-check | make space | make load | make clean: docs/usage.md says what each does.
+# make supply | make audit | make gallery | make bench | make bench-presets | make bench-binding | make bench-scale | make rehearse | make gpu-check | make space | make load | make clean: docs/usage.md says what each does.
 # Everything happens in .venv; no root and no GPU are needed.
 
 SHELL := /bin/sh
@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: app setup test test-all test-fast lint format bench bench-presets bench-binding rehearse gpu-check space test-hard fuzz load supply audit eval gallery train-mini clean
+.PHONY: app setup test test-all test-fast lint format bench bench-presets bench-binding bench-scale rehearse gpu-check space test-hard fuzz load supply audit eval gallery train-mini clean
 .DEFAULT_GOAL := app
 
 app: setup
@@ -71,6 +71,11 @@ bench-presets: $(VENV)/.installed
 
 bench-binding: $(VENV)/.installed
 	@$(PY) -m tools.bench.binding
+
+# Search in COUNT made-up vectors, exact, by a graph and by codes on disk; prints tables.
+COUNT ?= 100000
+bench-scale: $(VENV)/.installed
+	@$(PY) -m tools.scale --count $(COUNT)
 
 # Stand-ins at true size: the cache takes as much of the disk as the preset fetches. SMALL=1: small files, nothing embedded.
 PRESET ?= base

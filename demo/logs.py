@@ -25,6 +25,7 @@ FRAMES = 12
 EACH_MINUTE = 20  # lines of one kind; what comes beyond is counted, and the count is told with the next one
 
 _OURS = ("demo", "omnibind_core", "app", "__main__")
+_KIND = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")  # of an exception, at the end of a printed trace
 _INSTALLATION = (DamagedError, GalleryError, PresetError, ReportError, WeightsError)
 
 
@@ -55,7 +56,9 @@ class Bounded(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether a record passes."""
+        """Say whether a record passes. That a task was cancelled is how a server stops, and no error."""
+        if record.name == "uvicorn.error" and _last(record) == "asyncio.exceptions.CancelledError":
+            return False
         kind = type(record.exc_info[1]).__name__ if record.exc_info else ""
         key = record.name, str(record.msg)[:200], kind
         with self._lock:
@@ -106,7 +109,14 @@ def _words(record: logging.LogRecord) -> str:
         found = re.match(r"[^\n]*?:\d+: \w+", record.getMessage())
         return found[0] if found else "a warning"
     first = str(record.msg).split("\n")[0][:120]
-    return "an error, in words that may quote what was sent" if first.startswith("Traceback") else first
+    if not first.startswith("Traceback"):
+        return first
+    kind = _KIND.match(_last(record))
+    return f"an error{f' ({kind[0]})' if kind else ''}, in words that may quote what was sent"
+
+
+def _last(record: logging.LogRecord) -> str:
+    return str(record.msg).rstrip().rpartition("\n")[2]
 
 
 def _told(error: BaseException, trace: TracebackType | None) -> dict[str, object]:

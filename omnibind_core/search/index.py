@@ -1,9 +1,10 @@
-"""Vectors + search, behind one small class. Another back end is another class with the same two members."""
+"""Vectors + search, behind one small class. Another back end is another class with the same members."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import faiss
 import numpy as np
@@ -28,11 +29,14 @@ class FlatIndex:
     def __init__(self, vectors: FloatArray) -> None:
         self._index = faiss.IndexFlatIP(vectors.shape[1])
         self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+        self._gone = np.zeros(len(vectors), bool)
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return int(len(self._gone) - self._gone.sum())
 
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, NDArray[np.int64]]:
+    def search(
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+    ) -> tuple[FloatArray, NDArray[np.int64]]:
         """Find the k nearest rows for each query.
 
         Parameters
@@ -41,6 +45,8 @@ class FlatIndex:
             Unit rows.
         k : int
             At least 1; more than there are is cut.
+        keep : ndarray of bool, shape (n,), optional
+            Which rows may come back, those that were deleted counted too; None allows all.
 
         Returns
         -------
@@ -49,9 +55,33 @@ class FlatIndex:
         rows : ndarray, shape (m, min(k, n)), int64
             Row numbers.
         """
-        with _threads(1 if len(self) < _SMALL else None):
-            scores, rows = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), min(k, len(self)))
+        options: Any = None
+        left = len(self)
+        if keep is not None or left < len(self._gone):
+            allowed = ~self._gone if keep is None else keep & ~self._gone
+            left = int(allowed.sum())
+            options = faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.flatnonzero(allowed)))  # type: ignore[call-arg]
+        if left == 0:
+            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+        with _threads(1 if len(self._gone) < _SMALL else None):
+            scores, rows = self._index.search(
+                np.ascontiguousarray(queries, dtype=np.float32), min(k, left), params=options
+            )
         return scores, rows
+
+    def take(self, rows: NDArray[np.int64]) -> FloatArray:
+        """Give rows (m,) as float32 (m, D)."""
+        found: FloatArray = self._index.reconstruct_batch(np.asarray(rows, np.int64))
+        return found
+
+    def add(self, vectors: FloatArray) -> None:
+        """Append unit rows (m, D); their numbers follow those that are there."""
+        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+        self._gone = np.concatenate([self._gone, np.zeros(len(vectors), bool)])
+
+    def delete(self, rows: NDArray[np.int64]) -> None:
+        """Let rows never come back; their numbers stay theirs."""
+        self._gone[rows] = True
 
 
 @contextmanager

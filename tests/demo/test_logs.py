@@ -82,3 +82,20 @@ def test_what_gradio_would_print_is_noted_instead(
         Told().print_exc()
     assert SECRET not in capfd.readouterr().err
     assert SECRET not in Line().format(caplog.records[-1])
+
+
+def test_a_printed_trace_names_its_kind_and_no_more() -> None:
+    def said(text: str) -> str:
+        record = logging.LogRecord("uvicorn.error", logging.ERROR, "x", 1, text, None, None)
+        return str(json.loads(Line().format(record))["says"])
+
+    trace = 'Traceback (most recent call last):\n  File "x", line 1\nValueError: a visitor wrote this'
+    assert said(trace) == "an error (ValueError), in words that may quote what was sent"
+    assert said("Traceback\n!") == "an error, in words that may quote what was sent"
+
+
+def test_a_task_that_is_cancelled_at_the_end_is_no_error() -> None:
+    text = 'Traceback (most recent call last):\n  File "x", line 1\nasyncio.exceptions.CancelledError\n'
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, "x", 1, text, None, None)
+    assert not Bounded().filter(record)
+    assert Bounded().filter(logging.LogRecord("uvicorn.error", logging.ERROR, "x", 1, "another", None, None))
