@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "DamagedError",
     "ExhaustedError",
+    "ExtraError",
     "GalleryError",
     "MediaError",
     "OmniBindError",
@@ -69,6 +70,10 @@ class DamagedError(OmniBindError, RuntimeError):
 
 class ExhaustedError(OmniBindError, RuntimeError):
     """The memory, of the card or the machine, does not suffice for one input."""
+
+
+class ExtraError(OmniBindError, ImportError):
+    """A package that an optional extra brings, and that is not installed."""
 
 
 class QueryError(OmniBindError, ValueError):

@@ -34,6 +34,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "training": (*_CORE, "evaluation"),
     "omnibind_core": _CORE,
     "serve": (*_CORE, "omnibind_core"),
+    "interop": _CORE,
     "cli": (*_CORE, "omnibind_core", "serve"),
     "demo": (*_CORE, "omnibind_core", "evaluation"),
     "app": ("demo",),

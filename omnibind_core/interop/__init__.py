@@ -1,0 +1,1 @@
+"""The model in the forms that other libraries call: each module is one library's."""
