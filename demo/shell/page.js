@@ -54,3 +54,34 @@ element.addEventListener('change', (event) => {
 
 // The detail panel takes the focus when it opens.
 watch('value', () => { element.querySelector('.ob-close')?.focus({ preventScroll: true }); });
+
+// Answers to nearly the same query say what came, left and moved: while a slider is dragged, specialists are weighed, an
+// option is changed. A new search, of which fewer than half stood there before, says nothing.
+let stood = {};
+const marked = (column, before) => {
+  const cards = [...column.querySelectorAll('.ob-card .ob-caption')];
+  const now = cards.map((one) => one.dataset.id);
+  if (!before?.length || now.filter((id) => before.includes(id)).length * 2 < now.length) return now;
+  cards.forEach((one, place) => {
+    const was = before.indexOf(one.dataset.id);
+    if (was === place) return;
+    const mark = document.createElement('span');
+    mark.className = `ob-move${was < 0 ? ' ob-came' : ''}`;
+    mark.textContent = was < 0 ? 'new' : was > place ? `↑ ${was - place}` : `↓ ${place - was}`;
+    mark.title = was < 0 ? 'It was not among these answers before' : `It stood at place ${was + 1} before`;
+    one.parentElement.querySelector('.ob-score')?.append(mark);
+  });
+  const left = before.filter((id) => !now.includes(id)).length;
+  if (left) {
+    const note = document.createElement('em');
+    note.className = 'ob-left';
+    note.textContent = `${left} left`;
+    column.querySelector('h3')?.append(note);
+  }
+  return now;
+};
+watch('value', () => {
+  if (!element.querySelector('.ob-answers:not([aria-busy])')) return;
+  const columns = [...element.querySelectorAll('.ob-column')];
+  stood = Object.fromEntries(columns.map((one) => [one.className, marked(one, stood[one.className])]));
+});

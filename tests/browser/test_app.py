@@ -457,6 +457,7 @@ def test_answers_follow_a_slider_while_it_moves_and_steps_are_undone(page: Page)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.55 * box["width"], box["y"] + box["height"] / 2, steps=4)
     expect(first.first).not_to_have_text(before, timeout=ANSWER)  # the button is still held down
+    expect(page.locator(".ob-results .ob-move").first).to_be_visible()  # what came or moved is marked
     page.mouse.up()
     expect(page.locator(".ob-walk[open]")).to_have_count(1)  # it hangs on the terms alone
     page.wait_for_timeout(500)
