@@ -13,10 +13,11 @@ from demo.state import Ingredient
 from omnibind_core.search.localise import Located
 from omnibind_core.types import Audio, FloatArray, Image, PointCloud
 
-__all__ = ["coloured", "place", "verdict"]
+__all__ = ["coloured", "place", "spot", "verdict"]
 
 _SIDE = 720  # pixels of a picture's longer side
 _BARS = 120
+_HINT = "Click a place to search with it alone"
 _HOT, _COLD = np.array([109, 94, 245]) / 255, np.array([0.62, 0.62, 0.66])
 
 
@@ -30,8 +31,27 @@ def place(found: Located, media: Image | Audio | PointCloud, query: Ingredient) 
     return said
 
 
+def spot(found: Located, media: Image | Audio | PointCloud, bounds: tuple[float, ...]) -> str:
+    """Draw another place than the best one, and say where it is."""
+    other = replace(found, best=bounds)
+    drawn = _picture(other, media) if isinstance(media, Image) else ""
+    drawn = _strip(other, media) if isinstance(media, Audio) else drawn
+    return f'{drawn}<p class="ob-subject"><span><b>This place alone</b>: {escape(_where(other))}</span></p>'
+
+
 def verdict(found: Located, query: Ingredient) -> str:
-    """Say where it is in words."""
+    """Say where it is in words, and offer to search with that place."""
+    where = _where(found)
+    if not found.near:
+        where = f"probably not in it; the nearest is {where}"
+    return (
+        f'<p class="ob-subject">{icon(query.modality)}<span><b>{escape(query.label)}</b>: {escape(where)}</span>'
+        f"<small>cosine {found.score:+.2f}, less what all have in common</small></p>"
+        f'<p class="ob-spot"><button data-act="place">{icon("search")}Search with this place alone</button></p>'
+    )
+
+
+def _where(found: Located) -> str:
     if found.modality == "image":
         left, top, right, bottom = found.best
         across = ("left", "middle", "right")[min(2, int(1.5 * (left + right)))]
@@ -42,12 +62,7 @@ def verdict(found: Located, query: Ingredient) -> str:
     else:
         count = len(found.parts)
         where = "it is all one part" if count == 1 else f"part {int(found.best[0]) + 1} of {count}, the coloured one"
-    if not found.near:
-        where = f"probably not in it; the nearest is {where}"
-    return (
-        f'<p class="ob-subject">{icon(query.modality)}<span><b>{escape(query.label)}</b>: {escape(where)}</span>'
-        f"<small>cosine {found.score:+.2f}, less what all have in common</small></p>"
-    )
+    return where
 
 
 def _scaled(heat: FloatArray) -> FloatArray:
@@ -73,7 +88,8 @@ def _picture(found: Located, image: Image) -> str:
     left, top, right, bottom = (100 * one for one in found.best)
     box = f"left:{left:.1f}%;top:{top:.1f}%;width:{right - left:.1f}%;height:{bottom - top:.1f}%"
     return (
-        f'<figure class="ob-place"><img src="{webp(mixed.clip(0, 255).astype(np.uint8), picture.size)}" '
+        f'<figure class="ob-place" data-spot title="{_HINT}">'
+        f'<img src="{webp(mixed.clip(0, 255).astype(np.uint8), picture.size)}" '
         f'alt="The picture; what is far from the query is grey"><i style="{box}"></i></figure>'
     )
 
@@ -96,7 +112,8 @@ def _strip(found: Located, sound: Audio) -> str:
         f'<span style="left:{100 * t / seconds:.1f}%">{t:g} s</span>' for t in _ticks(seconds) if t < 0.97 * seconds
     )
     return (
-        f'<figure class="ob-place ob-strip"><svg viewBox="0 0 {10 * _BARS} 200" preserveAspectRatio="none" role="img" '
+        f'<figure class="ob-place ob-strip" data-spot title="{_HINT}"><svg viewBox="0 0 {10 * _BARS} 200" '
+        f'preserveAspectRatio="none" role="img" '
         f'aria-label="The sound over time; what is near to the query is darker, and the line is higher">{bars}'
         f'<polyline points="{line}"/><rect class="ob-span" x="{first:.0f}" y="2" rx="10" '
         f'width="{last - first:.0f}" height="196"/></svg><div class="ob-ticks">{marks}</div></figure>'

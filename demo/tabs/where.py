@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.html import panels, places
+from demo.html import cards, panels, places
 from demo.html.icons import ORDER
 from demo.seen import seen_media
 from demo.service import Service
@@ -27,11 +27,24 @@ from omnibind_core.search.compose import Term
 from omnibind_core.search.localise import Located
 from omnibind_core.types import Audio, Image, PointCloud
 
-__all__ = ["TITLE", "Asked", "build", "look", "wire"]
+__all__ = ["TITLE", "Asked", "build", "look", "spot", "wire"]
 
 TITLE = "Where"
 
 _LEAD = "Where in a picture, when in a sound, which part of a shape: choose what to look into, then what to look for."
+
+
+# A click into the picture or the sound names the place, as shares of its sides; the button means the best one.
+_JS = """
+element.addEventListener('click', (event) => {
+  if (event.target.closest('[data-act=place]')) { trigger('select', { id: '' }); return; }
+  const drawn = event.target.closest('[data-spot]')?.querySelector('img, svg');
+  if (!drawn) return;
+  const box = drawn.getBoundingClientRect();
+  const place = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  trigger('select', { id: place.map((one) => one.toFixed(3)).join(' ') });
+});
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +72,7 @@ class Shown:
 
     asked: Asked
     drawing: str | None = None
+    answers: str = ""
     shape: str | None = None
     sound: str | None = None
     notice: str = ""
@@ -76,13 +90,14 @@ class Parts:
     button: gr.Button
     chips: list[gr.HTML]
     drawing: gr.HTML
+    answers: gr.HTML
     shape: gr.Model3D
     sound: gr.Audio
     notice: gr.HTML
 
     def outputs(self) -> list[Any]:
         """Give what an answer has values for."""
-        return [self.asked, self.drawing, self.shape, self.sound, self.notice]
+        return [self.asked, self.drawing, self.shape, self.sound, self.answers, self.notice]
 
 
 def build(service: Service, examples: Examples) -> Parts:
@@ -101,11 +116,12 @@ def build(service: Service, examples: Examples) -> Parts:
             chips = [html(panels.example_chips(modality, scenes.queries(examples, modality))) for modality in ORDER]
             query_file = gr.File(label="Your own", height=120)
         with gr.Column(scale=3, min_width=300, elem_classes="ob-found"):
-            drawing = html('<p class="ob-note">The place appears here. Click something to look for.</p>', js=None)
+            drawing = html('<p class="ob-note">The place appears here. Click something to look for.</p>', js=_JS)
             shape = gr.Model3D(interactive=False, show_label=False, height=420, visible="hidden")
             sound = gr.Audio(interactive=False, label="These seconds", visible=False, buttons=[])
             notice = notice_box()
-    return Parts(asked, file, chosen, text, query_file, button, chips, drawing, shape, sound, notice)
+            answers = html("", "ob-results")
+    return Parts(asked, file, chosen, text, query_file, button, chips, drawing, answers, shape, sound, notice)
 
 
 def look(service: Service, asked: Asked, query: Ingredient | None = None) -> Shown:
@@ -119,11 +135,45 @@ def look(service: Service, asked: Asked, query: Ingredient | None = None) -> Sho
     now = replace(asked, query=query or asked.query)
     media = _media(service, now)
     if now.query is None:
-        return Shown(now, _bare(media), *_seen(media, None))
+        shape, sound = _seen(media, None)
+        return Shown(now, _bare(media), shape=shape, sound=sound)
     if now.query.preset not in {"", service.wait().preset}:
         raise QueryError("a query that another preset read", "one of the preset that answers", "choose it again")
     found = service.wait().locate(Term(now.query.vector, 1.0, now.query.modality, now.query.label), media)
-    return Shown(now, places.place(found, media, now.query), *_seen(media, found))
+    shape, sound = _seen(media, found)
+    return Shown(now, places.place(found, media, now.query), shape=shape, sound=sound)
+
+
+def spot(service: Service, asked: Asked, place: str) -> Shown:
+    """Search with one place of what is looked into, alone.
+
+    Parameters
+    ----------
+    place : str
+        Shares of the sides, as the page writes them: "0.25 0.75"; of a sound only the first counts. Empty means where
+        the query is, and so does any click on a shape.
+
+    Raises
+    ------
+    QueryError
+        A place of another form, or nothing was looked for yet.
+    """
+    media, explorer = _media(service, asked), service.wait()
+    if asked.query is None:
+        raise QueryError("no query", "a place that was found", "look for something first")
+    try:
+        shares = [float(one) for one in place.split()]
+    except ValueError as error:
+        raise QueryError("a place of another form", "two numbers", "click into the picture or the sound") from error
+    query = Term(asked.query.vector, 1.0, asked.query.modality, asked.query.label)
+    if isinstance(media, Audio):
+        shares = [one * media.seconds for one in shares[:1]]
+    bounds, term = explorer.at(media, [] if isinstance(media, PointCloud) else shares, query)
+    found = replace(explorer.locate(query, media), best=bounds)
+    answered = explorer.search([term])
+    shape, sound = _seen(media, found)
+    made = Ingredient(term.modality, "this place", term.vector)
+    return Shown(asked, places.spot(found, media, bounds), cards.answers(answered, [made]), shape, sound)
 
 
 def _media(service: Service, asked: Asked) -> Image | Audio | PointCloud:
@@ -165,12 +215,13 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def answer(asked: Asked, run: Any) -> list[Any]:
         shown, notice = attempt("where", lambda: service.steady(run))
         if shown is None:
-            return [asked, *[gr.skip()] * 3, notice]
+            return [asked, *[gr.skip()] * 4, notice]
         return [
             shown.asked,
             shown.drawing,
             gr.Model3D(value=shown.shape or None, visible=True if shown.shape else "hidden"),
             gr.Audio(value=shown.sound or None, visible=bool(shown.sound)),
+            shown.answers,
             notice,
         ]
 
@@ -196,6 +247,11 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def tried(asked: Asked, event: gr.EventData) -> list[Any]:
         return answer(asked, lambda: look(service, asked, service.item(str(event._data.get("id")))))
 
+    def clicked(asked: Asked, event: gr.EventData) -> list[Any]:
+        return answer(asked, lambda: spot(service, asked, str(event._data.get("id"))))
+
+    p.drawing.select(clicked, p.asked, outputs, **heavy)
+    p.answers.select(tried, p.asked, outputs, **heavy)
     p.scenes.select(chosen, p.asked, outputs, **heavy)
     p.file.upload(given, [p.asked, p.file], outputs, **heavy)
     gr.on([p.button.click, p.text.submit], queried, [p.asked, p.text, p.query_file], outputs, **heavy)

@@ -13,7 +13,7 @@ import numpy as np
 
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
-from omnibind_core.errors import GalleryError
+from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.machine.places import Places
 from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.media.video import is_film
@@ -25,7 +25,7 @@ from omnibind_core.search.explain import Explained, explain
 from omnibind_core.search.fitting import outstanding, threshold
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.journey import STOPS, Stop, journey
-from omnibind_core.search.localise import Located, Pieces, localise, pieces
+from omnibind_core.search.localise import Located, Pieces, localise, piece_at, pieces
 from omnibind_core.search.plane import Plane, plane
 from omnibind_core.search.remembered import Remembered, key_of
 from omnibind_core.search.separate import Separated, select, take_apart
@@ -76,6 +76,8 @@ class Explorer:
         # More inputs at once than there are cores for would only slow one another down.
         several = model.at_once > 1
         self._computing = Places(model.at_once, apart=several)
+        # What embeds many pieces of an input does so in one thread: the scratch memory of such batches is kept once.
+        self._dissecting = Places(1, apart=True) if several else self._computing
         # Sentences, which take a twentieth of a shape's time, do not wait for files where there are several places.
         self._reading = Places(1, apart=True) if several else self._computing
 
@@ -102,7 +104,7 @@ class Explorer:
         try:
             return self.gallery
         except GalleryError:
-            self._gallery = self._computing.run(
+            self._gallery = self._dissecting.run(
                 lambda: _joined([self._load_or_make(folder, progress) for folder in self._folders])
             )
             return self._gallery
@@ -181,7 +183,7 @@ class Explorer:
 
     def _film(self, frames: Sequence[Media], seconds: float, weights: Mapping[str, float] | None) -> Embedded:
         """Embed a film's pictures as their mean."""
-        bound = self._computing.run(lambda: self.model.embed("image", frames, weights=weights, keep=True))
+        bound = self._dissecting.run(lambda: self.model.embed("image", frames, weights=weights, keep=True))
         mean = bound.vectors.mean(axis=0, keepdims=True)
         one = replace(
             bound,
@@ -296,6 +298,41 @@ class Explorer:
         mean, asked = self.gallery.mean(cut.modality), self.gallery.mean(term.modality)
         return localise(term.vector, given, cut, rows, query_mean=asked, mean=mean)
 
+    def at(
+        self, given: Media, place: Sequence[float] = (), query: Term | None = None
+    ) -> tuple[tuple[float, ...], Term]:
+        """Give one place of an input as a query of its own, from the pieces that :meth:`locate` looked through.
+
+        Parameters
+        ----------
+        given : Image, Audio or PointCloud
+            Decoded.
+        place : sequence of float
+            See :func:`omnibind_core.search.localise.piece_at`; empty takes where `query` is.
+        query : Term, optional
+            What was looked for; needed where `place` is empty.
+
+        Returns
+        -------
+        bounds : tuple of float
+            Of the piece, as :attr:`omnibind_core.search.localise.Located.best`.
+        term : Term
+            The piece alone, with a weight of 1.
+
+        Raises
+        ------
+        QueryError
+            A sentence to look into, or neither a place nor a query.
+        """
+        cut, rows = self.cut(given)
+        if place:
+            number = piece_at(cut, place)
+        elif query is not None:
+            number = cut.bounds.index(self.locate(query, given).best)
+        else:
+            raise QueryError("no place", "a place, or a query that has one", "look for something first")
+        return cut.bounds[number], Term(rows[number], 1.0, cut.modality)
+
     def plane(self) -> Plane:
         """Lay the gallery out in two dimensions, the first time from a file or anew."""
         with self._laying:
@@ -309,7 +346,7 @@ class Explorer:
         with self._cutting:
             if key not in self._cut:
                 found = pieces(given)
-                rows = self._computing.run(lambda: self.model.embed(found.modality, found.media).vectors)
+                rows = self._dissecting.run(lambda: self.model.embed(found.modality, found.media).vectors)
                 self._cut[key] = replace(found, media=()), rows
                 while len(self._cut) > _CUTS:
                     self._cut.pop(next(iter(self._cut)))
@@ -364,7 +401,7 @@ class Explorer:
             The gallery has no vectors of this preset.
         """
         gallery = self.gallery
-        apart = self._computing.run(lambda: take_apart(self.model, sound))
+        apart = self._dissecting.run(lambda: take_apart(self.model, sound))
         return select(apart, query, gallery)
 
     def explain(

@@ -16,7 +16,7 @@ from omnibind_core.search.compose import centre, check_vector
 from omnibind_core.search.parts import parts_of
 from omnibind_core.types import Audio, FloatArray, Image, Media, Modality, PointCloud
 
-__all__ = ["Located", "Pieces", "localise", "pieces"]
+__all__ = ["Located", "Pieces", "localise", "piece_at", "pieces"]
 
 _SHARES = (0.5, 0.34)  # of a picture's sides: how large its windows are
 _STEPS = 5  # windows along each side
@@ -100,6 +100,41 @@ def pieces(media: Media) -> Pieces:
     raise QueryError(
         "a sentence to look into", "a picture, a sound or a shape", "look for the sentence in one of these"
     )
+
+
+def piece_at(cut: Pieces, at: Sequence[float]) -> int:
+    """Choose the piece that shows one place best: the smallest one around it whose middle is nearest.
+
+    Parameters
+    ----------
+    cut : Pieces
+        From :func:`pieces`.
+    at : sequence of float
+        Of a picture x and y, as shares of its sides, 0..1; of a sound a second; of a shape the number of a part.
+        Outside of all pieces, as in a silence, the nearest one is taken.
+
+    Returns
+    -------
+    int
+        Its number.
+
+    Raises
+    ------
+    QueryError
+        Other numbers than these.
+    """
+    axes = 2 if cut.modality == "image" else 1
+    if len(at) != axes or not all(np.isfinite(at)):
+        raise QueryError(f"a place of {len(at)} numbers", f"{axes}, finite", "click into the picture or the sound")
+    if cut.modality == "point":
+        return int(np.clip(round(at[0]), 0, len(cut.bounds) - 1))
+    bounds = np.array(cut.bounds, float)
+    first, last = bounds[:, :axes], bounds[:, axes:]
+    place = np.clip(np.asarray(at, float), first.min(axis=0), last.max(axis=0))
+    outside = np.maximum(0, np.maximum(first - place, place - last)).sum(axis=1)
+    size = np.prod(last - first, axis=1).round(3)
+    middle = np.linalg.norm((first + last) / 2 - place, axis=1)
+    return int(np.lexsort((middle, size, outside.round(6)))[0])
 
 
 def localise(

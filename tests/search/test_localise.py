@@ -16,7 +16,7 @@ from omnibind_core.evaluation.retrieval import figure
 from omnibind_core.search.answers import located_form
 from omnibind_core.search.composites import joined
 from omnibind_core.search.explorer import Explorer
-from omnibind_core.search.localise import pieces
+from omnibind_core.search.localise import Pieces, piece_at, pieces
 from omnibind_core.search.parts import parts_of
 from omnibind_core.types import Audio, Image, Media, PointCloud, Text
 
@@ -62,8 +62,9 @@ def test_a_query_finds_its_picture_among_four(explorer: Explorer, square: Image,
 
 def test_the_pieces_of_an_input_are_embedded_once(explorer: Explorer, square: Image, monkeypatch) -> None:
     explorer.locate(asked(explorer, "text/dog-1"), square)
+    piano = asked(explorer, "audio/piano-1")
     monkeypatch.setattr(explorer.model, "embed", lambda *_, **__: pytest.fail("embedded again"))
-    again = explorer.locate(asked(explorer, "audio/piano-1"), Image(square.rgb.copy()))
+    again = explorer.locate(piano, Image(square.rgb.copy()))
     assert again.best[1] >= 0.3
 
 
@@ -146,3 +147,26 @@ def test_composites_are_the_same_each_time_and_of_one_half(explorer: Explorer) -
     assert all(len({i.concept for i in one.items}) == 2 for one in made)
     rows = localising_section([Pointing("audio", "image", figure(np.array([True, False])), None, 2, 50.0)]).rows
     assert rows[0][:4] == ["two sounds", "by a picture", 2, "50"]
+
+
+def test_a_place_has_the_smallest_piece_around_it() -> None:
+    bounds = [(0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 0.5, 0.5), (0.25, 0.25, 0.75, 0.75), (0.5, 0.5, 1.0, 1.0)]
+    cut = Pieces("image", (), bounds)
+    assert [piece_at(cut, at) for at in ((0.1, 0.1), (0.5, 0.5), (0.9, 0.8), (0.9, 0.1), (7, -3))] == [1, 2, 3, 0, 0]
+    heard = Pieces("audio", (), [(0.0, 2.0), (1.0, 3.0), (8.0, 10.0)])
+    assert [piece_at(heard, [second]) for second in (0, 1.9, 2.9, 5, 60)] == [0, 1, 1, 1, 2]
+    assert piece_at(Pieces("point", (), [(0.0,), (1.0,)]), [1.0]) == 1
+    for at in ((), (0.1,), (0.1, float("nan")), (1, 2, 3)):
+        with pytest.raises(QueryError, match="a place of"):
+            piece_at(cut, at)
+
+
+def test_one_place_is_a_query_of_its_own(explorer: Explorer, square: Image) -> None:
+    dog = asked(explorer, "audio/dog-1")
+    bounds, term = explorer.at(square, (), dog)
+    assert bounds == explorer.locate(dog, square).best
+    assert (term.modality, term.weight) == ("image", 1.0)
+    assert explorer.search([term]).hits["image"][0].id.startswith("image/dog")
+    assert explorer.at(square, (0.9, 0.9))[0] != bounds
+    with pytest.raises(QueryError, match="look for something first"):
+        explorer.at(square)

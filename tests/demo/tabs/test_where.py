@@ -39,6 +39,25 @@ def test_the_query_stays_when_another_scene_is_chosen(service: Service) -> None:
     assert shape.shape and load_points(shape.shape).surfaces
 
 
+def test_a_place_is_searched_with_alone(service: Service) -> None:
+    asked = where.look(service, Asked(), service.item(scenes.FIRST_QUERY)).asked
+    best = where.spot(service, asked, "")
+    assert best.drawing and "<b>This place alone</b>: top right" in best.drawing
+    assert 'data-id="image/dog' in best.answers.partition("ob-column ob-text")[0]
+    other = where.spot(service, asked, "0.25 0.8")
+    assert other.drawing and "bottom left" in other.drawing
+    assert other.answers != best.answers
+    second = where.spot(service, replace(asked, inside="sound"), "0.9 0.5")
+    assert second.drawing and "ob-strip" in second.drawing and second.sound
+    part = where.spot(service, replace(asked, inside="shape"), "0.9 0.5")
+    assert part.shape and "This place alone</b>: part" in str(part.drawing)
+    for place in ("x", "0.5", "nan 1", "0.1 0.2 0.3"):
+        with pytest.raises(QueryError, match="click into the picture"):
+            where.spot(service, asked, place)
+    with pytest.raises(QueryError, match="look for something first"):
+        where.spot(service, Asked(), "")
+
+
 @pytest.mark.parametrize("name", ["picture", "sound", "shape"])
 def test_a_scene_is_shown_before_anything_is_looked_for(service: Service, name: str) -> None:
     shown = where.look(service, Asked(inside=name))
