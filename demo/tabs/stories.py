@@ -90,7 +90,10 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
             return [keep, notice, *panel]
         return [keep, "", *Drawer.updates(View(Visit(), closed=action == "close"))]
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+    quiet: dict[str, Any] = {
+        "api_visibility": "private", "show_progress": "hidden", "queue": False,
+        "trigger_mode": "always_last",  # a key that is pressed while a step is on its way counts
+    }  # fmt: skip
     for one in (p.stage, p.drawer.head, p.drawer.tail):
         one.select(clicked, None, [p.stage, p.notice, *p.drawer.outputs()], **quiet)
     dismissible(p.notice)
