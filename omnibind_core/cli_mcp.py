@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from omnibind_core.errors import QueryError
+from omnibind_core.errors import QueryError, needing
 from omnibind_core.store.collection import GALLERY
 
 __all__ = ["install"]
@@ -29,16 +29,8 @@ def install(commands: Any, common: argparse.ArgumentParser, explorer: Callable[[
 
 
 def _mcp(given: argparse.Namespace, load: Callable[[argparse.Namespace], Any]) -> dict[str, Any]:
-    try:
+    with needing("mcp", "mcp"):
         from omnibind_core.serve.agents import agents
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "mcp":
-            raise
-        raise QueryError(
-            "a command whose package `mcp` is not here",
-            "the optional extra",
-            "run: pip install 'omnibind-explorer[mcp]'",
-        ) from None
     for folder in given.allow:
         if not folder.expanduser().is_dir():
             raise QueryError(f"the folder {folder}, which is not there", "a folder", "correct --allow")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "DamagedError",
     "ExhaustedError",
@@ -13,6 +16,7 @@ __all__ = [
     "QueryError",
     "ReportError",
     "WeightsError",
+    "needing",
 ]
 
 
@@ -74,6 +78,34 @@ class ExhaustedError(OmniBindError, RuntimeError):
 
 class ExtraError(OmniBindError, ImportError):
     """A package that an optional extra brings, and that is not installed."""
+
+
+@contextmanager
+def needing(package: str, extra: str) -> Iterator[None]:
+    """Import what an extra brings inside of this.
+
+    Parameters
+    ----------
+    package : str
+        As it is imported: `langchain_core`.
+    extra : str
+        Name of the extra that brings it.
+
+    Raises
+    ------
+    ExtraError
+        The package is not installed; of another one that is missing the error stays what it is.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise
+        raise ExtraError(
+            f"what needs the package `{package}`, which is not here",
+            "it with that package, which is an optional extra",
+            f"run: pip install 'omnibind-explorer[{extra}]'",
+        ) from None
 
 
 class QueryError(OmniBindError, ValueError):

@@ -85,12 +85,8 @@ def _flat(place: Path) -> Callable[[FloatArray], Any]:
 
 
 def _disk(place: Path) -> Callable[[FloatArray], Any]:
-    folder = place / "index"
-    rows = _rows(place)
-    index = DiskIndex.build((np.array(rows[s : s + _CHUNK]) for s in range(0, len(rows), _CHUNK)), folder)
-    del index
-    again = DiskIndex(folder)
-    return lambda query: again.search(query, K)[1][0]
+    index = DiskIndex.build(_rows(place), place / "index")
+    return lambda query: index.search(query, K)[1][0]
 
 
 HOW = {"numpy": _plain, "FAISS HNSW": _hnsw, "FlatIndex": _flat, "DiskIndex": _disk}

@@ -23,20 +23,19 @@ _HOT, _COLD = np.array([109, 94, 245]) / 255, np.array([0.62, 0.62, 0.66])
 
 def place(found: Located, media: Image | Audio | PointCloud, query: Ingredient) -> str:
     """Draw where a query is; of a shape only the words, as the viewer shows it (:func:`coloured`)."""
-    said = verdict(found, query)
+    return _drawn(found, media) + verdict(found, query)
+
+
+def spot(found: Located, media: Image | Audio | PointCloud) -> str:
+    """Draw a place that is searched with alone, `found.best`, and say where it is."""
+    said = f'<p class="ob-subject"><span><b>This place alone</b>: {escape(_where(found))}</span></p>'
+    return _drawn(found, media) + said
+
+
+def _drawn(found: Located, media: Image | Audio | PointCloud) -> str:
     if isinstance(media, Image):
-        return _picture(found, media) + said
-    if isinstance(media, Audio):
-        return _strip(found, media) + said
-    return said
-
-
-def spot(found: Located, media: Image | Audio | PointCloud, bounds: tuple[float, ...]) -> str:
-    """Draw another place than the best one, and say where it is."""
-    other = replace(found, best=bounds)
-    drawn = _picture(other, media) if isinstance(media, Image) else ""
-    drawn = _strip(other, media) if isinstance(media, Audio) else drawn
-    return f'{drawn}<p class="ob-subject"><span><b>This place alone</b>: {escape(_where(other))}</span></p>'
+        return _picture(found, media)
+    return _strip(found, media) if isinstance(media, Audio) else ""
 
 
 def verdict(found: Located, query: Ingredient) -> str:

@@ -89,7 +89,6 @@
         if (!node.parentElement.closest(SKIP)) words(node, fresh);
       } else if (!node.closest('[translate=no],.ob-languages')) {
         named(node, fresh);
-        if (node.matches('.ob-languages select')) node.value = language;
       }
     }
   };

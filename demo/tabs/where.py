@@ -168,12 +168,13 @@ def spot(service: Service, asked: Asked, place: str) -> Shown:
     query = Term(asked.query.vector, 1.0, asked.query.modality, asked.query.label)
     if isinstance(media, Audio):
         shares = [one * media.seconds for one in shares[:1]]
-    bounds, term = explorer.at(media, [] if isinstance(media, PointCloud) else shares, query)
-    found = replace(explorer.locate(query, media), best=bounds)
-    answered = explorer.search([term])
+    found = explorer.locate(query, media)
+    bounds, term = explorer.at(media, found.best if isinstance(media, PointCloud) or not shares else shares)
+    found = replace(found, best=bounds)
     shape, sound = _seen(media, found)
     made = Ingredient(term.modality, "this place", term.vector)
-    return Shown(asked, places.spot(found, media, bounds), cards.answers(answered, [made]), shape, sound)
+    answers = cards.answers(explorer.search([term]), [made])
+    return Shown(asked, places.spot(found, media), answers, shape, sound)
 
 
 def _media(service: Service, asked: Asked) -> Image | Audio | PointCloud:

@@ -7,20 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from omnibind_core.binder import OmniBind
-from omnibind_core.errors import ExtraError
+from omnibind_core.errors import needing
 from omnibind_core.interop.batches import Batches
 from omnibind_core.types import Modality
 
-try:
+with needing("langchain_core", "langchain"):
     from langchain_core.embeddings import Embeddings
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "langchain_core":
-        raise
-    raise ExtraError(
-        "LangChain's embeddings without langchain-core",
-        "langchain-core, which is an extra",
-        "run: pip install 'omnibind-explorer[langchain]'",
-    ) from None
 
 __all__ = ["OmniBindEmbeddings"]
 

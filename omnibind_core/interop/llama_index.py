@@ -9,21 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from omnibind_core.binder import OmniBind
-from omnibind_core.errors import ExtraError
+from omnibind_core.errors import needing
 from omnibind_core.interop.batches import Batches
 from omnibind_core.types import Modality
 
-try:
+with needing("llama_index", "llama-index"):
     from llama_index.core.bridge.pydantic import PrivateAttr
     from llama_index.core.embeddings import MultiModalEmbedding
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "llama_index":
-        raise
-    raise ExtraError(
-        "LlamaIndex's embedding without llama-index-core",
-        "llama-index-core, which is an extra",
-        "run: pip install 'omnibind-explorer[llama-index]'",
-    ) from None
 
 __all__ = ["OmniBindEmbedding"]
 

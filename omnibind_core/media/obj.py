@@ -256,8 +256,7 @@ def _materials(blob: Blob, libraries: Sequence[str]) -> Mapping[str, _Material]:
     for name in dict.fromkeys(libraries[:_MOST_FILES]):
         # The line may hold several names, or one with blanks in it.
         names = [name] if blob.beside(name) is not None else name.split()[:_MOST_FILES]
-        parts = [part for one in names if (part := blob.beside(one)) is not None]
-        for part, one in zip(parts, [one for one in names if blob.beside(one) is not None], strict=False):
+        for part, one in [(part, one) for one in names if (part := blob.beside(one)) is not None]:
             found.update(_read_materials(blob, part, posixpath.dirname(one.replace("\\", "/"))))
     if not found:
         for guess in (re.sub(r"\.\w+$", "", blob.name) + ".mtl", "*.mtl"):

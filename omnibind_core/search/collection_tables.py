@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from omnibind_core.binding.files import fingerprint
-from omnibind_core.errors import GalleryError
+from omnibind_core.errors import GalleryError, needing
 from omnibind_core.presets.preset import Preset
 from omnibind_core.search.collection import Added, finish
 from omnibind_core.search.collection_scan import scan, text_id
@@ -174,11 +174,7 @@ def _read(preset: Preset, path: Path) -> list[dict[str, Any]]:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
+    with needing("pyarrow", "parquet"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise GalleryError(
-            "Parquet without pyarrow", "pyarrow, which is an extra", "`pip install 'omnibind-explorer[parquet]'`"
-        ) from error
     return pyarrow, pyarrow.parquet

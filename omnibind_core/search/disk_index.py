@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError
+from omnibind_core.search.index import selector
 from omnibind_core.store.integrity import sha256_of
 from omnibind_core.store.paths import replace_file
 from omnibind_core.types import FloatArray
@@ -69,8 +70,10 @@ class DiskIndex:
         self._gone = np.load(self._folder / raw["files"]["gone"]["name"], allow_pickle=False)
         self._index = faiss.read_index(str(self._folder / raw["files"]["codes"]["name"]))
         self._index.nprobe = max(8, int(np.ceil(self._index.nlist * _SHARE)))
-        shape = (int(raw["count"]), self._width)
-        self._rows = np.memmap(self._folder / _ROWS, np.float16, "r", shape=shape)
+        self._map()
+
+    def _map(self) -> None:
+        self._rows = np.memmap(self._folder / _ROWS, np.float16, "r", shape=(len(self._gone), self._width))
 
     @classmethod
     def build(cls, vectors: FloatArray | Iterable[FloatArray], folder: Path) -> DiskIndex:
@@ -102,8 +105,7 @@ class DiskIndex:
         rows = np.memmap(folder / _ROWS, np.float16, "r", shape=(count, width))
         made = cls.__new__(cls)
         made._folder, made._number, made._width, made._parts, made._files = folder, -1, width, parts, {}
-        made._gone = np.zeros(count, bool)
-        made._publish(_coded(rows))
+        made._publish(np.zeros(count, bool), _coded(rows))
         return cls(folder)
 
     def __len__(self) -> int:
@@ -112,24 +114,7 @@ class DiskIndex:
     def search(
         self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
     ) -> tuple[FloatArray, NDArray[np.int64]]:
-        """Find the k nearest rows for each query.
-
-        Parameters
-        ----------
-        queries : ndarray, shape (m, D), float32
-            Unit rows.
-        k : int
-            At least 1; more than there are is cut.
-        keep : ndarray of bool, shape (n,), optional
-            Which rows may come back, those that were deleted counted too; None allows all.
-
-        Returns
-        -------
-        scores : ndarray, shape (m, min(k, n)), float32
-            Cosines, best first.
-        rows : ndarray, shape (m, min(k, n)), int64
-            Row numbers.
-        """
+        """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does."""
         allowed = ~self._gone if keep is None else keep & ~self._gone
         left = int(allowed.sum())
         k = min(k, left)
@@ -138,15 +123,15 @@ class DiskIndex:
             picked = np.flatnonzero(allowed)
             found = [_best(self._rows, query, picked, k) for query in queries]
         else:
-            # Where a filter leaves a part, so much more is asked for; what codes miss of it is found exactly.
-            many = min(len(allowed), int(k * _CANDIDATES * len(allowed) / left))
-            _, candidates = self._index.search(queries, many)
+            options: Any = None
+            if left < len(allowed):
+                options = faiss.SearchParametersIVF(nprobe=self._index.nprobe, sel=selector(allowed))  # type: ignore[call-arg]
+            _, candidates = self._index.search(queries, k * _CANDIDATES, params=options)
             found = []
             for query, near in zip(queries, candidates, strict=True):
-                near = near[near >= 0]
-                near = np.sort(near[allowed[near]])
-                picked = near if len(near) >= k else np.flatnonzero(allowed)
-                found.append(_best(self._rows, query, picked, k))
+                near = np.sort(near[near >= 0])
+                # What the codes do not find enough of is found exactly.
+                found.append(_best(self._rows, query, near if len(near) >= k else np.flatnonzero(allowed), k))
         return np.stack([s for s, _ in found]), np.stack([r for _, r in found])
 
     def take(self, rows: NDArray[np.int64]) -> FloatArray:
@@ -172,10 +157,9 @@ class DiskIndex:
             stream.seek(0, 2)
             stream.write(halves.tobytes())
         self._index.add(halves.astype(np.float32))
-        self._gone = np.concatenate([self._gone, np.zeros(len(vectors), bool)])
         self._parts.append(_part(halves))
-        self._publish(self._index)
-        self._read()
+        self._publish(np.concatenate([self._gone, np.zeros(len(vectors), bool)]), self._index)
+        self._map()
 
     def delete(self, rows: NDArray[np.int64]) -> None:
         """Let rows never come back, and keep that; their numbers stay theirs.
@@ -190,10 +174,9 @@ class DiskIndex:
             raise GalleryError(
                 f"row {int(rows.max())}", f"rows from 0 to {len(self._gone) - 1}", "look at what search gave"
             )
-        self._gone = self._gone.copy()
-        self._gone[rows] = True
-        self._publish(None)
-        self._read()
+        gone = self._gone.copy()
+        gone[rows] = True
+        self._publish(gone)
 
     def verify(self) -> None:
         """Read all vectors and hold them to the hashes that were kept of them.
@@ -212,17 +195,22 @@ class DiskIndex:
                         _HELP,
                     )
 
-    def _publish(self, index: Any) -> None:
+    def _publish(self, gone: NDArray[np.bool_], index: Any = None) -> None:
         """Write what is new under new names, then the manifest that names it, then take the old away."""
-        number = self._number + 1
-        files = dict(self._files)
-        if index is not None:
-            faiss.write_index(index, str(self._folder / f"codes-{number}.faiss"))
-            files["codes"] = _named(self._folder / f"codes-{number}.faiss")
-        np.save(self._folder / f"gone-{number}.npy", self._gone, allow_pickle=False)
-        files["gone"] = _named(self._folder / f"gone-{number}.npy")
-        raw = {"form": _FORM, "number": number, "width": self._width, "count": len(self._gone), "files": files}
-        replace_file(self._folder / _MANIFEST, json.dumps({**raw, "rows": self._parts}, indent=1).encode())
+        number, files = self._number + 1, dict(self._files)
+        try:
+            if index is not None:
+                faiss.write_index(index, str(self._folder / f"codes-{number}.faiss"))
+                files["codes"] = _named(self._folder / f"codes-{number}.faiss")
+            np.save(self._folder / f"gone-{number}.npy", gone, allow_pickle=False)
+            files["gone"] = _named(self._folder / f"gone-{number}.npy")
+            raw = {"form": _FORM, "number": number, "width": self._width, "count": len(gone), "files": files}
+            replace_file(self._folder / _MANIFEST, json.dumps({**raw, "rows": self._parts}, indent=1).encode())
+        except (OSError, RuntimeError):  # a full disk, as Python and as FAISS say it: what was there before stays
+            if self._files:
+                self._read()
+            raise
+        self._number, self._files, self._gone = number, files, gone
         named = {one["name"] for one in files.values()}
         for path in (*self._folder.glob("codes-*.faiss"), *self._folder.glob("gone-*.npy")):
             if path.name not in named:

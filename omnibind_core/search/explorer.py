@@ -13,7 +13,7 @@ import numpy as np
 
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
-from omnibind_core.errors import GalleryError, QueryError
+from omnibind_core.errors import GalleryError
 from omnibind_core.machine.places import Places
 from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.media.video import is_film
@@ -298,9 +298,7 @@ class Explorer:
         mean, asked = self.gallery.mean(cut.modality), self.gallery.mean(term.modality)
         return localise(term.vector, given, cut, rows, query_mean=asked, mean=mean)
 
-    def at(
-        self, given: Media, place: Sequence[float] = (), query: Term | None = None
-    ) -> tuple[tuple[float, ...], Term]:
+    def at(self, given: Media, place: Sequence[float]) -> tuple[tuple[float, ...], Term]:
         """Give one place of an input as a query of its own, from the pieces that :meth:`locate` looked through.
 
         Parameters
@@ -308,9 +306,7 @@ class Explorer:
         given : Image, Audio or PointCloud
             Decoded.
         place : sequence of float
-            See :func:`omnibind_core.search.localise.piece_at`; empty takes where `query` is.
-        query : Term, optional
-            What was looked for; needed where `place` is empty.
+            See :func:`omnibind_core.search.localise.piece_at`.
 
         Returns
         -------
@@ -322,15 +318,10 @@ class Explorer:
         Raises
         ------
         QueryError
-            A sentence to look into, or neither a place nor a query.
+            A sentence to look into, or a place of another form.
         """
         cut, rows = self.cut(given)
-        if place:
-            number = piece_at(cut, place)
-        elif query is not None:
-            number = cut.bounds.index(self.locate(query, given).best)
-        else:
-            raise QueryError("no place", "a place, or a query that has one", "look for something first")
+        number = piece_at(cut, place)
         return cut.bounds[number], Term(rows[number], 1.0, cut.modality)
 
     def plane(self) -> Plane:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.types import FloatArray
 
-__all__ = ["FlatIndex"]
+__all__ = ["FlatIndex", "selector"]
 
 _SMALL = 50_000
 
@@ -60,7 +60,7 @@ class FlatIndex:
         if keep is not None or left < len(self._gone):
             allowed = ~self._gone if keep is None else keep & ~self._gone
             left = int(allowed.sum())
-            options = faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.flatnonzero(allowed)))  # type: ignore[call-arg]
+            options = faiss.SearchParameters(sel=selector(allowed))  # type: ignore[call-arg]
         if left == 0:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         with _threads(1 if len(self._gone) < _SMALL else None):
@@ -82,6 +82,11 @@ class FlatIndex:
     def delete(self, rows: NDArray[np.int64]) -> None:
         """Let rows never come back; their numbers stay theirs."""
         self._gone[rows] = True
+
+
+def selector(allowed: NDArray[np.bool_]) -> Any:
+    """Give what lets FAISS find only the rows (n,) that are allowed."""
+    return faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[call-arg, arg-type]
 
 
 @contextmanager

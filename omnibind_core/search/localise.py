@@ -111,7 +111,7 @@ def piece_at(cut: Pieces, at: Sequence[float]) -> int:
         From :func:`pieces`.
     at : sequence of float
         Of a picture x and y, as shares of its sides, 0..1; of a sound a second; of a shape the number of a part.
-        Outside of all pieces, as in a silence, the nearest one is taken.
+        Outside of all pieces, as in a silence, the nearest one is taken. A piece's own bounds mean that piece.
 
     Returns
     -------
@@ -123,6 +123,8 @@ def piece_at(cut: Pieces, at: Sequence[float]) -> int:
     QueryError
         Other numbers than these.
     """
+    if tuple(at) in cut.bounds:
+        return cut.bounds.index(tuple(at))
     axes = 2 if cut.modality == "image" else 1
     if len(at) != axes or not all(np.isfinite(at)):
         raise QueryError(f"a place of {len(at)} numbers", f"{axes}, finite", "click into the picture or the sound")

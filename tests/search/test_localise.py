@@ -163,10 +163,11 @@ def test_a_place_has_the_smallest_piece_around_it() -> None:
 
 def test_one_place_is_a_query_of_its_own(explorer: Explorer, square: Image) -> None:
     dog = asked(explorer, "audio/dog-1")
-    bounds, term = explorer.at(square, (), dog)
-    assert bounds == explorer.locate(dog, square).best
+    best = explorer.locate(dog, square).best
+    bounds, term = explorer.at(square, best)
+    assert bounds == best
     assert (term.modality, term.weight) == ("image", 1.0)
     assert explorer.search([term]).hits["image"][0].id.startswith("image/dog")
     assert explorer.at(square, (0.9, 0.9))[0] != bounds
-    with pytest.raises(QueryError, match="look for something first"):
-        explorer.at(square)
+    with pytest.raises(QueryError, match="a place of 3 numbers"):
+        explorer.at(square, (0.1, 0.2, 0.3))
