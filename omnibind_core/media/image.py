@@ -9,6 +9,7 @@ import io
 import struct
 import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -102,6 +103,9 @@ def decode(blob: Blob) -> Image:
     if directory is not None and directory.beyond_pillow:
         _check_size(*directory.size, blob.name)
         return _from_pillow(tiff.by_ffmpeg(data, directory, blob.name), blob.name, 0)
+    if directory is not None and directory.white_is_zero:
+        positive = decode(replace(blob, data=tiff.as_black_is_zero(data, directory)))
+        return replace(positive, rgb=np.invert(positive.rgb))
     try:
         with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
             _check_scans(data, picture, blob.name)

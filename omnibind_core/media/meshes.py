@@ -24,6 +24,7 @@ from omnibind_core.types import FloatArray
 __all__ = ["preload", "read_stl"]
 
 _ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("paint", "<u2")])
+_FAR = 10.0  # times the size of the declared triangles: those behind them lie nearer
 _LEAST_THERE = 0.1  # of the triangles of a file whose end is missing
 _TRIANGLE = (
     b"solid\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\nendsolid\n"
@@ -47,6 +48,9 @@ def read_stl(blob: Blob) -> Sequence[Part]:
     there = (len(data) - 84) // 50
     if declared in (0, 0xFFFFFFFF) and there:  # written before its length was known
         declared = there
+    elif declared < there and len(data) == 84 + 50 * there and _go_on(data, declared, there):
+        note(f"{there:,} triangles are there, not {declared:,} as its header says: all are read")
+        declared = there
     if declared > there:
         if there < _LEAST_THERE * declared:
             raise undecodable(blob.name, "stl", f"{declared:,} triangles take {84 + 50 * declared:,} bytes")
@@ -59,6 +63,18 @@ def read_stl(blob: Blob) -> Sequence[Part]:
     rgb = _painted(data[:80], rows["paint"])
     faces = np.arange(3 * declared).reshape(-1, 3)
     return [Part(rows["corners"].reshape(-1, 3).astype(np.float64), faces, rgb)]
+
+
+def _go_on(data: bytes, declared: int, there: int) -> bool:
+    """Whether what stands behind the declared triangles is more of them: of their size and place, not other bytes."""
+    corners = np.frombuffer(data, _ROW, there, 84)["corners"].reshape(there, -1, 3)
+    known, more = corners[:declared].reshape(-1, 3), corners[declared:].reshape(-1, 3)
+    if not np.isfinite(known).all() or not np.isfinite(more).all():
+        return False
+    low, high = known.min(axis=0).astype(np.float64), known.max(axis=0).astype(np.float64)
+    reach = _FAR * float((high - low).max())
+    near = bool((more >= low - reach).all() and (more <= high + reach).all())
+    return near and bool(np.ptp(more, axis=0).max() > 0)
 
 
 def _painted(header: bytes, paint: NDArray[np.uint16]) -> FloatArray | None:

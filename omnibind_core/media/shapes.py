@@ -34,6 +34,8 @@ _FRAME = 0.95  # of a shape's size that is left without what cannot be seen: les
 _FAR = 1000.0  # texture coordinates beyond which a clamped or mirrored texture is the same as there
 _MANY = 100  # points from which on a few far ones are strays
 _STRAY = 20.0  # times as far from the middle as 99 % of all points
+_REPEATED = 10  # points of one number or place, from which on it may stand for nothing seen
+_APART = 0.1  # of the size of all others that such a place lies outside of them
 _SMALLEST_AREA = 1e-9  # of a shape scaled to a box of 1: below it, triangles are slivers of rounding
 
 
@@ -87,7 +89,7 @@ def check_counts(name: str, faces: int = 0, vertices: int = 0, points: int = 0) 
 def cloud_of_points(points: Points, name: str, up: Up) -> PointCloud:
     """Thin a file of points to `limits.POINTS`, turn it upright and scale it to the unit sphere."""
     check_counts(name, points=len(points.xyz))
-    points = _without_strays(_finite(points, name))
+    points = _without_strays(_seen(_finite(points, name)))
     count = len(points.xyz)
     if count < limits.MIN_POINTS:
         raise MediaError(f"{name} with {count} points", f"at least {limits.MIN_POINTS} points", "use a denser shape")
@@ -238,6 +240,34 @@ def _finite(points: Points, name: str) -> Points:
         return points
     note(f"{int((~good).sum()):,} of {len(good):,} points were not numbers and were left out")
     return Points(points.xyz[good], None if points.rgb is None else points.rgb[good])
+
+
+def _seen(points: Points) -> Points:
+    """Drop points that stand for "nothing was seen": one number such as -9999, or the camera's own place, repeated."""
+    xyz = points.xyz
+    if len(xyz) < _MANY:
+        return points
+    good = np.ones(len(xyz), bool)
+    for axis in range(3):
+        for most in (np.min, np.max):
+            at = xyz[:, axis] == most(xyz[good, axis])
+            rest = good & ~at
+            if int((good & at).sum()) < _REPEATED or int(rest.sum()) < limits.MIN_POINTS:
+                continue
+            gap = float(np.abs(xyz[rest, axis] - most(xyz[good, axis])).min())
+            if gap > _STRAY * float(np.ptp(xyz[rest], axis=0).max()):
+                good = rest
+    rows, counts = np.unique(xyz[good], axis=0, return_counts=True)
+    row = rows[counts.argmax()]
+    rest = good & (xyz != row).any(axis=1)
+    if counts.max() >= _REPEATED and int(rest.sum()) >= limits.MIN_POINTS:
+        low, high = xyz[rest].min(axis=0), xyz[rest].max(axis=0)
+        if float(np.maximum(low - row, row - high).max()) > _APART * float((high - low).max()):
+            good = rest
+    if good.all():
+        return points
+    note(f"{int((~good).sum()):,} of {len(good):,} points stand for nothing seen and were left out")
+    return Points(xyz[good], None if points.rgb is None else points.rgb[good])
 
 
 def _without_strays(points: Points) -> Points:

@@ -12,7 +12,7 @@ import PIL.Image
 from omnibind_core.errors import MediaError
 from omnibind_core.media.notices import note
 
-__all__ = ["Directory", "by_ffmpeg", "directory", "without_missing_strips"]
+__all__ = ["Directory", "as_black_is_zero", "by_ffmpeg", "directory", "without_missing_strips"]
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 256, 257, 258, 262
 _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM = 273, 277, 278, 279, 284, 339
@@ -56,6 +56,11 @@ class Directory:
         several = self.one(_SAMPLES, 1) > 1
         deep = max(self.values.get(_BITS, (1,))) > 8
         return several and deep and (self.one(_PLANES, 1) == _SEPARATE or self.one(_FORM, 1) == _FLOAT)
+
+    @property
+    def white_is_zero(self) -> bool:
+        """Whether deep grey is stored as its negative, which Pillow turns round for 8 bits alone."""
+        return self.values.get(_PHOTOMETRIC) == (0,) and max(self.values.get(_BITS, (1,))) > 8
 
     @property
     def words(self) -> str:
@@ -129,6 +134,13 @@ def without_missing_strips(data: bytes) -> bytes | None:
         else:
             struct.pack_into(found.order + "I", shorter, found.places[tag] + 4, whole)
     return bytes(shorter)
+
+
+def as_black_is_zero(data: bytes, found: Directory) -> bytes:
+    """Say of a negative that it is none, so that Pillow reads its numbers as they are, in either byte order."""
+    said = bytearray(data)
+    struct.pack_into(found.order + "HIHH", said, found.places[_PHOTOMETRIC] + 2, 3, 1, 1, 0)
+    return bytes(said)
 
 
 def by_ffmpeg(data: bytes, found: Directory, name: str) -> PIL.Image.Image:

@@ -311,7 +311,9 @@ def test_hardly_anything_is_no_picture(extension: str) -> None:
             load_image(data[: int(len(data) * share)], extension=extension)
 
 
-def tiff(samples: np.ndarray, *, form: int = 1, planes: bool = False, strips: int = 1, order: str = "<") -> bytes:
+def tiff(
+    samples: np.ndarray, *, form: int = 1, planes: bool = False, strips: int = 1, order: str = "<", white: int = 0xFFFF
+) -> bytes:
     """A TIFF whose directory comes first, uncompressed."""
     high, wide = samples.shape[:2]
     several = samples.shape[2] if samples.ndim == 3 else 1
@@ -321,7 +323,8 @@ def tiff(samples: np.ndarray, *, form: int = 1, planes: bool = False, strips: in
     size = len(body) // count
     tags = [
         (256, 4, [wide]), (257, 4, [high]), (258, 3, [8 * samples.itemsize] * several), (259, 3, [1]),
-        (262, 3, [2 if several > 2 else 1]), (273, 4, [0] * count), (277, 3, [several]), (278, 4, [high // strips]),
+        (262, 3, [2 if several > 2 else min(white, 1)]), (273, 4, [0] * count), (277, 3, [several]),
+        (278, 4, [high // strips]),
         (279, 4, [size] * count), (284, 3, [2 if planes else 1]), (339, 3, [form] * several),
     ]  # fmt: skip
     start = 8 + 2 + 12 * len(tags) + 4
@@ -346,6 +349,12 @@ def test_tiffs_that_pillow_gets_wrong_or_refuses(order: str) -> None:
     alike(load_image(tiff(COLOURS.astype("f4") / 255, form=3, order=order)).rgb, most=1)
     with pytest.raises(MediaError, match=r"a TIFF of 1 x floating 64 bits a pixel.*8 or 16 bits"):
         load_image(tiff(COLOURS[..., 0].astype("f8") / 255, form=3, order=order))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_deep_grey_whose_white_is_zero(order: str) -> None:
+    for grey in (COLOURS[..., 0].astype("u2") * 257, COLOURS[..., 0]):
+        alike(load_image(tiff(~grey, order=order, white=0)).rgb, load_image(tiff(grey, order=order)).rgb, most=1)
 
 
 def test_a_tiff_without_its_end() -> None:

@@ -520,6 +520,32 @@ def test_a_fourth_colour_column_that_is_always_full_is_alpha():
     np.testing.assert_allclose(load_points(np.hstack([rows, paint])).rgb[0], np.array([200, 30, 60]) / 255, atol=1e-6)
 
 
+@pytest.mark.parametrize("nothing", [(-9999, -9999, -9999), (0.3, 0.1, -9999), (0, 0, 1e10), (0, 0, -4)])
+def test_points_that_stand_for_nothing_seen_are_left_out(nothing):
+    blind = np.tile(np.array(nothing, float), (60, 1))
+    if -9999 in nothing[2:] and nothing[0] > 0:  # a grid of heights: only the height is missing
+        blind[:, :2] = BALL[:60, :2]
+    cloud = load_points(np.vstack([BALL[:150], blind, BALL[150:]]))
+    assert cloud.notices == ("60 of 360 points stand for nothing seen and were left out",)
+    np.testing.assert_allclose(cloud.xyz, load_points(BALL).xyz, atol=1e-6)
+
+
+def test_repeated_points_and_flat_layers_of_a_shape_stay():
+    twice = np.vstack([BALL, BALL[:1].repeat(40, 0)])
+    assert len(load_points(twice).xyz) == 340
+    layers = np.vstack([BALL * [1, 1, 0], BALL * [1, 1, 0] + [0, 0, 5]])
+    assert len(load_points(layers).xyz) == 600
+
+
+def test_a_count_that_is_too_small_does_not_cut_a_stl():
+    whole, cut = load_points(stl(TRIANGLES), extension="stl"), load_points(stl(TRIANGLES, declared=2), extension="stl")
+    np.testing.assert_allclose(cut.xyz, whole.xyz)
+    assert cut.notices == (f"{len(TRIANGLES)} triangles are there, not 2 as its header says: all are read",)
+    tail = load_points(stl(TRIANGLES, tail=b"\xff" * 50), extension="stl")
+    np.testing.assert_allclose(tail.xyz, whole.xyz)
+    assert not tail.notices
+
+
 def test_one_stray_point_does_not_set_the_scale():
     cloud = load_points(np.vstack([BALL, [[5_000, 0, 0]]]))
     assert "1 of 301 points lie far from all others and were left out" in cloud.notices

@@ -58,6 +58,22 @@ def test_a_constant_offset_is_taken_out(offset: float) -> None:
     assert load_audio((RATE, SWEEP / 8 + offset), faithful=True).samples.mean() == pytest.approx(offset, abs=1e-3)
 
 
+@pytest.mark.parametrize("speed", [0.2, 0.5, 1.0])
+def test_a_drifting_offset_is_taken_out(speed: float) -> None:
+    drift = 0.6 * np.sin(2 * np.pi * speed * np.arange(len(SWEEP)) / RATE + 1).astype(np.float32)
+    audio = load_audio(sound("wav", SWEEP / 8 + drift, subtype="FLOAT"))
+    alike(audio, SWEEP / 8, 0.96)
+    assert audio.notices[-1] == "a drifting offset taken out"
+    alike(load_audio((RATE, SWEEP / 8 + drift), faithful=True), SWEEP / 8 + drift, 0.999)
+
+
+def test_low_tones_are_no_drift() -> None:
+    hum = (0.4 * np.sin(2 * np.pi * 25 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+    audio = load_audio((RATE, hum))
+    np.testing.assert_allclose(audio.samples, hum, atol=1e-5)
+    assert not audio.notices
+
+
 def test_eight_bits_that_were_cut_lean_to_one_side() -> None:
     cut = (np.floor(SWEEP / 4 * 128) / 128).astype(np.float32)
     audio = load_audio((RATE, cut))
