@@ -13,11 +13,13 @@ import gradio as gr
 from fastapi.exceptions import RequestValidationError
 from gradio import queueing, route_utils, routes
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
 from demo import api, sessions
 from demo.guard import allowed_hosts, layers, malformed
 from demo.html import panels
 from demo.logs import Told, take_over
+from demo.programs import Beside, interface
 from demo.service import Service
 from demo.settings import CACHE_SECONDS, CLAIM, MAX_UPLOAD, SESSIONS, STOP_SECONDS, TITLE
 from demo.shell.examples import Examples
@@ -80,7 +82,7 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
     Raises
     ------
     SystemExit
-        The port is taken; with what to do.
+        The port is taken, or programs would be served without keys where others can call; with what to do.
     """
     settings, turns = service.settings, demo._queue
 
@@ -98,6 +100,8 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
         ready=ready,
         retry=turns.retry_seconds if isinstance(turns, Turns) else lambda: 1,
     )
+    if settings.api == "on":
+        around.insert(0, Middleware(Beside, programs=interface(service)))
     options: dict[str, Any] = {
         "server_name": settings.host,
         "server_port": settings.port,

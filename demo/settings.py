@@ -68,6 +68,8 @@ class Settings:
         Folders of the collections that are searched, together; none takes the gallery.
     switch : str
         Whether visitors may have another preset loaded: "on", "off", or "auto": where only this machine is served.
+    api : str
+        Whether programs are served on the same port, under ``/v1``: "on" or "off".
     """
 
     preset: str = "mini"
@@ -79,6 +81,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     collections: tuple[Path, ...] = ()
     switch: str = "auto"
+    api: str = "off"
 
     @property
     def switchable(self) -> bool:
@@ -117,6 +120,8 @@ class Settings:
             wrong.append(f"--engine {_short(given['engine'])!r}: one of auto, {', '.join(ENGINES)}")
         if given["switch"] not in SWITCHES:
             wrong.append(f"--switch {_short(given['switch'])!r}: one of {', '.join(SWITCHES)}")
+        if given["api"] not in {"on", "off"}:
+            wrong.append(f"--api {_short(given['api'])!r}: on or off")
         if not given["preset"] or len(given["preset"]) > 4_000 or not given["preset"].isprintable():
             wrong.append(f"--preset {_short(given['preset'])!r}: the name of a preset, or the path of a .json file")
         if problem := _not_ours(given["host"]):
@@ -172,6 +177,14 @@ class Settings:
             "--switch",
             default=env.get("OMNIBIND_SWITCH", default.switch),
             help="whether the preset can be changed on the page: on, off, auto (where only this machine is served)",
+        )
+        parser.add_argument(
+            "--api",
+            nargs="?",
+            const="on",
+            metavar="on|off",
+            default=env.get("OMNIBIND_API", default.api),
+            help="serve programs on the same port, under /v1, as `python -m omnibind_core serve` does",
         )
         return parser
 

@@ -45,7 +45,21 @@ DEMO = {
     "shell": ("settings", "state", "html", "guard", "service"),
     "tabs": ("settings", "state", "seen", "links", "html", "guard", "service", "shell"),
     "api": ("settings", "guard", "html", "service"),
-    "page": ("settings", "logs", "uploads", "html", "guard", "turns", "sessions", "service", "shell", "tabs", "api"),
+    "programs": ("service",),
+    "page": (
+        "settings",
+        "logs",
+        "uploads",
+        "html",
+        "guard",
+        "turns",
+        "sessions",
+        "service",
+        "shell",
+        "tabs",
+        "api",
+        "programs",
+    ),
 }
 """What each part of the demo may import of it, beside itself."""
 

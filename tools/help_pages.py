@@ -120,6 +120,9 @@ VARIABLES: Mapping[str, Variable] = {
     "OMNIBIND_SWITCH": Variable(
         f"`{_DEFAULTS.switch}`", "whether the preset can be changed on the page: `on`, `off`, `auto`: on loopback alone"
     ),
+    "OMNIBIND_API": Variable(
+        f"`{_DEFAULTS.api}`", "whether `app.py` serves programs under `/v1` on its port: `on`, `off`"
+    ),
     "OMNIBIND_ROUTING": Variable(f"`{_DEFAULTS.routing}`", "routing that `app.py` starts with"),
     "OMNIBIND_CACHE": Variable("`$XDG_CACHE_HOME/omnibind`", "folder of fetched weights, media and states of training"),
     "OMNIBIND_ASSETS": Variable(

@@ -36,7 +36,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "serve": (*_CORE, "omnibind_core"),
     "interop": _CORE,
     "cli": (*_CORE, "omnibind_core", "serve"),
-    "demo": (*_CORE, "omnibind_core", "evaluation"),
+    "demo": (*_CORE, "omnibind_core", "serve", "evaluation"),
     "app": ("demo",),
     "tools.rooms": (),
     "tools.sums": ("types", "store"),
@@ -88,7 +88,10 @@ _FLAT = {
     "cli_mcp": "cli",
     "__main__": "cli",
 }
-_ONLY = {("demo", "evaluation"): {"omnibind_core.evaluation.report"}}
+_ONLY = {
+    ("demo", "evaluation"): {"omnibind_core.evaluation.report"},
+    ("demo", "serve"): {"omnibind_core.serve.gate", "omnibind_core.serve.http"},
+}
 """Of a room that another one may import in part: which modules."""
 
 
