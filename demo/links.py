@@ -93,7 +93,7 @@ def unpack(part: str) -> Link:
         named: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in data["o"].items()}
         options = Options(**named)
         check_request(options.k, options.kinds or MODALITIES, options.operator, options.match)
-        facets = (*options.kinds, *options.licences, *options.concepts)
+        facets = (*options.kinds, *options.licences, *options.concepts, *options.collections)
         if not all(isinstance(x, str) and len(x) <= _NAME for x in facets) or len(facets) > _FACETS:
             raise TypeError("other facets")
         if not isinstance(options.centred, bool) or options.operator not in OPERATORS:

@@ -18,8 +18,9 @@ from demo.seen import seen_file
 from demo.settings import WAIT_SECONDS, Settings
 from demo.state import Ingredient, Status, Visit
 from demo.zero import is_lent, on_card
-from omnibind_core.errors import OmniBindError, QueryError, WeightsError
+from omnibind_core.errors import GalleryError, OmniBindError, QueryError, WeightsError
 from omnibind_core.search.answers import Embedded
+from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, Modality
 
@@ -61,6 +62,14 @@ class Service:
         self._explorer: Explorer | None = None
         self.read = on_card(self._read)
         self.read_item = on_card(self._read_item)
+
+    def others(self) -> list[Item]:
+        """List the items of all collections but the first, whose catalogue the page reads for its examples."""
+        try:
+            return [item for folder in self.folders[1:] for item in read_catalogue(folder)]
+        except GalleryError as error:  # loading says so, too
+            log.warning("collections are not listed: %s", error)
+            return []
 
     def start(self) -> None:
         """Load in the background; does nothing while loading or once ready."""

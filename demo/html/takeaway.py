@@ -104,7 +104,7 @@ def _code(preset: str, link: Link) -> str:
         made = f"explorer.item({one.item!r})" if one.item else f"explorer.embed({one.text!r}, 'text')"
         lines.append(f"    {made}.term({one.weight:g}),")
     options = f"operator={link.options.operator!r}, match={link.options.match!r}, k={link.options.k}"
-    for name in ("kinds", "licences", "concepts"):
+    for name in ("kinds", "licences", "concepts", "collections"):
         value = tuple(getattr(link.options, name))
         options += f", {name}={value!r}" if value else ""
     lines += ["]", f"found = explorer.search(terms, Options({options}))"]

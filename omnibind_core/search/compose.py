@@ -66,6 +66,8 @@ class Options:
         Where to look; empty for everywhere.
     licences, concepts : tuple of str
         Only items under one of these licences, that show one of these concepts; empty for all.
+    collections : tuple of str
+        Only items that one of these collections has, where several are searched together; empty for all.
     """
 
     operator: str = DEFAULT_OPERATOR
@@ -75,6 +77,7 @@ class Options:
     kinds: tuple[Modality, ...] = ()
     licences: tuple[str, ...] = ()
     concepts: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

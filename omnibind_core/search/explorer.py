@@ -268,7 +268,7 @@ class Explorer:
             match=options.match,
             centred=options.centred,
             exclude=exclude,
-            only=_allowed(options),
+            only=_allowed(options, self.gallery),
         )
         far: frozenset[Modality] = frozenset()
         if len(terms) == 1 and terms[0].weight > 0:
@@ -423,7 +423,9 @@ class Explorer:
         self, start: Term, end: Term, options: Options = _DEFAULT, *, stops: int = STOPS, exclude: Collection[str] = ()
     ) -> list[Stop]:
         """Walk from one term to another; see :func:`omnibind_core.search.journey.journey`, raises QueryError."""
-        return journey(self.gallery, start, end, options, stops=stops, exclude=exclude, only=_allowed(options))
+        return journey(
+            self.gallery, start, end, options, stops=stops, exclude=exclude, only=_allowed(options, self.gallery)
+        )
 
     def similarity(self, many: Sequence[Embedded]) -> FloatArray:
         """Cosine of every input with every other: n inputs -> (n, n)."""
@@ -447,12 +449,16 @@ def _content(given: Media) -> tuple[str, ...]:
     return type(given).__name__, *(f"{array.shape}{digest(array)}" for array in arrays)
 
 
-def _allowed(options: Options) -> Callable[[Item], bool] | None:
-    """Say which items an option's licences and concepts allow; None for all."""
-    licences, concepts = set(options.licences), set(options.concepts)
-    if not licences and not concepts:
+def _allowed(options: Options, gallery: Gallery) -> Callable[[Item], bool] | None:
+    """Say which items an option's licences, concepts and collections allow; None for all."""
+    licences, concepts, homes = set(options.licences), set(options.concepts), set(options.collections)
+    if not licences and not concepts and not homes:
         return None
-    return lambda item: (not licences or item.licence in licences) and (not concepts or item.concept in concepts)
+    return lambda item: (
+        (not licences or item.licence in licences)
+        and (not concepts or item.concept in concepts)
+        and (not homes or not homes.isdisjoint(gallery.homes(item.id)))
+    )
 
 
 def _joined(many: Sequence[Gallery]) -> Gallery:

@@ -60,6 +60,7 @@ class Gallery:
         self.folder = folder
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
+        self._homes: dict[str, frozenset[str]] = {}
         self._paths: dict[str, str] = {}
         self._indexes: dict[tuple[Modality, Match, bool], tuple[FlatIndex, FloatArray]] = {}
         self._scales: dict[tuple[Modality, Modality, Match, bool], Scale] = {}
@@ -69,9 +70,11 @@ class Gallery:
     def join(cls, many: Sequence[Gallery]) -> Gallery:
         """Search several at once; an item that two of them have counts once, as the first has it."""
         rows: dict[str, tuple[Gallery, int]] = {}
+        homes: dict[str, frozenset[str]] = {}
         for one in many:
             for row, item in enumerate(one.items):
                 rows.setdefault(item.id, (one, row))
+                homes[item.id] = homes.get(item.id, frozenset()) | one.homes(item.id)
         items = [
             replace(one.items[row], file=one.path(one.items[row]), thumbnail=one.path(one.items[row], thumbnail=True))
             for one, row in rows.values()
@@ -81,6 +84,7 @@ class Gallery:
         }
         made = cls(items, vectors["media"], vectors["media"], Path())
         made._plain = vectors
+        made._homes = homes
         return made
 
     @classmethod
@@ -136,6 +140,10 @@ class Gallery:
     def has(self, item_id: str) -> bool:
         """Whether there is an item of that identifier."""
         return item_id in self._by_id
+
+    def homes(self, item_id: str) -> frozenset[str]:
+        """Name the collections that have an item, by their folders' names."""
+        return self._homes.get(item_id) or frozenset({self.folder.name})
 
     def path(self, item: Item, thumbnail: bool = False) -> str | None:
         """Absolute path of an item's file or thumbnail; None for a sentence."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,8 +17,9 @@ from demo.service import Service
 from demo.settings import Settings
 from demo.shell.tab import Tab
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
+from omnibind_core.store.catalogue import Item
 
-from .conftest import EXAMPLES
+from .conftest import EXAMPLES, GALLERY
 
 
 def laid_out(tab: Tab) -> gr.Blocks:
@@ -66,6 +69,23 @@ def test_the_page_offers_what_the_registries_hold() -> None:
     button = next(one for one in page.blocks.values() if isinstance(one, gr.UploadButton))
     assert button.file_count == "multiple"
     assert button.file_types is None  # a shape's pictures and buffers come along
+
+
+def test_of_several_collections_a_visitor_chooses_where_to_look(tmp_path: Path) -> None:
+    item = {"id": "text/one", "modality": "text", "caption": "one", "concept": "a thing of mine", "licence": "own-1.0"}
+    row = {**dict.fromkeys(Item.__dataclass_fields__, ""), **item, "file": None, "thumbnail": None, "sha256": None}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "catalogue.json").write_text(json.dumps({"items": [row]}))
+
+    async def make(*folders: Path) -> gr.Blocks:
+        return build_demo(Service(Settings(device="cpu", collections=folders)))
+
+    both = asyncio.run(make(GALLERY, tmp_path / "mine"))
+    assert [value for _, value in choices(both, "Search in").choices] == ["gallery", "mine"]
+    assert choices(both, "Search in").visible
+    assert "own-1.0" in [value for _, value in choices(both, "Under these licences").choices]
+    assert "a thing of mine" in [value for _, value in choices(both, "That show").choices]
+    assert not choices(asyncio.run(make(GALLERY)), "Search in").visible
 
 
 def test_the_whole_page_builds_around_a_service_that_is_asleep() -> None:

@@ -15,6 +15,7 @@ from omnibind_core.presets.preset import load_preset
 from omnibind_core.search import collection
 from omnibind_core.search.collection import add, missing
 from omnibind_core.search.collection_tables import export_table, import_table
+from omnibind_core.search.compose import Options
 from omnibind_core.search.explorer import Explorer
 from omnibind_core.search.gallery import Gallery, vectors_path
 from omnibind_core.store.collection import collection_folder, collection_names, read_items, remove_collection
@@ -224,6 +225,14 @@ def test_several_are_searched_together(mini, mine):
     lion = next(hit for hit in hits if hit.caption.startswith("A lion rests"))
     assert Path(lion.file).is_relative_to(folder)
     assert len(Gallery.join([own, own])) == len(own)
+    alone = both.search([both.embed("a lion", "text").term()], Options(collections=(folder.name,))).hits
+    assert {len(hits) for hits in alone.values()} == {3, 1, 2}
+    assert all(both.gallery.homes(hit.id) == {folder.name} for hits in alone.values() for hit in hits)
+    assert all(Path(hit.file).is_relative_to(folder) for hits in alone.values() for hit in hits if hit.file)
+    shared = Gallery.join([both.gallery, Gallery.load(mini, folder)])
+    assert shared.homes(lion.id) == {folder.name}
+    assert shared.homes("image/dog-1") == {"gallery"}
+    assert own.homes("image/dog-1") == {"gallery"}
 
 
 def test_names_that_cannot_be_are_refused(place):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from demo.shell.notice import notice_box
 from demo.shell.theme import html
 from demo.state import Visit
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
+from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Modality
 
 __all__ = ["Parts", "build"]
@@ -81,7 +83,7 @@ def build(service: Service, examples: Examples) -> Parts:
             answers = html(cards.skeleton(), "ob-results")
         with gr.Column(scale=1, min_width=250, elem_classes="ob-rail"):
             with gr.Accordion("Options", open=False, elem_classes="ob-options"):
-                choices = _options(examples)
+                choices = _options([*examples.catalogue, *service.others()], [one.name for one in service.folders])
             with gr.Accordion("Preset", open=False, elem_classes="ob-options") as preset:
                 presets = html()
             with gr.Accordion("Mine", open=False, elem_classes="ob-options"):
@@ -136,8 +138,11 @@ def _input(modality: Modality) -> Any:
     )
 
 
-def _options(examples: Examples) -> dict[str, Any]:
-    """Lay out what a visitor chooses about the search, by the field of :class:`Options` that it is."""
+def _options(items: Sequence[Item], collections: Sequence[str]) -> dict[str, Any]:
+    """Lay out what a visitor chooses about the search, by the field of :class:`Options` that it is.
+
+    `items` are those of all `collections`, whose names are given.
+    """
     default = Options()
     info = " ".join(f"{one.title}: {one.summary}" for one in OPERATORS.values())
     operators = [(one.title, name) for name, one in OPERATORS.items()]
@@ -147,13 +152,14 @@ def _options(examples: Examples) -> dict[str, Any]:
         "match": gr.Radio(matches, value=default.match, label="Compare with"),
         "kinds": gr.CheckboxGroup([(PLURALS[one], one) for one in ORDER], label="Show only", info="none for all"),
         "licences": gr.Dropdown(
-            sorted({one.licence for one in examples.catalogue}),
+            sorted({one.licence for one in items}),
             value=[],
             multiselect=True,
             label="Under these licences",
         ),
-        "concepts": gr.Dropdown(
-            sorted({one.concept for one in examples.catalogue}), value=[], multiselect=True, label="That show"
+        "concepts": gr.Dropdown(sorted({one.concept for one in items}), value=[], multiselect=True, label="That show"),
+        "collections": gr.CheckboxGroup(
+            list(dict.fromkeys(collections)), label="Search in", info="none for all", visible=len(collections) > 1
         ),
         "k": gr.Slider(1, 24, value=default.k, step=1, label="Answers of each kind"),
     }
