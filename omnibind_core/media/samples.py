@@ -176,7 +176,7 @@ def _mixed(
     count = int(wrong.sum())
     if faithful or count > max(_FEW, _SHARE * len(samples)):
         raise MediaError(f"{name}, which has samples that are not numbers", "finite samples", "export it again")
-    note(f"{count} {'sample' if count == 1 else 'samples'} that {'is' if count == 1 else 'are'} no number left out")
+    note(f"{count} {'sample that is' if count == 1 else 'samples that are'} no number left out")
     right = np.flatnonzero(~wrong)
     if len(right):
         samples[wrong] = np.interp(np.flatnonzero(wrong), right, samples[right])

@@ -81,10 +81,10 @@ def load_text(source: str | Text) -> Text:
         )
     pieces = [found.start() for found in _PIECE.finditer(text)]
     if len(pieces) > _OFTEN:  # of each word or sign, towers make one word piece or more
-        most = f", none more than {_MOST}" if len(pieces) > _MOST else ""
         unread = text[pieces[_OFTEN] :][:_SHOWN].strip()
         note(
-            f"of the {len(pieces)} words and signs many towers read about the first {_OFTEN}{most}: "
+            f"of the {len(pieces)} words and signs many towers read about the first {_OFTEN}"
+            f"{f', none more than {_MOST}' if len(pieces) > _MOST else ''}: "
             f"what follows from '{unread}…' on may not be read"
         )
     return Text(text, notices)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import json
 import re
 from pathlib import Path
@@ -39,6 +41,39 @@ def test_what_a_pattern_catches_is_said(code: str) -> None:
         for form in [other] if isinstance(other, str) else other.values():
             assert set(SLOT.findall(form)) == set(slots), english
         assert re.sub(r"\{#?\d\}", "", english).strip(" .,:") or "#" in english, f"{english!r} would catch everything"
+
+
+def written(part: ast.expr) -> list[str]:
+    """What an expression of a message can say, with `{}` where something is put in; nothing where it says no words."""
+    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+        return [part.value]
+    if isinstance(part, ast.FormattedValue):
+        return written(part.value) if isinstance(part.value, ast.IfExp) else ["{}"]
+    if isinstance(part, ast.IfExp):
+        return [*written(part.body), *written(part.orelse)]
+    if isinstance(part, ast.JoinedStr):
+        return ["".join(one) for one in itertools.product(*map(written, part.values))]
+    return []
+
+
+def messages() -> set[str]:
+    """All that errors and notices about files, sentences and mixes say in the code."""
+    core = Path(words.__file__).parents[2] / "omnibind_core"
+    found: set[str] = set()
+    for path in (*(core / "media").glob("*.py"), core / "search" / "compose.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(call.func, "id", "") if isinstance(call, ast.Call) else ""
+            if name in {"MediaError", "QueryError", "note", "undecodable"}:
+                said = call.args[2:] if name == "undecodable" else call.args
+                found.update(text for part in said for text in written(part) if re.search("[A-Za-z]{2}", text))
+    return found
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_every_message_about_a_file_or_a_mix_is_told(code: str) -> None:
+    known = {SLOT.sub("{}", english) for english in TABLES[code]["words"]}
+    assert len(messages()) > 200
+    assert sorted(messages() - known) == []
 
 
 @pytest.mark.parametrize("code", TABLES)
