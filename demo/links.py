@@ -103,7 +103,9 @@ def unpack(part: str) -> Link:
             raise ValueError("too many terms")
     except (ValueError, TypeError, KeyError, binascii.Error, RecursionError, OmniBindError) as error:
         raise QueryError(
-            "a link that this page did not write, or that was cut", "a whole link from “Take away”", "ask for it again"
+            "a link that this page did not write, or that was cut",
+            "a whole link from “Share and save”",
+            "ask for it again",
         ) from error
     return Link(terms, options)
 

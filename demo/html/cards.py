@@ -16,6 +16,14 @@ __all__ = ["answers", "credits_of", "detail_head", "detail_tail", "skeleton", "s
 
 _STEPS = (1.0, 1.75, 2.5, 3.25, 4.0)  # standard deviations above the average item for one dot, two, ... five
 _WORDS = ("barely", "a little", "noticeably", "clearly", "strongly", "outstandingly")
+_KEY = (
+    "A percentage says: nearer than so many of all pairs of these two kinds here. "
+    "Dots say how far an answer stands out in its column."
+)
+_KEY_OF_MIX = (
+    "The number is the score of the mix, its dots say how far an answer stands out in its column. "
+    "The bars, one for each term in its order, say how near it is to each: to the right is near."
+)
 _SAFE_LINKS = ("https://", "http://")
 
 
@@ -27,7 +35,9 @@ def strength(z: float) -> int:
 def answers(found: Found, terms: Sequence[Ingredient]) -> str:
     """Draw the answers: a column for each modality, best first, the best one large."""
     columns = "".join(_column(m, found.hits[m], terms, m in found.far) for m in ORDER if m in found.hits)
-    return f'<div class="ob-answers">{columns}</div>'
+    return (
+        f'<p class="ob-reading">{_KEY if len(terms) == 1 else _KEY_OF_MIX}</p><div class="ob-answers">{columns}</div>'
+    )
 
 
 def skeleton(*, idle: bool = False) -> str:
@@ -48,7 +58,7 @@ def _heading(modality: Modality, note: str) -> str:
 
 def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient], far: bool) -> str:
     note = "none is near" if far else f"nearest {len(hits)}" if hits else ""
-    cards = "".join(_card(hit, rank, terms) for rank, hit in enumerate(hits))
+    cards = "".join(_card(hit, rank, terms, far) for rank, hit in enumerate(hits))
     cards = cards or '<p class="ob-none">Nothing here: there is no other item of this kind.</p>'
     stack = f'<div class="ob-stack">{cards}</div>'
     if far:  # of its own kind the nearest are worth a look all the same
@@ -62,7 +72,7 @@ def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient]
     )
 
 
-def _card(hit: Hit, rank: int, terms: Sequence[Ingredient]) -> str:
+def _card(hit: Hit, rank: int, terms: Sequence[Ingredient], far: bool = False) -> str:
     caption, item = escape(hit.caption), escape(hit.id)
     best = " ob-best" if rank == 0 else ""
     count = len(hit.like)
@@ -73,7 +83,7 @@ def _card(hit: Hit, rank: int, terms: Sequence[Ingredient]) -> str:
     return (
         f'<article class="ob-card{best} ob-{hit.modality}">{_face(hit, caption, item, rank == 0)}'
         f'<div class="ob-words"><button class="ob-caption" data-act="open" data-id="{item}">{caption}</button>'
-        f"{mine}{alike}{_score(hit, terms)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
+        f"{mine}{alike}{'' if far else _score(hit, terms)}{_bars(hit, terms)}</div>{_actions(item, caption)}</article>"
     )
 
 

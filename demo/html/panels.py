@@ -184,6 +184,7 @@ def _chip(one: Ingredient, inspected: bool) -> str:
         f'aria-label="Look inside: {label}">{face}</button>'
         f'<div class="ob-words"><span class="ob-label" title="{label}">{icon(one.modality)}{label}</span>'
         f'<span class="ob-weigh"><input type="range" min="-1" max="1" step="0.05" value="{one.weight:g}" '
+        f'style="--at:{50 + 50 * one.weight:g}%" '
         f'data-weight="{key}" aria-label="Weight of {label}"><output>{one.weight:+.2f}</output></span></div>'
         f'<button class="ob-mute{" on" if one.weight == 0 else ""}" data-act="mute" data-id="{key}" '
         f'title="{mute}" aria-label="{mute}: {label}">{icon("mute")}</button>'
@@ -208,7 +209,7 @@ def inside(one: Ingredient | None, search_seconds: float = 0.0) -> str:
     elif one.routed:
         note = "weighed by the router for this very input"
     else:
-        note = "flat weights: the same for every input"
+        note = "flat weights: the same for every input of this kind"
     stages = [(name, one.timings[name]) for name in _stage_order(one)]
     stages += [("search", search_seconds)] if search_seconds else []
     total = sum(seconds for _, seconds in stages) or 1e-9

@@ -16,6 +16,7 @@ from omnibind_core.types import Audio, FloatArray, Image, PointCloud
 __all__ = ["coloured", "place", "spot", "verdict"]
 
 _SIDE = 720  # pixels of a picture's longer side
+_SHOWN = 560  # pixels that this side takes on the page at most
 _BARS = 120
 _HINT = "Click a place to search with it alone"
 _HOT, _COLD = np.array([109, 94, 245]) / 255, np.array([0.62, 0.62, 0.66])
@@ -86,8 +87,9 @@ def _picture(found: Located, image: Image) -> str:
     mixed = (1 - share) * grey + share * (0.75 * rgb + 0.25 * 255 * _HOT)
     left, top, right, bottom = (100 * one for one in found.best)
     box = f"left:{left:.1f}%;top:{top:.1f}%;width:{right - left:.1f}%;height:{bottom - top:.1f}%"
-    return (
-        f'<figure class="ob-place" data-spot title="{_HINT}">'
+    return (  # of the picture's own width, so that the box lies over it and nothing else
+        f'<figure class="ob-place" data-spot title="{_HINT}" '
+        f'style="width:{_SHOWN * picture.width // max(picture.size)}px">'
         f'<img src="{webp(mixed.clip(0, 255).astype(np.uint8), picture.size)}" '
         f'alt="The picture; what is far from the query is grey"><i style="{box}"></i></figure>'
     )

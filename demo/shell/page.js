@@ -3,6 +3,7 @@ const weigh = (slider) => {
   slider.setAttribute('value', slider.value);
   const output = slider.parentElement.querySelector('output');
   const value = Number(slider.value);
+  slider.style.setProperty('--at', `${50 + 50 * value}%`); // from the middle, which is 0
   if (output) output.textContent = (value < 0 ? '' : '+') + value.toFixed(2);
   const chip = slider.closest('.ob-chip');
   if (chip) chip.classList.toggle('ob-minus', value < 0);
@@ -75,13 +76,15 @@ const marked = (column, before) => {
   if (left) {
     const note = document.createElement('em');
     note.className = 'ob-left';
-    note.textContent = `${left} left`;
+    note.textContent = `${left} gone`;
     column.querySelector('h3')?.append(note);
   }
   return now;
 };
 watch('value', () => {
   if (!element.querySelector('.ob-answers:not([aria-busy])')) return;
+  window.dispatchEvent(new Event('ob-answers'));
+  if (element.querySelector('.ob-idle')) { stood = {}; return; } // started over
   const columns = [...element.querySelectorAll('.ob-column')];
   stood = Object.fromEntries(columns.map((one) => [one.className, marked(one, stood[one.className])]));
 });

@@ -8,11 +8,12 @@ import gradio as gr
 
 from demo.shell import words
 
-__all__ = ["HEAD", "html", "theme"]
+__all__ = ["HEAD", "PAGE_JS", "html", "theme"]
 
 _FOLDER = Path(__file__).parent
-_PAGE_JS = (_FOLDER / "page.js").read_text(encoding="utf-8")
-_SCRIPTS = ("keys.js", "drop.js", "stories.js", "card.js")
+PAGE_JS = (_FOLDER / "page.js").read_text(encoding="utf-8")
+"""What every component of :func:`html` runs."""
+_SCRIPTS = ("keys.js", "drop.js", "stories.js", "card.js", "follow.js")
 # In the head, not `css=`: that option rewrites selectors, and drops them inside @media for all but gradio's own box.
 HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -32,7 +33,7 @@ _NEUTRAL = gr.themes.Color(
 )  # fmt: skip
 
 
-def html(value: str = "", classes: str = "", js: str | None = _PAGE_JS) -> gr.HTML:
+def html(value: str = "", classes: str = "", js: str | None = PAGE_JS) -> gr.HTML:
     """Make an HTML component without gradio's own styles, whose buttons and sliders reach Python.
 
     A click on ``data-act`` triggers ``select`` with {"act", "id"}; a slider with ``data-weight`` or ``data-share``

@@ -45,10 +45,18 @@
     return undefined;
   };
 
+  // Notices and errors are clauses in the code and sentences on the page.
+  const sentence = (english) => {
+    if (!english.endsWith('.')) return undefined;
+    const clause = english.slice(0, -1);
+    const other = found(clause) ?? found(clause[0].toLowerCase() + clause.slice(1));
+    return other === undefined ? undefined : other + (known.get('.') ?? '.');
+  };
+
   const put = (raw) => {
     const english = raw.replace(/\s+/g, ' ').trim();
     if (!/[A-Za-z]{2}/.test(english)) return raw;
-    const other = found(english);
+    const other = found(english) ?? sentence(english);
     if (other === undefined) { missing.add(english); return raw; }
     return raw.match(/^\s*/)[0] + other + raw.match(/\s*$/)[0];
   };

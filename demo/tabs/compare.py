@@ -157,12 +157,17 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     tab.select(lambda items: shown(opened(service, _kept(items))), p.items, outputs, **heavy)
 
-    def added(items: Any, files: Any, text: str) -> list[Any]:
-        now, table, notice = add(service, _kept(items), files, text)
-        taken = table != ""
-        return [*shown((now, table, notice)), None if taken else gr.skip(), "" if taken else gr.skip()]
+    def brought(items: Any, files: Any) -> list[Any]:
+        now, table, notice = add(service, _kept(items), files, "")
+        return [*shown((now, table, notice)), None if table else gr.skip()]
 
-    gr.on([p.button.click, p.files.upload], added, [p.items, p.files, p.text], [*outputs, p.files, p.text], **heavy)
+    def said(items: Any, text: str) -> list[Any]:
+        now, table, notice = add(service, _kept(items), None, text)
+        return [*shown((now, table, notice)), "" if table else gr.skip()]
+
+    # Apart: what is written while files are read stays.
+    p.files.upload(brought, [p.items, p.files], [*outputs, p.files], **heavy)
+    p.button.click(said, [p.items, p.text], [*outputs, p.text], **heavy)
 
     def tried(items: Any, event: gr.EventData) -> list[Any]:
         return shown(add(service, _kept(items), None, None, str(event._data.get("id"))))

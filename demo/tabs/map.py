@@ -23,8 +23,9 @@ __all__ = ["TITLE", "ask", "build", "choose", "loop", "open_map", "wire"]
 TITLE = "Map"
 
 _LEAD = (
-    "Everything in the gallery, near to what it is near to: a dog's bark beside dogs in pictures, shapes and words. "
-    "The switch shows the space as it comes, each kind of thing an island of its own."
+    "Everything in the gallery on one sheet: things that mean the same lie together, as far as two dimensions of more "
+    "than a thousand can show. The switch shows the space as it comes, before what all things of a kind share is taken "
+    "out."
 )
 _JS = (Path(__file__).parents[1] / "shell" / "map.js").read_text(encoding="utf-8")
 # Marks are a component of their own, so that the map is neither sent nor laid out again; a page event carries them.

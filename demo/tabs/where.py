@@ -206,10 +206,9 @@ def _seen(media: Image | Audio | PointCloud, found: Located | None) -> tuple[str
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     """Say what happens when something is dropped, typed or clicked."""
-    del demo
     p, outputs = parts, parts.outputs()
     heavy: dict[str, Any] = {
-        "api_visibility": "private", "preprocess": False, "show_progress": "minimal", "show_progress_on": p.drawing,
+        "api_visibility": "private", "preprocess": False, "show_progress": "full", "show_progress_on": p.drawing,
         "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
     }  # fmt: skip
 
@@ -227,14 +226,23 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         ]
 
     def chosen(asked: Asked, event: gr.EventData) -> list[Any]:
-        return answer(asked, lambda: look(service, replace(asked, inside=str(event._data.get("id")), own=False)))
+        name = str(event._data.get("id"))
+        # The visitor's own file no longer counts, so it does not stand there any more.
+        return [*answer(asked, lambda: look(service, replace(asked, inside=name, own=False))), None]
 
-    def given(asked: Asked, upload: Mapping[str, Any] | None) -> list[Any]:
+    def given(request: gr.Request, asked: Asked, upload: Mapping[str, Any] | None) -> list[Any]:
         if not upload:
             return answer(asked, lambda: look(service, asked))
-        return answer(asked, lambda: look(service, replace(asked, inside=_checked(upload), own=True)))
+        inside = _checked(upload)
+        shown = answer(asked, lambda: look(service, replace(asked, inside=inside, own=True)))
+        now = demo.state_holder[str(request.session_hash)][p.asked._id]
+        if isinstance(now, Asked) and now is not asked:  # something was asked while the file was read: that counts
+            shown = answer(now, lambda: look(service, replace(now, inside=inside, own=True)))
+        return shown
 
-    def queried(asked: Asked, text: str, upload: Mapping[str, Any] | None) -> list[Any]:
+    def queried(asked: Asked, text: str, upload: Mapping[str, Any] | None, own: Mapping[str, Any] | None) -> list[Any]:
+        if own:  # it may still be being read
+            asked = replace(asked, inside=_checked(own), own=True)
         return answer(
             asked,
             lambda: look(
@@ -253,9 +261,9 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     p.drawing.select(clicked, p.asked, outputs, **heavy)
     p.answers.select(tried, p.asked, outputs, **heavy)
-    p.scenes.select(chosen, p.asked, outputs, **heavy)
+    p.scenes.select(chosen, p.asked, [*outputs, p.file], **heavy)
     p.file.upload(given, [p.asked, p.file], outputs, **heavy)
-    gr.on([p.button.click, p.text.submit], queried, [p.asked, p.text, p.query_file], outputs, **heavy)
+    gr.on([p.button.click, p.text.submit], queried, [p.asked, p.text, p.query_file, p.file], outputs, **heavy)
     p.query_file.upload(filed, [p.asked, p.query_file], outputs, **heavy)
     for chips in p.chips:
         chips.select(tried, p.asked, outputs, **heavy)

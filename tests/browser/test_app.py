@@ -325,7 +325,7 @@ def test_a_link_brings_the_same_answers_in_another_browser(
     say(page, "a violin by the sea")
     expect(page.locator(".ob-chip")).to_have_count(1, timeout=ANSWER)
     before = answered(page)
-    page.get_by_text("Take away", exact=True).click()
+    page.get_by_text("Share and save", exact=True).click()
     taken = page.locator(".ob-takeaway")
     expect(taken.locator("pre:visible")).to_contain_text("a violin by the sea", timeout=ANSWER)
     with page.expect_download() as download:
@@ -426,6 +426,8 @@ def test_the_page_speaks_the_language_of_the_browser_and_is_switched(
     bad.write_bytes(b"not a picture at all")
     page.set_input_files(".ob-input.ob-image input[type=file] >> nth=0", bad)
     expect(page.locator(".ob-notice").first).to_contain_text("该怎么做", timeout=ANSWER)
+    expect(page.locator(".ob-notice").first).to_contain_text("不是 .png")
+    assert page.evaluate("obWords.say('A drifting offset taken out.')") == "已去掉漂移的偏移。"
     page.locator("[data-tour]").click()
     expect(page.locator(".ob-stage .ob-say")).to_contain_text("按下播放", timeout=ANSWER)
     page.locator(".ob-languages select").select_option("en")

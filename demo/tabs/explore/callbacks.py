@@ -55,22 +55,26 @@ def _respond(
     redraw_mix: bool = True,
     redraw_walk: bool = True,
     slid: bool = False,
+    told: Sequence[str] = (),
 ) -> View:
-    """Search with a visit's ingredients and draw everything that follows from it.
+    """Search with a visit's ingredients and draw everything that follows from it, and what is `told` of their reading.
 
     A walk between two terms does not hang on their weights: where only these changed it stays as it is.
     """
     visit = replace(visit, slid=slid)
-    return service.steady(lambda: _answered(service, visit, options, redraw_mix, redraw_walk))
+    return service.steady(lambda: _answered(service, visit, options, redraw_mix, redraw_walk, told))
 
 
-def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool, redraw_walk: bool) -> View:
+def _answered(
+    service: Service, asked: Visit, options: Options, redraw_mix: bool, redraw_walk: bool, told: Sequence[str]
+) -> View:
     visit = service.renewed(asked)
     changed = visit is not asked
     mix = panels.mix(visit) if redraw_mix or changed else None
     way = _walk(service, visit, options) if redraw_walk or changed else None
     if not visit.ingredients:
-        return View(visit, mix, way, cards.skeleton(idle=True), panels.inside(None), closed=True)
+        idle = cards.skeleton(idle=True)
+        return View(visit, mix, way, idle, panels.inside(None), notice=panels.told(told), closed=True)
     found = _found(service, visit, options)
     return View(
         visit,
@@ -78,8 +82,18 @@ def _answered(service: Service, asked: Visit, options: Options, redraw_mix: bool
         way,
         cards.answers(found, visit.ingredients),
         panels.inside(visit.shown(), found.seconds),
+        notice=panels.told([*told, *_left_out(visit, service.wait().preset)]),
         closed=True,
     )
+
+
+def _left_out(visit: Visit, preset: str) -> list[str]:
+    """Say which of the visitor's own things do not answer: vectors of two presets cannot be compared."""
+    count = sum(one.preset != preset for one in visit.mine)
+    if not count:
+        return []
+    what = "thing" if count == 1 else "things"
+    return [f"{count} {what} of yours another preset read: add again what shall be found with {preset}"]
 
 
 def _found(service: Service, visit: Visit, options: Options) -> Found:
@@ -167,7 +181,7 @@ def give_file(
     if not upload:
         return View(visit)
     made = embed_upload(service, upload, modality, up)
-    return replace(_respond(service, visit.take(made, mode), options), notice=panels.told(made.notices))
+    return _respond(service, visit.take(made, mode), options, told=made.notices)
 
 
 @guarded
@@ -191,9 +205,8 @@ def give_files(
             left.append(error)
             break
         mode = "add" if mode == "new" else mode
-    view = _respond(service, visit, options)
     notices = [text for one in made for text in one.notices]
-    return replace(view, notice=panels.told([*notices, *(f"{one.given}: left out; {one.action}" for one in left)]))
+    return _respond(service, visit, options, told=[*notices, *(f"{one.given}: left out; {one.action}" for one in left)])
 
 
 @guarded
@@ -205,14 +218,18 @@ def turn(service: Service, visit: Visit, up: str, options: Options) -> View:
     read = service.embed(old.source or old.seen, "point", old.label, up=up, beside=old.beside)
     new = replace(read, key=old.key, weight=old.weight, item_id=old.item_id, upload="point")
     shown = replace(visit.remake(new), inspected=old.key)
-    return replace(_respond(service, shown, options), notice=panels.told(new.notices))
+    return _respond(service, shown, options, told=new.notices)
 
 
 @guarded
 def give_text(service: Service, visit: Visit, text: str | None, mode: Mode, options: Options) -> View:
     """Take a sentence into the query."""
+    if mode != "new" and any(one.modality == "text" and one.source == text for one in visit.ingredients):
+        raise QueryError(
+            "a sentence that is in the mix already", "another one", "move its slider, or write something else"
+        )
     made = replace(service.embed(text or "", "text"), upload="text")
-    return replace(_respond(service, visit.take(made, mode), options), notice=panels.told(made.notices))
+    return _respond(service, visit.take(made, mode), options, told=made.notices)
 
 
 @guarded
@@ -305,10 +322,8 @@ def follow(service: Service, visit: Visit, part: str) -> View:
     ]
     if not made:
         raise QueryError("a link to items that are not here", "items of this gallery", "search for something else")
-    view = _respond(service, visit.restart(made), link.options)
-    return replace(
-        view, notice=panels.told([f"{one}, which the link names, is not in this gallery" for one in missing])
-    )
+    told = [f"{one}, which the link names, is not in this gallery" for one in missing]
+    return _respond(service, visit.restart(made), link.options, told=told)
 
 
 def add_mine(

@@ -15,7 +15,7 @@ from demo.settings import PULSE_SECONDS
 from demo.shell.drawer import Drawer
 from demo.shell.examples import Examples
 from demo.shell.notice import notice_box
-from demo.shell.theme import html
+from demo.shell.theme import PAGE_JS, html
 from demo.state import Visit
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
 from omnibind_core.store.catalogue import Item
@@ -24,6 +24,12 @@ from omnibind_core.types import Modality
 __all__ = ["Parts", "build"]
 
 _MODES = [("New search", "new"), ("+ Add", "add"), ("− Subtract", "subtract")]
+# What can be taken away follows the answers while it is looked at.
+_TAKEN_JS = f"""{PAGE_JS}
+window.addEventListener('ob-answers', () => {{
+  if (element.checkVisibility?.() && element.querySelector('.ob-takeaway')) trigger('select', {{}});
+}});
+"""
 _UPS = [("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
 _MATCHES = {"media+caption": "the thing and its caption", "media": "the thing alone"}
 
@@ -86,11 +92,11 @@ def build(service: Service, examples: Examples) -> Parts:
                 choices = _options([*examples.catalogue, *service.others()], [one.name for one in service.folders])
             with gr.Accordion("Preset", open=False, elem_classes="ob-options") as preset:
                 presets = html()
-            with gr.Accordion("Mine", open=False, elem_classes="ob-options"):
+            with gr.Accordion("My files", open=False, elem_classes="ob-options"):
                 mine_files = gr.UploadButton("Add files", file_count="multiple", size="sm", elem_classes="ob-add-mine")
                 mine_list = html(own.listed(()))
-            with gr.Accordion("Take away", open=False, elem_classes="ob-options") as take:
-                taken = html()
+            with gr.Accordion("Share and save", open=False, elem_classes="ob-options") as take:
+                taken = html(js=_TAKEN_JS)
             inside = html(panels.inside(None))
     sliders = gr.JSON(visible=False)  # never shown: where they stand, read from the page when an event is sent
     notice, drawer = notice_box(), Drawer.build()

@@ -32,6 +32,9 @@ _SHARES = """(visit, sliders, ...rest) => [visit, Object.fromEntries(
   [...document.querySelectorAll('.ob-inside [data-share]')].map((one) => [one.dataset.share, Number(one.value)])
 ), ...rest]"""
 
+_NAME_OF_SEND = """(mode) => obWords.say(
+  { new: 'Find neighbours', add: 'Add to the mix', subtract: 'Subtract from the mix' }[mode])"""
+
 _PROGRESS = gr.Progress()
 
 
@@ -181,6 +184,8 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         return callbacks.take_away(service, asked(visit, chosen), options(*chosen))
 
     p.take.expand(packed, [p.visit, *choices], p.taken, **quiet)
+    p.taken.select(packed, [p.visit, *choices], p.taken, **quiet)
+    p.mode.change(None, p.mode, p.send, js=_NAME_OF_SEND)
 
     def switched(event: gr.EventData, visit: Visit) -> list[Any]:
         view = callbacks.switch(service, visit, str(event._data.get("id")))

@@ -174,6 +174,9 @@ def test_own_files_join_the_answers_of_this_visit(service: Service, upload: Put)
     assert (part, link.left) == ("", 1)  # a link never names a visitor's file
     assert "mine/1" not in callbacks.take_away(service, found.visit, OPTIONS).split("answers.json")[0]
     assert callbacks.forget(mine, "mine/1") == mine[1:]
+    older = replace(visit, mine=(replace(mine[0], preset="another"), mine[1]))
+    told = callbacks.give_text(service, older, "a dog", "new", OPTIONS).notice
+    assert "1 thing of yours another preset read: add again what shall be found with mini" in told
     again, _ = callbacks.add_mine(service, mine[1:], given[:1], "y")
     assert again[-1].item_id == "mine/3"
     none, notice = callbacks.add_mine(service, mine, [bad], "y")
