@@ -21,7 +21,7 @@ import numpy as np
 from omnibind_core.binding.files import fingerprint
 from omnibind_core.errors import GalleryError, OmniBindError, needing
 from omnibind_core.media import limits
-from omnibind_core.search.collection import BATCH, Embedded, Row, embed_batch, read_content, read_row
+from omnibind_core.search.collection import Embedded, Row, embed_batch, read_content, read_row
 from omnibind_core.types import Modality
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class RayEngine:
         with needing("ray", "ray"):
             import ray
             import ray.data
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # below, it tells of each step
         self._ray, self._name, self._options = ray, preset, {"dtype": "float32", **options}
         self._joined = not ray.is_initialized()
         if self._joined:
@@ -96,23 +97,26 @@ class RayEngine:
         def embed(numbers: Sequence[int]) -> Embedded:
             nonlocal expected, stream
             if numbers[0] != expected:  # the first call tells what an earlier run left
-                stream = self._stream(folder, preset, modality, rows[numbers[0] :])
+                batches = [rows[i : i + len(numbers)] for i in range(numbers[0], len(rows), len(numbers))]
+                stream = self._stream(folder, preset, modality, batches)
             expected = numbers[-1] + 1
             return next(stream)
 
         return embed
 
-    def _stream(self, folder: Path, preset: Preset, modality: Modality, rows: Sequence[Row]) -> Iterator[Embedded]:
-        """Embed all rows, as fast as the cluster can; their batches come in order."""
+    def _stream(
+        self, folder: Path, preset: Preset, modality: Modality, batches: Sequence[Sequence[Row]]
+    ) -> Iterator[Embedded]:
+        """Embed batches as fast as the cluster can; they come in order."""
         data = self._ray.data
         context = data.DataContext.get_current()
         context.enable_progress_bars = False  # the caller shows one
         context.execution_options.preserve_order = True
         resources = self._ray.cluster_resources()
         each = {"num_cpus": 1, "num_gpus": 1} if resources.get("GPU") else {"num_cpus": 1}
-        batches = [json.dumps(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
         workers = max(1, min(len(batches), int(resources.get("GPU") or resources.get("CPU", 1))))
-        made = data.from_items([{"rows": one} for one in batches], override_num_blocks=len(batches)).map(
+        asked = data.from_items([{"rows": json.dumps(one)} for one in batches], override_num_blocks=len(batches))
+        made = asked.map(
             Worker,
             fn_constructor_args=(self._name or preset.name, self._options, fingerprint(preset), str(folder), modality),
             compute=data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
@@ -126,7 +130,7 @@ class RayEngine:
                     raise GalleryError(
                         f"'{row['source']}', which the machine {one['host']} does not see as it is here",
                         "files that every machine of the cluster sees under the same path",
-                        "put them in a shared folder, or leave --engine ray out",
+                        "put them into a shared folder, or add them without Ray",
                     )
             vectors = np.frombuffer(one["vectors"], np.float32).reshape(-1, preset.width)
             yield Embedded(vectors, one["thumbnails"], one["embedded"])
