@@ -163,8 +163,9 @@ def _check(arguments: argparse.Namespace) -> None:
         load_preset(arguments.preset).with_routing(arguments.routing)
     check_plan(arguments.plan)
     check_dtype(arguments.dtype)
-    check_engine(arguments.engine)
     given = vars(arguments)
+    if arguments.engine not in given.get("engines", ()):
+        check_engine(arguments.engine)
     for item in (
         *given.get("items", ()),
         *given.get("minus", ()),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omnibind_core.types import MODALITIES
+
+if TYPE_CHECKING:
+    from omnibind_core.search.collection_ray import RayEngine
 
 __all__ = ["install"]
 
@@ -33,6 +37,12 @@ def install(commands: Any, common: argparse.ArgumentParser, model: Callable[...,
     one = named(action("add", lambda given: _add(given, model), _show_add, "make or grow a collection"))
     one.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; none: embed what it has, by --preset")
     one.add_argument("--prune", action="store_true", help="forget the items whose files are gone")
+    one.set_defaults(engines=("ray",))
+    one.add_argument(
+        "--address",
+        default="auto",
+        help="for --engine ray, which embeds on a cluster: auto (the one here), local, HOST:PORT, ray://HOST:PORT",
+    )
     action("list", _list, _show_list, "list the collections that are here")
     named(action("info", _info, _show_info, "what a collection holds, and what --preset has yet to embed"))
     named(action("remove", _remove, _show_path, "delete a collection; the files that it was made of stay"))
@@ -45,18 +55,30 @@ def install(commands: Any, common: argparse.ArgumentParser, model: Callable[...,
 def _add(given: argparse.Namespace, model: Callable[..., Any]) -> dict[str, Any]:
     from tqdm import tqdm
 
+    from omnibind_core.presets.preset import load_preset
     from omnibind_core.search.collection import add
     from omnibind_core.store.collection import collection_folder
 
     collection_folder(given.name, exists=not given.paths)  # before a model is loaded
-    loaded = model(given, None, dtype="float32" if given.dtype == "auto" else given.dtype)
-    with tqdm(unit="item", disable=not sys.stderr.isatty()) as bar:
+    dtype = "float32" if given.dtype == "auto" else given.dtype
+    with ExitStack() as ends:
+        engine = ends.enter_context(_ray(given, dtype)) if given.engine == "ray" else None
+        loaded = load_preset(given.preset).with_routing(given.routing) if engine else model(given, None, dtype=dtype)
+        bar = ends.enter_context(tqdm(unit="item", disable=not sys.stderr.isatty()))
 
         def told(done: int, count: int) -> None:
             bar.total = count
             bar.update(done - bar.n)
 
-        return _added(add(given.name, given.paths, loaded, prune=given.prune, progress=told))
+        return _added(add(given.name, given.paths, loaded, prune=given.prune, engine=engine, progress=told))
+
+
+def _ray(given: argparse.Namespace, dtype: str) -> RayEngine:
+    from omnibind_core.search.collection_ray import RayEngine
+
+    name = str(Path(given.preset).resolve()) if given.preset.endswith(".json") else given.preset
+    options = {"dtype": dtype, "device": given.device, "plan": given.plan, "routing": given.routing}
+    return RayEngine(given.address, preset=name, **options)
 
 
 def _added(found: Any) -> dict[str, Any]:

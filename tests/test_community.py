@@ -142,7 +142,7 @@ def test_every_requirement_is_explained_and_nothing_else():
     assert set(product) == required("requirements.txt")
     assert set(development) | set(extras) == required("requirements-dev.txt")
     said = re.search(r"optional-dependencies\]\n(.*?)\n\n", words("pyproject.toml"), re.S)[1]
-    assert set(extras) | set(others) == {distribution(one) for one in re.findall(r'"([\w-]+)==', said)}
+    assert set(extras) | set(others) == {distribution(one) for one in re.findall(r'"([\w-]+)(?:\[[\w,]+\])?==', said)}
 
 
 def test_every_row_of_the_dependencies_is_complete():

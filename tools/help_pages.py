@@ -153,6 +153,9 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "SPACE_HOST": Variable("-", "set by Spaces: the name that the page is called by there"),
     "GRADIO_ANALYTICS_ENABLED": Variable("`False`", "whether gradio reports to its makers; `app.py` switches it off"),
+    "RAY_USAGE_STATS_ENABLED": Variable(
+        "`0`", "whether a Ray cluster reports to its makers; `--engine ray` switches it off for one that it starts"
+    ),
     "OPENBLAS_NUM_THREADS": Variable("`1`", "threads of NumPy's products; `app.py` sets it where it is not set"),
     "OMP_NUM_THREADS": Variable("measured, for each machine", "threads of the CPU"),
     "RANK": Variable("-", "set by `torchrun` and `accelerate launch`: number of this process in a training"),

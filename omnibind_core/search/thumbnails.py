@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from omnibind_core.store.paths import replace_file
 from omnibind_core.types import Audio, Image, Media, PointCloud
 
-__all__ = ["SIDE", "write_thumbnail"]
+__all__ = ["SIDE", "thumbnail"]
 
 SIDE = 256  # pixels
 _BARS = 32
 _COLOUR = (123, 108, 246)
 
 
-def write_thumbnail(media: Media, path: Path) -> None:
+def thumbnail(media: Media) -> bytes:
     """Draw a picture small, a shape from its side, a sound as loudness over time; WebP, at most 256 pixels wide."""
     if isinstance(media, PointCloud):
         from omnibind_core.media import raster
@@ -30,13 +28,12 @@ def write_thumbnail(media: Media, path: Path) -> None:
     elif isinstance(media, Audio):
         rgb = _loudness(media)
     else:
-        return
+        return b""
     picture = Pillow.fromarray(rgb)
     picture.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=80)
-    path.parent.mkdir(exist_ok=True)
-    replace_file(path, out.getvalue())
+    return out.getvalue()
 
 
 def _loudness(sound: Audio) -> NDArray[np.uint8]:
