@@ -109,12 +109,19 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def answer(verdict: str, notice: str) -> list[Any]:
         return [verdict or gr.skip(), notice]
 
+    # Of a sentence and a file the later one counts; the other no longer stands there.
     def named(upload: Any, text: str, labels: str) -> list[Any]:
-        return answer(*classify(service, upload, text, labels))
+        by_words = bool(text.strip())
+        answered = classify(service, None if by_words else upload, text, labels)
+        return [*answer(*answered), None if by_words else gr.skip()]
+
+    def filed(upload: Any, labels: str) -> list[Any]:
+        return [*answer(*classify(service, upload, "", labels)), ""]
 
     outputs = [p.verdict, p.notice]
-    asked = [p.button.click, p.file.upload, p.text.submit, p.labels.submit]
-    gr.on(asked, named, [p.file, p.text, p.labels], outputs, **heavy)
+    asked = [p.button.click, p.text.submit, p.labels.submit]
+    gr.on(asked, named, [p.file, p.text, p.labels], [*outputs, p.file], **heavy)
+    p.file.upload(filed, [p.file, p.labels], [*outputs, p.text], **heavy)
 
     def tried(labels: str, event: gr.EventData) -> list[Any]:
         return answer(*classify_item(service, str(event._data.get("id")), labels))

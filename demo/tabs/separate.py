@@ -157,18 +157,29 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     del demo, tab
     p = parts
     heavy: dict[str, Any] = {
-        "api_visibility": "private", "preprocess": False, "show_progress": "minimal", "show_progress_on": p.answer,
+        "api_visibility": "private", "preprocess": False, "show_progress": "full", "show_progress_on": p.answer,
         "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
     }  # fmt: skip
 
     def shown(answer: str, notice: str) -> list[Any]:
         return [answer or gr.skip(), notice]
 
+    # Of words and a file the later one counts, and so of a mixture and a sound; the other no longer stands there.
     def asked(mixture: str, sound: Any, text: str, file: Any) -> list[Any]:
-        return shown(*separate(service, mixture, sound, text, file))
+        by_words = bool(text.strip())
+        answer = separate(service, mixture, sound, text, None if by_words else file)
+        return [*shown(*answer), None if by_words else gr.skip()]
+
+    def filed(mixture: str, sound: Any, file: Any) -> list[Any]:
+        return [*shown(*separate(service, mixture, sound, "", file)), ""]
 
     outputs = [p.answer, p.notice]
-    gr.on([p.button.click, p.text.submit, p.file.upload], asked, [p.mixture, p.sound, p.text, p.file], outputs, **heavy)
+    inputs = [p.mixture, p.sound, p.text, p.file]
+    gr.on([p.button.click, p.text.submit], asked, inputs, [*outputs, p.file], **heavy)
+    p.file.upload(filed, [p.mixture, p.sound, p.file], [*outputs, p.text], **heavy)
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    p.sound.upload(lambda: None, None, p.mixture, **quiet)
+    p.mixture.input(lambda: None, None, p.sound, **quiet)
 
     def tried(mixture: str, sound: Any, event: gr.EventData) -> list[Any]:
         return shown(*separate_item(service, mixture, sound, str(event._data.get("id"))))

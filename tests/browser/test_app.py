@@ -98,7 +98,7 @@ def give(page: Page, modality: Modality, number: int = 0) -> str:
 
 def say(page: Page, text: str, timeout: int = ANSWER) -> None:
     page.locator(".ob-input.ob-text textarea").fill(text)
-    page.get_by_role("button", name="Find neighbours").click()
+    page.locator(".ob-send").click()
     term(page, text, timeout)
 
 
