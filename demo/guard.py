@@ -6,12 +6,14 @@ error looks like), :class:`NoFetching` (what a request may hold) and :class:`Quo
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import logging
 import mimetypes
 import re
 import socket
+import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,8 +23,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse
 
+from demo.settings import STALLED_SECONDS
 from demo.uploads import Uploads
 from omnibind_core.errors import MediaError, OmniBindError, QueryError
+from omnibind_core.serve.gate import check_values
 
 __all__ = ["Door", "NoFetching", "Quota", "address_of", "allowed_hosts", "layers", "malformed", "uploaded_path"]
 
@@ -34,6 +38,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _MAX_BODY = 4_000_000  # bytes of a JSON request; files come through /upload, which has its own limit
+_SLOWEST = 30_000  # bytes a second of an upload that goes on longer than STALLED_SECONDS
 _FORM_BYTES = 64_000  # of an upload's body besides the file: boundaries and names
 _SCHEMES = ("http://", "https://", "//")
 _UPLOAD = re.compile(r"/gradio_api/upload/?$")
@@ -145,12 +150,14 @@ class Door:
         elif path == "/readyz":
             is_ready, how = self._ready()
             await _tell(send, 200 if is_ready else 503, {"status": "ready" if is_ready else "not ready", "how": how})
+        elif scope["method"] == "POST" and self._is_of_another_page(scope):
+            await _refuse(send, QueryError("a call out of another page", "calls of this page", "open it itself"), 403)
         elif scope["method"] not in {"GET", "HEAD", "POST", "OPTIONS"}:
             await _refuse(send, QueryError("another method", "GET and POST", "look at /gradio_api/info"), 405)
         elif found := GALLERY.search(path):
             await self._media(found[1], scope, receive, send)
         else:
-            await self._within(scope, receive, send)
+            await self._within(self._called_by_its_own_name(scope), receive, send)
 
     def _is_ours(self, host: str) -> bool:
         name = re.sub(r":\d*$", "", host.strip().lower()) if not host.endswith("]") else host.strip().lower()
@@ -161,6 +168,21 @@ class Door:
             below = any(one.startswith("*.") and name.endswith(one[1:]) for one in self._hosts)
             return "*" in self._hosts or name in self._hosts or name.endswith(".localhost") or below
         return True
+
+    def _is_of_another_page(self, scope: Message) -> bool:
+        """Whether a browser says that a page of somebody else's posts; programs say nothing of the kind."""
+        origin = _only(scope, b"origin")
+        if origin is None:
+            return _only(scope, b"sec-fetch-site") == "cross-site"
+        return not self._is_ours(origin.partition("://")[2])
+
+    def _called_by_its_own_name(self, scope: Message) -> Message:
+        """Leave out what a proxy says of the name that was called, unless that is ours: gradio writes it into pages."""
+        said = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"x-forwarded-host"]
+        if all(self._is_ours(one.strip()) for value in said for one in value.split(",")):
+            return scope
+        kept = [one for one in scope["headers"] if one[0].lower() != b"x-forwarded-host"]
+        return {**scope, "headers": kept}
 
     async def _media(self, name: str, scope: Message, receive: Receive, send: Send) -> None:
         folders = [one.resolve() for one in self._galleries]
@@ -266,7 +288,11 @@ class NoFetching:
             )
             return
         try:
+            check_values(body)
             found = _paths(body)
+        except QueryError as error:
+            await _refuse(send, error, 413)
+            return
         except (ValueError, RecursionError):
             await _refuse(send, QueryError("a body that is not JSON", "JSON", "correct it"), 400)
             return
@@ -304,13 +330,19 @@ class Quota:
         # Kept for it before it arrives, so that uploads side by side do not each get the whole room.
         kept = length or room - _FORM_BYTES
         self._uploads.arriving(address, kept)
-        arrived, over = 0, False
+        arrived, over, slow, began = 0, False, False, time.monotonic()
         answer: list[bytes] = []
         status = 0
 
         async def receiving() -> Message:
-            nonlocal arrived, over
-            message = await receive()
+            nonlocal arrived, over, slow
+            try:
+                message = await asyncio.wait_for(receive(), STALLED_SECONDS)
+            except (TimeoutError, asyncio.TimeoutError):
+                slow = True
+            slow = slow or time.monotonic() - began > STALLED_SECONDS + arrived / _SLOWEST
+            if slow:  # what it keeps free is wanted by others
+                return {"type": "http.disconnect"}
             size = len(message.get("body", b""))
             if arrived + size > room:
                 over = True
@@ -320,7 +352,7 @@ class Quota:
 
         async def sending(message: Message) -> None:
             nonlocal status
-            if over:
+            if over or slow:
                 return
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -331,19 +363,22 @@ class Quota:
         try:
             await self._app(scope, receiving, sending)
         except Exception:
-            if not over:
+            if not (over or slow):
                 raise
         finally:
             self._uploads.arriving(address, -kept)
-            if status == 200 and not over:
+            if status == 200 and not (over or slow):
                 self._uploads.add(address, _answered(b"".join(answer)))
-        if over:
-            await _refuse(send, _NO_ROOM, 413)
+        if over or slow:
+            await _refuse(send, _NO_ROOM if over else _TOO_SLOW, 413 if over else 408)
 
 
 _NO_ADDRESS = MediaError("an address instead of a file", "uploaded files: none is fetched", "upload the file instead")
 _NO_ROOM = MediaError(
-    "more files than there is room for", "what fits into the room of one visitor", "close other pages, or come back"
+    "more files than there is room for", "what fits into the room there is", "close other pages, or come back"
+)
+_TOO_SLOW = MediaError(
+    "a file that does not arrive", f"{_SLOWEST // 1000} kB a second and more", "try again, or take a smaller one"
 )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.machine.names import ENGINES
+from omnibind_core.presets.preset import preset_names
 from omnibind_core.store.collection import GALLERY, collection_folders
 
 __all__ = ["MAX_TERMS", "Settings"]
@@ -36,6 +37,7 @@ PULSE_SECONDS = 0.4  # between two looks at the progress of loading
 STOP_SECONDS = 5.0  # from the signal to the end: queries in flight are answered meanwhile, or told so
 UPLOADS_EACH = 512_000_000  # bytes of files that one visitor may have here at a time: the largest file, four times
 UPLOADS_ALL = 4_000_000_000  # bytes of files that all visitors may have here at a time
+STALLED_SECONDS = 20.0  # in which an upload must bring something, or its room is free again
 UNUSED_SECONDS = 600.0  # after which a file that no query took is deleted
 VISIT_SECONDS = 60.0  # after which a visit that was left counts as ended, and its files are deleted
 
@@ -124,6 +126,11 @@ class Settings:
             wrong.append(f"--api {_short(given['api'])!r}: on or off")
         if not given["preset"] or len(given["preset"]) > 4_000 or not given["preset"].isprintable():
             wrong.append(f"--preset {_short(given['preset'])!r}: the name of a preset, or the path of a .json file")
+        elif not (given["preset"] in {"auto", *preset_names()} or _is_preset_file(given["preset"])):
+            names = ", ".join(["auto", *preset_names()])
+            wrong.append(
+                f"--preset {_short(given['preset'])!r}: one of {names}, or the path of a .json file that is here"
+            )
         if problem := _not_ours(given["host"]):
             wrong.append(f"--host {_short(given['host'])!r}: {problem}")
         folders: list[Path] = []
@@ -196,6 +203,13 @@ def _port(given: str | None, wrong: list[str]) -> int | None:
         return int(given)
     wrong.append(f"--port {_short(given)!r} (or GRADIO_SERVER_PORT): a whole number from 1 to 65535")
     return None
+
+
+def _is_preset_file(name: str) -> bool:
+    try:
+        return name.endswith(".json") and Path(name).expanduser().is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _not_ours(host: str) -> str:

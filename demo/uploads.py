@@ -220,9 +220,10 @@ def _clear_orphans(base: Path) -> None:
         with contextlib.suppress(OSError):
             state = folder.lstat()
             strange = folder.is_symlink() or not folder.is_dir() or state.st_uid != getattr(os, "getuid", int)()
-            if strange or time.time() - state.st_ctime < _YOUNG:
-                continue
             owner = folder / _OWNER
+            began = owner.lstat().st_ctime if owner.is_file() else state.st_ctime
+            if strange or time.time() - began < _YOUNG:  # it may be about to be locked
+                continue
             if not owner.is_file() or _is_free(owner, state.st_ctime):
                 shutil.rmtree(folder, ignore_errors=True)
 

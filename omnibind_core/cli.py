@@ -53,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs addresses, and the Hub's are signed
     try:
-        _check(arguments)
-        result: dict[str, Any] = arguments.run(arguments)
+        result = _run(arguments)
     except OmniBindError as error:
         _progress.close()
         if arguments.json:
@@ -72,6 +71,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in arguments.show(result):
             print(line)
     return 0
+
+
+def _run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Do what was asked for; raises OmniBindError, also where the system refuses a file or a folder."""
+    try:
+        _check(arguments)
+        result: dict[str, Any] = arguments.run(arguments)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OmniBindError(
+            f"{error.filename or 'a file'}, which cannot be used ({error.strerror or error})",
+            "files and folders that can be read and written",
+            "check the path, and OMNIBIND_CACHE if it is set",
+        ) from error
+    return result
 
 
 def parser() -> argparse.ArgumentParser:

@@ -223,3 +223,13 @@ def test_one_bar_moves_while_its_words_change(monkeypatch, capsys):
     bar("model.pt", 1.0)
     assert bar._bar is None
     assert "5.0 of 10.0 GB:  50%" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_used_is_a_sentence(monkeypatch, capsys):
+    def full(arguments):
+        raise NotADirectoryError(20, "Not a directory", "/somewhere/wheels")
+
+    monkeypatch.setattr(cli, "_check", full)
+    assert cli.main(["doctor"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: Given: /somewhere/wheels, which cannot be used (Not a directory). Allowed: ")

@@ -74,6 +74,21 @@ def _wrapped(place: int, size: int, wrap: int) -> int:
 
 
 @_compiled
+def _crossed(
+    ax: float, ay: float, bx: float, by: float, cx: float, cy: float, y: float, left: int, right: int
+) -> tuple[int, int]:
+    """Columns between which a row crosses a triangle, and one more on either side: what a long thin one costs."""
+    low, high = np.inf, -np.inf
+    for px, py, qx, qy in ((ax, ay, bx, by), (bx, by, cx, cy), (cx, cy, ax, ay)):
+        if py != qy and min(py, qy) <= y <= max(py, qy):
+            x = px + (y - py) / (qy - py) * (qx - px)
+            low, high = min(low, x), max(high, x)
+    if low > high:
+        return left, right
+    return max(left, int(np.floor(low)) - 1), min(right, int(np.ceil(high)) + 1)
+
+
+@_compiled
 def fill(
     screen: FloatArray,
     faces: NDArray[np.int32],
@@ -105,7 +120,8 @@ def fill(
         bottom = min(height - 1, int(np.floor(max(ay, by, cy) - 0.5)))
         for row in range(top, bottom + 1):
             y = row + 0.5
-            for column in range(left, right + 1):
+            first, last = _crossed(ax, ay, bx, by, cx, cy, y, left, right)
+            for column in range(first, last + 1):
                 x = column + 0.5
                 u = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
                 v = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area

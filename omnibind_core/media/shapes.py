@@ -126,6 +126,12 @@ def cloud_of_parts(parts: Sequence[Part], name: str, up: Up) -> PointCloud:
     areas = np.concatenate([_areas(v[part.faces]) for v, part in zip(scaled, merged, strict=True)])
     if not areas.sum() > _SMALLEST_AREA:
         raise MediaError(f"{name}, whose faces have no area", "a surface of triangles with an area", "export it again")
+    layers = float(areas.sum()) / 2  # as seen from anywhere, of a box whose longest side is 1
+    if layers > limits.MAX_LAYERS:
+        raise MediaError(
+            f"{name}, whose faces cover it {layers:,.0f} times over", f"at most {limits.MAX_LAYERS} times",
+            "remove the faces that lie behind or on one another",
+        )  # fmt: skip
     xyz, rgb = _sample(scaled, merged, areas, name)
     centre, scale = _unit_sphere(xyz, name)
     surfaces = tuple(

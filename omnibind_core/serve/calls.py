@@ -24,6 +24,7 @@ from omnibind_core.search.compare import MOST
 from omnibind_core.search.compose import DEFAULT_MATCH, DEFAULT_OPERATOR, Match, Options
 from omnibind_core.search.explorer import Explorer
 from omnibind_core.search.gallery import Gallery
+from omnibind_core.serve.gate import check_values
 from omnibind_core.types import Modality
 
 __all__ = [
@@ -237,7 +238,9 @@ async def read(request: Request, form: type[B], folder: Path) -> tuple[B, Call]:
                 fields["file"] = next(iter(call.files))
             return form.model_validate(fields), call
         if kind == "application/json":
-            return form.model_validate_json(await request.body()), call
+            body = await request.body()
+            check_values(body)
+            return form.model_validate_json(body), call
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"

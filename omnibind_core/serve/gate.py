@@ -14,7 +14,16 @@ from typing import TypeVar
 
 from omnibind_core.errors import OmniBindError, QueryError
 
-__all__ = ["BusyError", "Gate", "Metrics", "RefusedError", "check_host", "is_loopback", "keys_of_environment"]
+__all__ = [
+    "BusyError",
+    "Gate",
+    "Metrics",
+    "RefusedError",
+    "check_host",
+    "check_values",
+    "is_loopback",
+    "keys_of_environment",
+]
 
 R = TypeVar("R")
 
@@ -24,6 +33,10 @@ WAITING = 256
 """Calls that may wait for a place, as on the page; the next is told to come back."""
 SHORTEST_KEY = 16
 """Characters of a key: shorter ones can be guessed."""
+
+
+MAX_VALUES = 20_000
+"""Lists and objects in a body of JSON: a million of them, in 4 MB, keep a processor busy for ten seconds."""
 
 
 class RefusedError(QueryError):
@@ -46,6 +59,14 @@ def keys_of_environment() -> tuple[str, ...]:
     if any(len(key) < SHORTEST_KEY for key in keys):
         raise QueryError("a short key in OMNIBIND_API_KEYS", f"{SHORTEST_KEY} characters and more", "make a longer one")
     return keys
+
+
+def check_values(body: bytes) -> None:
+    """Raise QueryError where a body of JSON holds so many values that reading it takes longer than any answer."""
+    if body.count(b"[") + body.count(b"{") > MAX_VALUES or body.count(b",") > 10 * MAX_VALUES:
+        raise QueryError(
+            f"JSON of more than {MAX_VALUES:,} lists and objects", "what a call needs", "send less, or files as files"
+        )
 
 
 def is_loopback(host: str) -> bool:

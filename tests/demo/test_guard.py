@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from demo import guard
 from demo.guard import Door, NoFetching, Quota, allowed_hosts, uploaded_path
 from demo.uploads import Uploads
 from omnibind_core.errors import MediaError
@@ -115,11 +116,18 @@ def test_a_key_that_is_said_twice_does_not_hide_an_address() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"not json", b"[" * 100_000, b'{"data": [{"path": "x"}]} x', b"\xff\xfe\x00"],
+    [b"not json", b"[" * 10_000, b'{"data": [{"path": "x"}]} x', b"\xff\xfe\x00"],
     ids=["words", "deep", "more", "bytes"],
 )
 def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
     assert ask("/gradio_api/queue/join", body)[0] == 400
+
+
+def test_a_million_values_in_four_megabytes_are_refused() -> None:
+    for many in (b"[]," * 1_200_000, b"{}," * 30_000, b"1," * 1_000_000):
+        status, answer = ask("/gradio_api/call/search", b'{"data": [' + many + b"[]]}")
+        assert status == 413
+        assert b"lists and objects" in answer
 
 
 @pytest.mark.parametrize(
@@ -179,6 +187,37 @@ def test_only_our_own_names_are_answered(tmp_path: Path, host: str, status: int)
 HOST = [(b"host", b"localhost")]
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ([(b"origin", b"http://localhost:7860")], 200), ([(b"origin", b"https://me.hf.space")], 200), ([], 200),
+        ([(b"origin", b"http://evil.example")], 403), ([(b"origin", b"null")], 403),
+        ([(b"sec-fetch-site", b"cross-site")], 403), ([(b"sec-fetch-site", b"same-origin")], 200),
+    ],
+)  # fmt: skip
+def test_another_page_cannot_post_to_ours(tmp_path: Path, said: list[tuple[bytes, bytes]], status: int) -> None:
+    layer = door(tmp_path, allowed_hosts("127.0.0.1", (), "me.hf.space"))
+    assert ask("/gradio_api/upload", b"x", layer=layer, headers=[*HOST, *said])[0] == status
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("me.hf.space", True), ("evil.example", False), ("localhost, x.org", False)]
+)
+def test_a_forwarded_name_counts_where_it_is_ours(tmp_path: Path, name: str, kept: bool) -> None:
+    seen: list[bool] = []
+
+    def layer(app: Any) -> Any:
+        async def look(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(any(key == b"x-forwarded-host" for key, _ in scope["headers"]))
+            await app(scope, receive, send)
+
+        return door(tmp_path, allowed_hosts("127.0.0.1", (), "me.hf.space"))(look)
+
+    headers = [*HOST, (b"x-forwarded-host", name.encode())]
+    assert ask("/config", method="GET", layer=layer, headers=headers)[0] == 200
+    assert seen == [kept]
+
+
 def test_of_a_gallery_only_media_are_served(tmp_path: Path) -> None:
     served = ask("/gallery/images/a b.jpg", method="GET", layer=door(tmp_path), headers=HOST)
     assert served == (200, b"picture")
@@ -226,6 +265,25 @@ def test_uploads_beyond_a_visitors_room_are_refused_before_and_while_they_arrive
     assert send(10, "b") == 200, "the room of one is not that of another"
     (tmp_path / "theirs").write_bytes(b"x" * 250_000)
     assert send(10, "b") == 413, "and all together have theirs"
+
+
+def test_an_upload_that_brings_nothing_keeps_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "STALLED_SECONDS", 0.2)
+    kept = Uploads(tmp_path, each=100_000, total=300_000)
+    headers = [(b"content-type", b"multipart/form-data; boundary=y"), (b"content-length", b"90000")]
+
+    def stalled(app: Any) -> Quota:
+        async def waits(scope: Any, receive: Any, answer: Any) -> None:
+            assert (await receive())["type"] == "http.request"
+            assert (await receive())["type"] == "http.disconnect"
+            raise ConnectionError("gone")
+
+        return Quota(waits, uploads=kept)
+
+    status, answer = ask("/gradio_api/upload", b"x", layer=stalled, headers=headers, client=("a", 1))
+    assert status == 408
+    assert b"does not arrive" in answer
+    assert kept.room("a") == 100_000
 
 
 @pytest.mark.parametrize("stated", [True, False])

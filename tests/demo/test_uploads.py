@@ -102,6 +102,19 @@ def test_a_folder_is_ours_alone_and_goes_at_the_end(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="locks tell whose process is gone")
+def test_what_was_left_a_moment_ago_goes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_YOUNG", 0.3)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    left = tmp_path / f"{PREFIX}left"
+    left.mkdir()
+    (left / module._OWNER).touch()
+    time.sleep(0.4)
+    (left / "file").write_bytes(b"a visitor's")  # just before it was killed
+    Uploads.open().close()
+    assert not left.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks tell whose process is gone")
 def test_the_next_start_clears_what_a_killed_process_left_and_nothing_of_a_living_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -537,6 +537,12 @@ def test_repeated_points_and_flat_layers_of_a_shape_stay():
     assert len(load_points(layers).xyz) == 600
 
 
+def test_faces_that_lie_on_one_another_hundreds_of_times_are_refused():
+    data = ("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n" + "g a\nusemtl b\nf 1 2 3\nf 1 2 4\n" * 1_000).encode()
+    with pytest.raises(MediaError, match=r"cover it \d+ times over"):
+        load_points(data, extension="obj")
+
+
 def test_a_count_that_is_too_small_does_not_cut_a_stl():
     whole, cut = load_points(stl(TRIANGLES), extension="stl"), load_points(stl(TRIANGLES, declared=2), extension="stl")
     np.testing.assert_allclose(cut.xyz, whole.xyz)

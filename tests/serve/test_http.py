@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 
 import httpx
@@ -18,6 +19,7 @@ from omnibind_core import media
 from omnibind_core.errors import QueryError
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.serve.calls import MAX_JSON, address_of, files_of
+from omnibind_core.serve.command import serve
 from omnibind_core.serve.gate import Gate, check_host
 from omnibind_core.serve.http import api
 from omnibind_core.store.paths import assets_directory
@@ -186,6 +188,12 @@ def test_the_official_openai_client_works_unchanged(address, explorer):
 
 def test_keys_are_asked_for_and_required_elsewhere(explorer):
     check_host("127.0.0.1", ())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for port in (taken.getsockname()[1], 0, 99_999):
+            with pytest.raises(QueryError, match="--port"):
+                serve(lambda: pytest.fail("nothing is loaded"), "127.0.0.1", port)
     check_host("0.0.0.0", (KEY,))
     with pytest.raises(QueryError, match="OMNIBIND_API_KEYS"):
         check_host("0.0.0.0", ())
@@ -217,3 +225,10 @@ def test_every_path_is_on_the_page(client):
     page = (GALLERY.parents[1] / "docs" / "api-server.md").read_text(encoding="utf-8")
     for path in client.get("/v1/openapi.json").json()["paths"]:
         assert path.partition("/{")[0] in page, path
+
+
+def test_a_body_of_a_million_values_is_refused_before_it_is_read(client):
+    body = b'{"items": [' + b"[]," * 1_000_000 + b"[]]}"
+    answer = client.post("/v1/similarity", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert "lists and objects" in answer.json()["error"]["given"]
