@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,10 +22,13 @@ from numpy.typing import NDArray
 from omnibind_core.errors import GalleryError
 from omnibind_core.search.index import selector
 from omnibind_core.store.integrity import sha256_of
-from omnibind_core.store.paths import replace_file
+from omnibind_core.store.kept import digest
+from omnibind_core.store.paths import cache_directory, replace_file
 from omnibind_core.types import FloatArray
 
 __all__ = ["DiskIndex"]
+
+log = logging.getLogger(__name__)
 
 _MANIFEST = "index.json"
 _ROWS = "rows.f16"
@@ -106,6 +111,40 @@ class DiskIndex:
         made = cls.__new__(cls)
         made._folder, made._number, made._width, made._parts, made._files = folder, -1, width, parts, {}
         made._publish(np.zeros(count, bool), _coded(rows))
+        return cls(folder)
+
+    @classmethod
+    def kept(cls, vectors: FloatArray) -> DiskIndex:
+        """Open the index of these very vectors in the cache; the first time, or where it is damaged, build it there.
+
+        Parameters
+        ----------
+        vectors : ndarray (n, D), float32
+            As :meth:`build` takes them.
+
+        Raises
+        ------
+        OSError
+            The cache cannot be written.
+        """
+        folder = cache_directory() / "indexes" / f"{digest(vectors)}-{_FORM}"
+        if folder.is_dir():
+            try:
+                return cls(folder)
+            except GalleryError as error:
+                log.warning("%s: built again", error)
+                shutil.rmtree(folder)
+        making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        shutil.rmtree(making, ignore_errors=True)
+        try:
+            cls.build(vectors, making)
+            try:
+                making.rename(folder)
+            except OSError:  # another process was faster
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
         return cls(folder)
 
     def __len__(self) -> int:
