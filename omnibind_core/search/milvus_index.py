@@ -21,6 +21,7 @@ __all__ = ["MilvusIndex", "check_address"]
 R = TypeVar("R")
 
 _FORM = 1
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _BATCH = 2_000  # rows that are sent together: 9 MB of 1,152 numbers, of the 64 that a message may have
 _PIECE = 10_000  # identifiers that a filter names at the most
 _MOST = 16_384  # answers that Milvus gives to one query at the most
@@ -30,6 +31,9 @@ _SECONDS = 10.0  # that a search may take, reconnecting included
 _BUILDING = 600.0  # that a batch, an index or a loading may take
 _EXACT: tuple[str, dict[str, int], dict[str, int]] = ("FLAT", {}, {})
 _GRAPH: tuple[str, dict[str, int], dict[str, int]] = ("HNSW", {"M": 32, "efConstruction": 200}, {"ef": 512})
+
+_clients: dict[str, Any] = {}  # by address
+_connecting = threading.Lock()
 
 
 def check_address(address: str) -> None:
@@ -74,7 +78,7 @@ class MilvusIndex:
     address : str
         See :func:`check_address`.
     name : str
-        The collection's: letters, digits and underscores.
+        The collection's: letters, digits and underscores; a digit is not the first.
 
     Raises
     ------
@@ -87,8 +91,7 @@ class MilvusIndex:
     def __init__(self, address: str, name: str) -> None:
         check_address(address)
         self._address, self._name = address, name
-        self._client: Any = None
-        self._connecting = threading.Lock()
+        self._loaded_by: Any = None
         self._ask(self._read)
 
     def _read(self, client: Any) -> None:
@@ -130,6 +133,8 @@ class MilvusIndex:
         GalleryError
             A store that does not answer, or that has a collection of that name.
         """
+        if not _NAME.fullmatch(name):
+            raise GalleryError(f"the collection '{name[:80]}'", "letters, digits and underscores", "name it otherwise")
         asking = cls._unread(address)
         if asking._ask(lambda client: client.has_collection(name, timeout=_SECONDS)):
             raise GalleryError(f"the collection {name}, which is in {address} already", "a new one", "name another one")
@@ -156,7 +161,7 @@ class MilvusIndex:
         """Give what can ask a store, of no collection yet."""
         check_address(address)
         made = cls.__new__(cls)
-        made._address, made._name, made._client, made._connecting = address, "", None, threading.Lock()
+        made._address, made._name, made._loaded_by = address, "", None
         return made
 
     def __len__(self) -> int:
@@ -276,20 +281,21 @@ class MilvusIndex:
     def _ask(self, ask: Callable[[Any], R]) -> R:
         """Ask the store's client, connecting first where it must; what it cannot answer is told in three parts."""
         with needing("pymilvus", "milvus"):
-            from grpc import RpcError
             from pymilvus.exceptions import MilvusException
+        from grpc import RpcError
+
+        client = None
         try:
-            with self._connecting:
-                if self._client is None:
-                    self._client = _connected(self._address)
-                    if self._name and self._client.has_collection(self._name, timeout=_SECONDS):
-                        self._client.load_collection(self._name, timeout=_BUILDING)
-            return ask(self._client)
+            client = _client(self._address)
+            if self._loaded_by is not client:  # a server that was started again has loaded nothing
+                if self._name and client.has_collection(self._name, timeout=_SECONDS):
+                    client.load_collection(self._name, timeout=_BUILDING)
+                self._loaded_by = client
+            return ask(client)
         except (MilvusException, RpcError) as error:
-            with self._connecting:
-                if self._client is not None:
-                    self._client.close()
-                self._client = None
+            with _connecting:
+                if _clients.get(self._address) is client:
+                    _clients.pop(self._address, None)
             said = getattr(error, "message", "") or str(error)
             raise GalleryError(
                 f"the store {self._address}, which did not answer ({said[:300]})",
@@ -298,15 +304,25 @@ class MilvusIndex:
             ) from error
 
 
-def _connected(address: str) -> Any:
-    with needing("pymilvus", "milvus"):
-        from pymilvus import MilvusClient
-    if address.endswith(".db"):
-        with needing("milvus_lite", "milvus"):
-            import milvus_lite  # noqa: F401 - the client says it less clearly
-        address = str(Path(address).expanduser())
-        Path(address).parent.mkdir(parents=True, exist_ok=True)
-    return MilvusClient(address, token=os.environ.get("OMNIBIND_STORE_TOKEN", ""), timeout=_SECONDS)
+def _client(address: str) -> Any:
+    """Give this process' client of a store."""
+    from pymilvus import MilvusClient
+
+    with _connecting:
+        if address not in _clients:
+            path = str(Path(address).expanduser()) if address.endswith(".db") else address
+            if path.endswith(".db"):
+                with needing("milvus_lite", "milvus"):
+                    import milvus_lite  # noqa: F401 - the client says it less clearly
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            _clients[address] = MilvusClient(
+                path,
+                token=os.environ.get("OMNIBIND_STORE_TOKEN", ""),
+                timeout=_SECONDS,
+                dedicated=True,  # the shared ones stay broken after a server went away
+                grpc_options={"grpc.use_local_subchannel_pool": 1},  # and no waiting time of another one counts
+            )
+        return _clients[address]
 
 
 def _send(client: Any, name: str, vectors: FloatArray) -> None:
