@@ -30,6 +30,7 @@ from omnibind_core.search.compose import (
 from omnibind_core.search.disk_index import DiskIndex
 from omnibind_core.search.gallery_vectors import build, kept_path, make, read, vectors_path
 from omnibind_core.search.index import FlatIndex, Index
+from omnibind_core.search.milvus_index import MilvusIndex
 from omnibind_core.search.nearness import Scale, scale
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.integrity import check_committed
@@ -62,11 +63,19 @@ class Gallery:
         Unit rows, in the order of `items`.
     folder : Path
         What the items' files are relative to.
+
+    Attributes
+    ----------
+    store : str
+        Where vectors are searched: ``milvus:`` and the path of a file or the address of a server, see
+        :class:`omnibind_core.search.milvus_index.MilvusIndex`; empty takes memory, or the cache where there are more
+        than 100,000. To be set before the first search, which sends there what is not there yet.
     """
 
     def __init__(self, items: Sequence[Item], media: FloatArray, caption: FloatArray, folder: Path) -> None:
         self.items = list(items)
         self.folder = folder
+        self.store = ""
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
         self._paths: dict[str, str] = {}
@@ -358,13 +367,15 @@ class Gallery:
             if key not in self._indexes:  # two searches at once make it once
                 rows = self._rows[modality]
                 sample = rows[:: max(1, len(rows) // _SAMPLE)]
-                index = _indexed(self._vectors(rows, *key))
+                index = _indexed(self._vectors(rows, *key), self.store)
                 self._indexes[key] = index, self._vectors(sample, *key)
             return self._indexes[key]
 
 
-def _indexed(vectors: FloatArray) -> Index:
-    """Take the back end that suits so many vectors."""
+def _indexed(vectors: FloatArray, store: str) -> Index:
+    """Take the back end that was asked for, or suits so many vectors."""
+    if store:
+        return MilvusIndex.kept(vectors, store)
     if len(vectors) > FLAT_MOST:
         try:
             return DiskIndex.kept(vectors)

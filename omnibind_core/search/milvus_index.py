@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError, QueryError, needing
+from omnibind_core.store.addresses import milvus_address
 from omnibind_core.store.kept import digest
 from omnibind_core.types import FloatArray
 
-__all__ = ["MilvusIndex", "check_address"]
+__all__ = ["MilvusIndex"]
 
 R = TypeVar("R")
 
@@ -34,27 +35,6 @@ _GRAPH: tuple[str, dict[str, int], dict[str, int]] = ("HNSW", {"M": 32, "efConst
 
 _clients: dict[str, Any] = {}  # by address
 _connecting = threading.Lock()
-
-
-def check_address(address: str) -> None:
-    """Hold an address to what Milvus' client takes.
-
-    Parameters
-    ----------
-    address : str
-        The path of a file that ends in ``.db``, or ``http://host:port`` (``https://``, ``tcp://``, ``unix:``).
-
-    Raises
-    ------
-    GalleryError
-        It is neither.
-    """
-    if not address.endswith(".db") and not re.match(r"(https?://|tcp://|unix:)\S", address):
-        raise GalleryError(
-            f"the store '{address[:80]}'",
-            "a path that ends in .db, for Milvus Lite, or an address like http://localhost:19530",
-            "correct it",
-        )
 
 
 class MilvusIndex:
@@ -76,7 +56,7 @@ class MilvusIndex:
     Parameters
     ----------
     address : str
-        See :func:`check_address`.
+        See :func:`omnibind_core.store.addresses.milvus_address`.
     name : str
         The collection's: letters, digits and underscores; a digit is not the first.
 
@@ -89,8 +69,7 @@ class MilvusIndex:
     """
 
     def __init__(self, address: str, name: str) -> None:
-        check_address(address)
-        self._address, self._name = address, name
+        self._address, self._name = milvus_address(address), name
         self._loaded_by: Any = None
         self._ask(self._read)
 
@@ -159,9 +138,8 @@ class MilvusIndex:
     @classmethod
     def _unread(cls, address: str) -> MilvusIndex:
         """Give what can ask a store, of no collection yet."""
-        check_address(address)
         made = cls.__new__(cls)
-        made._address, made._name, made._loaded_by = address, "", None
+        made._address, made._name, made._loaded_by = milvus_address(address), "", None
         return made
 
     def __len__(self) -> int:
