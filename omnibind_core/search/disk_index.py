@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError
@@ -128,24 +128,19 @@ class DiskIndex:
             The cache cannot be written.
         """
         folder = cache_directory() / "indexes" / f"{digest(vectors)}-{_FORM}"
-        if folder.is_dir():
-            try:
-                return cls(folder)
-            except GalleryError as error:
-                log.warning("%s: built again", error)
-                shutil.rmtree(folder)
-        making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-        shutil.rmtree(making, ignore_errors=True)
-        try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):  # of several processes one builds, the others wait
+            if folder.is_dir():
+                try:
+                    return cls(folder)
+                except GalleryError as error:
+                    log.warning("%s: built again", error)
+                    shutil.rmtree(folder)
+            making = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
             cls.build(vectors, making)
-            try:
-                making.rename(folder)
-            except OSError:  # another process was faster
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-        return cls(folder)
+            making.rename(folder)
+            return cls(folder)
 
     def __len__(self) -> int:
         return int(len(self._gone) - self._gone.sum())

@@ -108,6 +108,38 @@ def test_a_sending_that_was_broken_off_is_no_index_and_goes_on(
         assert index.search(vectors[[row]], 5)[1][0].tolist() == exact(vectors, vectors[row], 5)
 
 
+SENDING = """
+import sys
+import numpy as np
+from omnibind_core.search import milvus_index
+milvus_index._BATCH = 50
+real = milvus_index._sender
+def sender(name, rows):
+    print(rows[0]["id"], flush=True)
+    return real(name, rows)
+milvus_index._sender = sender
+milvus_index.MilvusIndex.build(np.load(sys.argv[1]), sys.argv[2], "rows")
+"""
+
+
+def test_a_sending_that_was_killed_goes_on(
+    file: str, vectors: FloatArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "rows.npy", vectors)
+    command = [sys.executable, "-c", SENDING, str(tmp_path / "rows.npy"), file]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as killed:
+        assert killed.stdout is not None
+        for line in killed.stdout:
+            if line.strip() == "200":
+                killed.kill()
+    with pytest.raises(GalleryError, match="build it again"):
+        MilvusIndex(file, "rows")
+    monkeypatch.setattr(milvus_index, "_BATCH", 50)
+    index = MilvusIndex.build(vectors, file, "rows")
+    assert len(index) == 500
+    assert np.allclose(index.take(np.arange(500)), vectors)
+
+
 @pytest.mark.parametrize("piece", [7, 200, 10_000])
 @pytest.mark.parametrize("asked", [0, 1_000])
 @pytest.mark.parametrize("left", [0.01, 0.4, 0.98])
