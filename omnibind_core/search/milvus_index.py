@@ -150,6 +150,8 @@ class MilvusIndex:
     ) -> tuple[FloatArray, NDArray[np.int64]]:
         """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does.
 
+        With HNSW there are as many columns as the query has answers that has the fewest.
+
         Raises
         ------
         GalleryError
@@ -204,11 +206,13 @@ class MilvusIndex:
         return found
 
     def take(self, rows: NDArray[np.int64]) -> FloatArray:
-        """Give rows (m,) as float32 (m, D); raises GalleryError where the store does not answer."""
+        """Give rows (m,) as float32 (m, D); raises GalleryError where the store does not answer, or lacks one."""
         wanted, places = np.unique(np.asarray(rows, np.int64), return_inverse=True)
         vectors = np.empty((len(wanted), self._width), np.float32)
         for start in range(0, len(wanted), _BATCH):
             found = self._ask(self._getter(wanted[start : start + _BATCH]))
+            if len(found) < len(wanted[start : start + _BATCH]):
+                raise GalleryError("rows that are not in the store", "those that were sent", "look at what search gave")
             at = np.searchsorted(wanted, [one["id"] for one in found])
             vectors[at] = np.array([one["vector"] for one in found], np.float32)
         taken: FloatArray = vectors[places.ravel()]

@@ -181,9 +181,13 @@ def test_the_graph_of_large_servers_finds_nearly_all(
 def test_what_is_not_allowed_is_said_so(file: str, vectors: FloatArray, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(GalleryError, match=r"ends in \.db"):
         MilvusIndex(file + "x", "rows")
+    with pytest.raises(GalleryError, match="OMNIBIND_STORE_TOKEN"):
+        MilvusIndex("http://me:secret@localhost:19530", "rows")
     with pytest.raises(GalleryError, match="build it again"):
         MilvusIndex(file, "rows")
     index = MilvusIndex.build(vectors, file, "rows")
+    with pytest.raises(GalleryError, match="not in the store"):
+        index.take(np.array([3, 500]))
     with pytest.raises(GalleryError, match="as this index has"):
         index.add(vectors[:, :8])
     with pytest.raises(GalleryError, match="rows from 0 to 499"):
