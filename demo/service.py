@@ -238,7 +238,7 @@ class Service:
         )
         self._progress("the gallery", 0.0)
         # Presets from the Hub come without vectors, and one that was bound here has its own: made once, then kept.
-        explorer = Explorer(model, self.folder, self.folders[1:])
+        explorer = Explorer(model, self.folder, self.folders[1:], store=self.settings.store)
         explorer.make_gallery(lambda done, count: self._progress("the gallery, once", done / count))
         return explorer
 

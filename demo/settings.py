@@ -13,6 +13,7 @@ from pathlib import Path
 from omnibind_core.errors import GalleryError
 from omnibind_core.machine.names import ENGINES
 from omnibind_core.presets.preset import preset_names
+from omnibind_core.store.addresses import milvus_address
 from omnibind_core.store.collection import GALLERY, collection_folders
 
 __all__ = ["MAX_TERMS", "Settings"]
@@ -68,6 +69,8 @@ class Settings:
         Names that the page may be called by besides this machine's own: ``("omnibind.example.org", "*.example.org")``.
     collections : tuple of Path
         Folders of the collections that are searched, together; none takes the gallery.
+    store : str
+        Where vectors are searched: ``milvus:`` and the path of a file or the address of a server; empty takes memory.
     switch : str
         Whether visitors may have another preset loaded: "on", "off", or "auto": where only this machine is served.
     api : str
@@ -82,6 +85,7 @@ class Settings:
     engine: str = "auto"
     hosts: tuple[str, ...] = ()
     collections: tuple[Path, ...] = ()
+    store: str = ""
     switch: str = "auto"
     api: str = "off"
 
@@ -139,6 +143,11 @@ class Settings:
             folders = [] if names == GALLERY else collection_folders(names)
         except GalleryError as error:
             wrong.append(f"--collection {_short(names)!r}: {error.allowed}; {error.action}")
+        try:
+            if given["store"]:
+                milvus_address(given["store"])
+        except GalleryError as error:
+            wrong.append(f"--store {_short(given['store'])!r}: {error.allowed}")
         if wrong:
             parser.error("\n  ".join(["settings that cannot be right:", *wrong]))
         return cls(**{**given, "port": port, "hosts": hosts, "collections": tuple(folders)})
@@ -179,6 +188,11 @@ class Settings:
             "--collection",
             default=env.get("OMNIBIND_COLLECTION") or GALLERY,
             help="what is searched: names of collections, separated by commas; gallery: the one that comes along",
+        )
+        parser.add_argument(
+            "--store",
+            default=env.get("OMNIBIND_STORE", default.store),
+            help="where vectors are searched: milvus:PATH.db, or milvus:http://HOST:PORT (default: in memory)",
         )
         parser.add_argument(
             "--switch",

@@ -22,6 +22,7 @@ from omnibind_core.search.compose import (
     OPERATORS,
     check_request,
 )
+from omnibind_core.store.addresses import milvus_address
 from omnibind_core.store.collection import GALLERY, collection_folders
 from omnibind_core.types import MODALITIES, Modality
 
@@ -156,6 +157,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--host", default="127.0.0.1", help="to listen on; others need keys (default: 127.0.0.1)")
     one.add_argument("--port", type=int, default=8000, help="to listen on (default: 8000)")
     _searched(one)
+    one.add_argument(
+        "--store",
+        default="",
+        help="where vectors are searched: milvus:PATH.db, or milvus:http://HOST:PORT (default: in memory)",
+    )
     cli_mcp.install(commands, common, _explorer)
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
@@ -188,6 +194,8 @@ def _check(arguments: argparse.Namespace) -> None:
     ):
         _source(item)
     collection_folders(given.get("collection", GALLERY))
+    if store := given.get("store"):
+        milvus_address(store)
     if "operator" in given:
         check_request(arguments.k, _split(arguments.modalities), arguments.operator, arguments.match)
 
@@ -407,7 +415,7 @@ def _explorer(arguments: argparse.Namespace) -> Explorer:
     from omnibind_core.search.explorer import Explorer
 
     first, *others = collection_folders(arguments.collection)
-    explorer = Explorer(_model(arguments), first, others)
+    explorer = Explorer(_model(arguments), first, others, store=vars(arguments).get("store", ""))
     explorer.make_gallery()
     return explorer
 

@@ -170,7 +170,7 @@ def imported(folder):
 def test_what_is_imported_is_explained(folder):
     product, development, extras, others, brought = map(set, tables().values())
     allowed = product | extras | others | brought | (development if folder in {"tests", "tools"} else set())
-    known = {"llama_index": ["llama-index-core"], **packages_distributions()}  # it need not be installed
+    known = {"llama_index": ["llama-index-core"], "grpc": ["grpcio"], **packages_distributions()}  # need not be there
     for name in imported(ROOT / folder):
         assert {distribution(one) for one in known.get(name, [name])} & allowed, name
 

@@ -130,6 +130,10 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "OMNIBIND_OFFLINE": Variable("no", "yes: never touch the network; what is not here is an error"),
     "OMNIBIND_COLLECTION": Variable(f"`{GALLERY}`", "collections that `app.py` serves"),
+    "OMNIBIND_STORE": Variable(
+        "memory", "where `app.py` searches vectors: `milvus:` and the path of a file, or an address"
+    ),
+    "OMNIBIND_STORE_TOKEN": Variable("-", "what that address asks for: `user:password`, or a key"),
     "OMNIBIND_COLLECTIONS": Variable("`$XDG_DATA_HOME/omnibind/collections`", "folder of collections by name"),
     "XDG_DATA_HOME": Variable("`~/.local/share`", "the user's data directory"),
     "XDG_CACHE_HOME": Variable("`~/.cache`", "the user's cache directory"),

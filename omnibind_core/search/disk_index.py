@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,15 +16,19 @@ from typing import Any
 
 import faiss
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.search.index import selector
 from omnibind_core.store.integrity import sha256_of
-from omnibind_core.store.paths import replace_file
+from omnibind_core.store.kept import digest
+from omnibind_core.store.paths import cache_directory, replace_file
 from omnibind_core.types import FloatArray
 
 __all__ = ["DiskIndex"]
+
+log = logging.getLogger(__name__)
 
 _MANIFEST = "index.json"
 _ROWS = "rows.f16"
@@ -107,6 +112,35 @@ class DiskIndex:
         made._folder, made._number, made._width, made._parts, made._files = folder, -1, width, parts, {}
         made._publish(np.zeros(count, bool), _coded(rows))
         return cls(folder)
+
+    @classmethod
+    def kept(cls, vectors: FloatArray) -> DiskIndex:
+        """Open the index of these very vectors in the cache; the first time, or where it is damaged, build it there.
+
+        Parameters
+        ----------
+        vectors : ndarray (n, D), float32
+            As :meth:`build` takes them.
+
+        Raises
+        ------
+        OSError
+            The cache cannot be written.
+        """
+        folder = cache_directory() / "indexes" / f"{digest(vectors)}-{_FORM}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):  # of several processes one builds, the others wait
+            if folder.is_dir():
+                try:
+                    return cls(folder)
+                except GalleryError as error:
+                    log.warning("%s: built again", error)
+                    shutil.rmtree(folder)
+            making = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
+            cls.build(vectors, making)
+            making.rename(folder)
+            return cls(folder)
 
     def __len__(self) -> int:
         return int(len(self._gone) - self._gone.sum())

@@ -53,6 +53,8 @@ class Explorer:
         The gallery's; None takes the committed one. It is read when it is first needed.
     more : sequence of Path
         Folders of collections that are searched together with it.
+    store : str
+        Where vectors are searched, see :class:`omnibind_core.search.gallery.Gallery`.
 
     Examples
     --------
@@ -62,8 +64,11 @@ class Explorer:
     'A big dog barking outdoors'
     """
 
-    def __init__(self, model: OmniBind, folder: Path | None = None, more: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, model: OmniBind, folder: Path | None = None, more: Sequence[Path] = (), *, store: str = ""
+    ) -> None:
         self.model = model
+        self._store = store
         self._folders: tuple[Path | None, ...] = (folder, *more)
         self._gallery: Gallery | None = None
         self._items: dict[str, Embedded] = {}
@@ -90,7 +95,7 @@ class Explorer:
     def gallery(self) -> Gallery:
         """What is searched; raises GalleryError where it has no vectors of this preset."""
         if self._gallery is None:
-            self._gallery = _joined([Gallery.load(self.model, folder) for folder in self._folders])
+            self._gallery = self._joined([Gallery.load(self.model, folder) for folder in self._folders])
         return self._gallery
 
     def make_gallery(self, progress: Callable[[int, int], None] | None = None) -> Gallery:
@@ -105,9 +110,14 @@ class Explorer:
             return self.gallery
         except GalleryError:
             self._gallery = self._dissecting.run(
-                lambda: _joined([self._load_or_make(folder, progress) for folder in self._folders])
+                lambda: self._joined([self._load_or_make(folder, progress) for folder in self._folders])
             )
             return self._gallery
+
+    def _joined(self, many: Sequence[Gallery]) -> Gallery:
+        made = many[0] if len(many) == 1 else Gallery.join(many)
+        made.store = self._store
+        return made
 
     def _load_or_make(self, folder: Path | None, progress: Callable[[int, int], None] | None) -> Gallery:
         try:
@@ -459,7 +469,3 @@ def _allowed(options: Options, gallery: Gallery) -> Callable[[Item], bool] | Non
         and (not concepts or item.concept in concepts)
         and (not homes or not homes.isdisjoint(gallery.homes(item.id)))
     )
-
-
-def _joined(many: Sequence[Gallery]) -> Gallery:
-    return many[0] if len(many) == 1 else Gallery.join(many)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError, QueryError
 from omnibind_core.search.compose import (
@@ -24,8 +27,10 @@ from omnibind_core.search.compose import (
     check_terms,
     unit_rows,
 )
+from omnibind_core.search.disk_index import DiskIndex
 from omnibind_core.search.gallery_vectors import build, kept_path, make, read, vectors_path
-from omnibind_core.search.index import FlatIndex
+from omnibind_core.search.index import FlatIndex, Index
+from omnibind_core.search.milvus_index import MilvusIndex
 from omnibind_core.search.nearness import Scale, scale
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.integrity import check_committed
@@ -36,6 +41,11 @@ if TYPE_CHECKING:  # a page can list the catalogue before torch is imported
     from omnibind_core.binder import OmniBind
 
 __all__ = ["DEFAULT_MATCH", "MATCHES", "Gallery", "Match", "build", "kept_path", "vectors_path"]
+
+log = logging.getLogger(__name__)
+
+FLAT_MOST = 100_000
+"""Vectors of a modality that are searched exactly, in memory; of more, codes are searched first: docs/scale.md."""
 
 ALIKE = 0.97  # cosine of near duplicates, which are folded; the gallery's most alike pair has 0.93
 NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
@@ -53,16 +63,26 @@ class Gallery:
         Unit rows, in the order of `items`.
     folder : Path
         What the items' files are relative to.
+
+    Attributes
+    ----------
+    store : str
+        Where vectors are searched: ``milvus:`` and the path of a file or the address of a server, see
+        :class:`omnibind_core.search.milvus_index.MilvusIndex`; empty takes memory, or the cache where there are more
+        than 100,000. To be set before the first search, which sends there what is not there yet.
     """
 
     def __init__(self, items: Sequence[Item], media: FloatArray, caption: FloatArray, folder: Path) -> None:
         self.items = list(items)
         self.folder = folder
+        self.store = ""
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
         self._homes: dict[str, frozenset[str]] = {}
         self._paths: dict[str, str] = {}
-        self._indexes: dict[tuple[Modality, Match, bool], tuple[FlatIndex, FloatArray]] = {}
+        self._indexes: dict[tuple[Modality, Match, bool], tuple[Index, FloatArray]] = {}
+        self._indexing = threading.Lock()
+        self._means: dict[tuple[Modality, Match], FloatArray] = {}
         self._scales: dict[tuple[Modality, Modality, Match, bool], Scale] = {}
         self._plain: Mapping[Match, FloatArray] = {"media": media, "media+caption": unit_rows(media + caption)}
 
@@ -219,11 +239,14 @@ class Gallery:
             )
         if centred:
             vectors = np.vstack([centre(t.vector[None], self.mean(t.modality, match)) for t in terms])
-        hidden = set(exclude) | self._duplicates(terms)
+        keep = np.ones(len(self.items), bool)
+        keep[[self._by_id[one] for one in exclude if one in self._by_id]] = False
         if only is not None:
-            hidden |= {item.id for item in self.items if not only(item)}
+            keep &= np.fromiter((only(item) for item in self.items), bool, len(self.items))
+        own = {m: np.array([t.vector for t in terms if t.modality == m], np.float32) for m in modalities}
         return {
-            m: self._search(m, vectors, weights, k, OPERATORS[operator], match, centred, hidden) for m in modalities
+            m: self._search(m, vectors, weights, k, OPERATORS[operator], match, centred, keep, own[m])
+            for m in modalities
         }
 
     def scale(self, asked: Modality, modality: Modality, match: Match = DEFAULT_MATCH, centred: bool = False) -> Scale:
@@ -236,7 +259,7 @@ class Gallery:
             queries = self.rows(asked, "media")
             if centred:
                 queries = centre(queries, self.mean(asked, match))
-            _, candidates = self._index(modality, match, centred)
+            candidates = self._vectors(self._rows[modality], modality, match, centred)
             names = self.concepts(asked), self.concepts(modality)
             self._scales[key] = scale(queries, candidates, *names, same=asked == modality)
         return self._scales[key]
@@ -254,9 +277,11 @@ class Gallery:
 
     def mean(self, modality: Modality, match: Match = "media") -> FloatArray:
         """Give the mean vector of one modality's items: (D,), zeros where there are none."""
-        rows = self.rows(modality, match)
-        mean: FloatArray = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1], np.float32)
-        return mean
+        key = modality, match
+        if key not in self._means:
+            rows = self.rows(modality, match)
+            self._means[key] = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1], np.float32)
+        return self._means[key]
 
     def concepts(self, modality: Modality) -> list[str]:
         """Say what each of one modality's items shows, in their order."""
@@ -284,54 +309,84 @@ class Gallery:
         operator: Operator,
         match: Match,
         centred: bool,
-        hidden: set[str],
+        keep: NDArray[np.bool_],
+        own: FloatArray,
     ) -> list[Hit]:
+        """Search one modality: `keep` says which items may come back, `own` holds the terms that are of it, (t, D)."""
         rows = self._rows[modality]
         if not len(rows):
             return []
-        index, candidates = self._index(modality, match, centred)
+        index, sample = self._index(modality, match, centred)
         used = weights != 0  # a term of weight 0 decides nothing, but its cosines are still told
         queries = operator.queries(vectors[used], weights[used])
-        wanted = 2 * k + len(hidden)  # twice: near duplicates are folded
-        wanted = wanted if len(queries) == 1 else max(_CANDIDATES, wanted)
-        _, found = index.search(queries, wanted)
-        local = np.unique(found)
-        scores = operator.scores(vectors[used], weights[used], candidates[local])
-        sample = candidates[:: max(1, len(candidates) // _SAMPLE)]
+        wanted = 2 * k if len(queries) == 1 else max(_CANDIDATES, 2 * k)  # twice: near duplicates are folded
+        near = rows[self._near(index, queries, wanted, rows, keep[rows], own)]
+        found = self._vectors(near, modality, match, centred)
+        scores = operator.scores(vectors[used], weights[used], found)
         reference = operator.scores(vectors[used], weights[used], sample)
         mean, deviation = float(reference.mean()), max(float(reference.std()), 1e-6)
         hits: list[Hit] = []
         media = self._plain["media"]
         for i in np.argsort(-scores, kind="stable"):
-            row = rows[local[i]]
+            row = near[i]
             item = self.items[row]
-            if item.id in hidden:
-                continue
             alike = [n for n, hit in enumerate(hits) if float(media[row] @ self.row(hit.id)) > ALIKE]
             if alike:
                 hits[alike[0]] = replace(hits[alike[0]], like=(*hits[alike[0]].like, item.id))
                 continue
             if len(hits) == k:
                 break
-            cosines = tuple(float(c) for c in vectors @ candidates[local[i]])
+            cosines = tuple(float(c) for c in vectors @ found[i])
             hits.append(self.hit(item.id, float(scores[i]), (float(scores[i]) - mean) / deviation, cosines))
         return hits
 
-    def _duplicates(self, terms: Sequence[Term]) -> set[str]:
-        """Find the items that are the query's own inputs."""
-        found: set[str] = set()
-        for term in terms:
-            rows = self._rows[term.modality]
-            if len(rows):
-                near = self._plain["media"][rows] @ term.vector > NEAR_DUPLICATE
-                found.update(self.items[row].id for row in rows[near])
-        return found
+    def _near(
+        self,
+        index: Index,
+        queries: FloatArray,
+        wanted: int,
+        rows: NDArray[np.int64],
+        keep: NDArray[np.bool_],
+        own: FloatArray,
+    ) -> NDArray[np.int64]:
+        """Find at least `wanted` candidates for each query that are not its own inputs, by their place in `rows`."""
+        spare = 2 * len(own)
+        while True:
+            _, found = index.search(queries, wanted + spare, None if keep.all() else keep)
+            near: NDArray[np.int64] = np.unique(found)
+            if not len(own):
+                return near
+            new = (self._plain["media"][rows[near]] @ own.T <= NEAR_DUPLICATE).all(axis=1)
+            if (~new).sum() <= spare or found.shape[1] < wanted + spare:
+                return np.asarray(near[new], np.int64)
+            spare = 2 * int((~new).sum())  # the gallery has many of what was asked with
 
-    def _index(self, modality: Modality, match: Match, centred: bool) -> tuple[FlatIndex, FloatArray]:
+    def _vectors(self, rows: NDArray[np.int64], modality: Modality, match: Match, centred: bool) -> FloatArray:
+        """Give items' vectors as they are compared with queries: (m,) -> (m, D)."""
+        vectors: FloatArray = self._plain[match][rows]
+        return centre(vectors, self.mean(modality, match)) if centred else vectors
+
+    def _index(self, modality: Modality, match: Match, centred: bool) -> tuple[Index, FloatArray]:
+        """Give what searches a modality, and the items' vectors (m, D) that scores are compared with."""
         key = modality, match, centred
-        if key not in self._indexes:
-            vectors = self._plain[match][self._rows[modality]]
-            if centred:
-                vectors = centre(vectors, self.mean(modality, match))
-            self._indexes[key] = FlatIndex(vectors), vectors
-        return self._indexes[key]
+        if key in self._indexes:
+            return self._indexes[key]
+        with self._indexing:
+            if key not in self._indexes:  # two searches at once make it once
+                rows = self._rows[modality]
+                sample = rows[:: max(1, len(rows) // _SAMPLE)]
+                index = _indexed(self._vectors(rows, *key), self.store)
+                self._indexes[key] = index, self._vectors(sample, *key)
+            return self._indexes[key]
+
+
+def _indexed(vectors: FloatArray, store: str) -> Index:
+    """Take the back end that was asked for, or suits so many vectors."""
+    if store:
+        return MilvusIndex.kept(vectors, store)
+    if len(vectors) > FLAT_MOST:
+        try:
+            return DiskIndex.kept(vectors)
+        except OSError as error:
+            log.warning("no index of %d vectors is kept, all are searched: %s", len(vectors), error)
+    return FlatIndex(vectors)

@@ -1,10 +1,10 @@
-"""Vectors + search, behind one small class. Another back end is another class with the same members."""
+"""Vectors + search: what every back end has, and the one that is exact and in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -12,9 +12,35 @@ from numpy.typing import NDArray
 
 from omnibind_core.types import FloatArray
 
-__all__ = ["FlatIndex", "selector"]
+__all__ = ["FlatIndex", "Index", "selector"]
 
 _SMALL = 50_000
+
+
+class Index(Protocol):
+    """What every back end has; its rows are numbered from 0 in the order they were added."""
+
+    def __len__(self) -> int:
+        """Say how many rows are left."""
+        ...
+
+    def search(
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+    ) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Find the k nearest rows for each query, as :meth:`FlatIndex.search` says."""
+        ...
+
+    def take(self, rows: NDArray[np.int64]) -> FloatArray:
+        """Give rows (m,) as float32 (m, D)."""
+        ...
+
+    def add(self, vectors: FloatArray) -> None:
+        """Append unit rows (m, D), float32; their numbers follow those that were given before."""
+        ...
+
+    def delete(self, rows: NDArray[np.int64]) -> None:
+        """Let rows never come back; their numbers stay theirs."""
+        ...
 
 
 class FlatIndex:

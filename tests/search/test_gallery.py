@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 import weakref
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from omnibind_core.errors import GalleryError, QueryError
+from omnibind_core.search import gallery as gallery_module
 from omnibind_core.search import gallery_vectors
 from omnibind_core.search.compose import Term
 from omnibind_core.search.gallery import Gallery, build, kept_path, vectors_path
@@ -326,3 +328,86 @@ def test_whether_a_preset_has_vectors_is_told_without_loading_it(bare):
     Gallery.make(model, bare)
     assert gallery_vectors.is_kept(model.preset, bare)
     assert not gallery_vectors.is_kept(SimpleNamespace(name="base"), bare)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A gallery of 2,400 items in two modalities, in which neighbours are close, and three more shapes."""
+    dice = np.random.default_rng(0)
+    kinds = ["image"] * 2_400 + ["audio"] * 2_400 + ["point"] * 3
+    named = [
+        Item(f"{kind}/{n}", kind, f"c{n % 40}", "A thing", f"{kind}/{n}.bin", None, "Somebody", "CC0-1.0", "made")
+        for n, kind in enumerate(kinds)
+    ]
+    centres = dice.standard_normal((40, 32))
+    media = centres[np.arange(len(kinds)) % 40] + 0.6 * dice.standard_normal((len(kinds), 32))
+    media[7] = media[5]  # the same picture again
+    caption = media + dice.standard_normal(media.shape)
+    rows = [(one / np.linalg.norm(one, axis=1, keepdims=True)).astype(np.float32) for one in (media, caption)]
+    return lambda: Gallery(named, *rows, tmp_path_factory.getbasetemp())
+
+
+ASKED = {
+    "one": [(5, 1.0)],
+    "two": [(5, 1.0), (2_500, 0.6)],
+    "less of one": [(5, 1.0), (2_500, -0.7)],
+    "traced": [(5, 1.0), (2_500, 0.0)],
+}
+HOW = [
+    {},
+    {"centred": True},
+    {"match": "media"},
+    {"exclude": [f"image/{n}" for n in range(30)]},
+    {"only": lambda item: item.concept in {"c5", "c6"}},
+]
+
+
+@pytest.mark.parametrize("operator", ["sum", "slerp", "product", "projection"])
+@pytest.mark.parametrize("asked", list(ASKED))
+@pytest.mark.parametrize("how", HOW)
+def test_above_the_limit_the_answers_are_those_of_the_exact_index(
+    many, operator, asked, how, monkeypatch, tmp_path_factory
+):
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path_factory.getbasetemp() / "many"))  # made once for all of these
+    exact, coded = many(), many()
+    terms = [exact.term(exact.items[row].id, weight) for row, weight in ASKED[asked]]
+    if operator == "slerp" and asked == "less of one":
+        pytest.skip("slerp takes nothing away")
+    right = exact.search(terms, 10, operator=operator, **how)
+    monkeypatch.setattr(gallery_module, "FLAT_MOST", 50)
+    found = coded.search(terms, 10, operator=operator, **how)
+    kinds = {key[0]: type(index).__name__ for key, (index, _) in coded._indexes.items()}
+    assert kinds == {"image": "DiskIndex", "audio": "DiskIndex", "point": "FlatIndex"}
+    assert found == right
+    assert len(found["image"]) == len(found["audio"]) == 10
+    assert not {"image/5", "image/7"} & {hit.id for hit in found["image"]}
+
+
+def test_an_index_is_kept_and_where_it_is_damaged_made_again(many, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path))
+    monkeypatch.setattr(gallery_module, "FLAT_MOST", 50)
+    terms = [Term(many().row("image/5"))]
+    right = many().search(terms, 5)
+    folders = sorted(path for path in (tmp_path / "indexes").iterdir() if path.is_dir())
+    assert len(folders) == 2
+    codes = folders[0] / "codes-0.faiss"
+    before = codes.stat().st_mtime_ns
+    assert many().search(terms, 5) == right
+    assert codes.stat().st_mtime_ns == before
+    codes.write_bytes(b"no codes")
+    assert many().search(terms, 5) == right
+    assert "built again" in caplog.text
+    shutil.rmtree(folders[0])
+    folders[0].with_name(f"{folders[0].name}.part").mkdir()  # as a process leaves it that was killed
+    (folders[0].with_name(f"{folders[0].name}.part") / "rows.f16").touch()
+    assert many().search(terms, 5) == right
+    assert sorted(path for path in (tmp_path / "indexes").iterdir() if path.is_dir()) == folders
+
+
+def test_where_no_index_can_be_kept_all_are_searched(many, monkeypatch, tmp_path, caplog):
+    (tmp_path / "indexes").touch()  # a file where the folder should be
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path))
+    right = many().search([Term(many().row("image/5"))], 5)
+    monkeypatch.setattr(gallery_module, "FLAT_MOST", 50)
+    assert many().search([Term(many().row("image/5"))], 5) == right
+    assert "all are searched" in caplog.text

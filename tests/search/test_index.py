@@ -13,11 +13,12 @@ from safetensors.numpy import load_file
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.search.disk_index import DiskIndex
-from omnibind_core.search.index import FlatIndex
+from omnibind_core.search.index import FlatIndex, Index
+from omnibind_core.search.milvus_index import MilvusIndex
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import FloatArray
 
-Make = Callable[[FloatArray], "FlatIndex | DiskIndex"]
+Make = Callable[[FloatArray], Index]
 
 
 def unit(rows: FloatArray) -> FloatArray:
@@ -42,8 +43,12 @@ def small(vectors: FloatArray, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-@pytest.fixture(params=["flat", "disk"])
+@pytest.fixture(params=["flat", "disk", "milvus"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    if request.param == "milvus":
+        pytest.importorskip("pymilvus")
+        pytest.importorskip("milvus_lite")
+        return lambda rows: MilvusIndex.build(rows, str(tmp_path / "index.db"), "rows")
     return FlatIndex if request.param == "flat" else lambda rows: DiskIndex.build(rows, tmp_path / "index")
 
 
