@@ -356,7 +356,7 @@ def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page) -> 
     expect(page.locator(".ob-found .ob-subject")).to_contain_text("top right")
     page.get_by_role("button", name="Search with this place alone").click()
     expect(page.locator(".ob-found .ob-column.ob-image .ob-caption").first).to_be_visible(timeout=ANSWER)
-    page.locator("[data-spot] img").click(position={"x": 80, "y": 400})
+    page.locator("[data-spot] img").click(position={"x": 80, "y": 490})
     expect(page.locator(".ob-found .ob-subject")).to_contain_text("bottom left", timeout=ANSWER)
     page.locator(".ob-input [data-id=sound]").click()
     expect(page.locator(".ob-strip")).to_be_visible(timeout=ANSWER)
@@ -483,7 +483,7 @@ def test_answers_follow_a_slider_while_it_moves_and_steps_are_undone(page: Page)
 
 def test_own_files_join_the_answers(page: Page) -> None:
     ready(page)
-    page.get_by_role("button", name="Mine").click()
+    page.get_by_role("button", name="My files").click()
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Add files").click()
     chooser.value.set_files([file_of("image", 1), file_of("audio", 1), GALLERY / "catalogue.json"])
