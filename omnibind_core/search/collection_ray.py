@@ -76,7 +76,7 @@ class RayEngine:
             except ConnectionError as error:
                 raise GalleryError(
                     f"the address '{address}': {error}", "that of a Ray cluster that runs",
-                    "start one with `ray start --head`, or take the address local",
+                    "start one with `ray start --head`, set RAY_AUTH_MODE=token if it asks for a token, or say local",
                 ) from error  # fmt: skip
 
     def __enter__(self) -> RayEngine:
@@ -115,10 +115,11 @@ class RayEngine:
         resources = self._ray.cluster_resources()
         each = {"num_cpus": 1, "num_gpus": 1} if resources.get("GPU") else {"num_cpus": 1}
         workers = max(1, min(len(batches), int(resources.get("GPU") or resources.get("CPU", 1))))
+        name = self._name or preset.name
         asked = data.from_items([{"rows": json.dumps(one)} for one in batches], override_num_blocks=len(batches))
         made = asked.map(
             Worker,
-            fn_constructor_args=(self._name or preset.name, self._options, fingerprint(preset), str(folder), modality),
+            fn_constructor_args=(name, self._options, fingerprint(preset), str(folder.absolute()), modality),
             compute=data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
             **each,
         )
