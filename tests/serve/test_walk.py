@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ BLOCKS = [block.strip().splitlines() for block in re.findall(r"```sh\n(.*?)```",
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_the_walk(tmp_path: Path) -> None:
-    folder, collection, page, serve, calls, agent, away = BLOCKS
+    folder, collection, page, serve, calls, agent, cluster, away = BLOCKS
     for name in ("assets", "app.py", "demo", "omnibind_core"):
         (tmp_path / name).symlink_to(ROOT / name)
     environment = {
@@ -67,14 +68,24 @@ def test_the_walk(tmp_path: Path) -> None:
     assert [written["command"], *written["args"]] == shlex.split(agent[1])
     answer = asyncio.run(asyncio.wait_for(_ask(_python(agent[1]), tmp_path, environment), 180))
     assert json.loads(answer.content[0].text)["hits"]["image"][0]["caption"] == "dog 1"
+    if find_spec("ray"):
+        assert "5 items, 0 embedded now" in run(cluster[1])
+    if find_spec("pymilvus") and find_spec("milvus_lite"):
+        with _started(
+            [*_python(cluster[2]), "--port", str(port)], tmp_path, environment, f"http://127.0.0.1:{port}/readyz"
+        ):
+            found = json.loads(run(calls[0].replace(":8000", f":{port}")))
+            assert found["hits"]["image"][0]["caption"] == "dog 1"
+        assert (tmp_path / "my-things.db").exists()
     run(away[0])
     assert not list((tmp_path / "kept").glob("my-things"))
 
 
-def test_its_extra_is_one() -> None:
-    named = re.search(r'pip install "omnibind-explorer\[(\w+)\]"', PAGE)
-    assert named
-    assert f"{named[1]} = [" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+def test_its_extras_are_there() -> None:
+    named = re.findall(r'pip install "omnibind-explorer\[([\w,]+)\]"', PAGE)
+    assert len(named) == 2
+    kept = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert all(f"{name} = [" in kept for one in named for name in one.split(","))
 
 
 async def _ask(command: list[str], folder: Path, environment: dict[str, str]) -> Any:
