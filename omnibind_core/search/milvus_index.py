@@ -44,7 +44,8 @@ class MilvusIndex:
     is IP. Milvus Lite, and servers up to 20,000 vectors, search it with the index FLAT, exactly; for more, servers take
     HNSW with M 32, efConstruction 200 and ef 512 (or as many as are asked for, if that is more). Lite 3.2 has HNSW and
     IVF_FLAT too, and AUTOINDEX, which is its HNSW, but goes through all rows in Python before each search: at
-    30,000 vectors none of them was quicker (docs/scale.md). Scores are computed again, from the vectors that come with the answers.
+    30,000 vectors none of them was quicker (docs/scale.md). Scores are computed again, from the vectors that come with
+    the answers.
 
     A filter that leaves up to 10,000 rows out is sent; of a larger one, more answers are asked for than are wanted, and
     where these do not suffice the rows that may come back are searched by 10,000. Milvus gives 16,384 answers to a
