@@ -330,12 +330,14 @@ class Quota:
         # Kept for it before it arrives, so that uploads side by side do not each get the whole room.
         kept = length or room - _FORM_BYTES
         self._uploads.arriving(address, kept)
-        arrived, over, slow, began = 0, False, False, time.monotonic()
+        arrived, over, slow, whole, began = 0, False, False, False, time.monotonic()
         answer: list[bytes] = []
         status = 0
 
         async def receiving() -> Message:
-            nonlocal arrived, over, slow
+            nonlocal arrived, over, slow, whole
+            if whole:  # what is waited for now is the end of the connection
+                return await receive()
             try:
                 message = await asyncio.wait_for(receive(), STALLED_SECONDS)
             except (TimeoutError, asyncio.TimeoutError):
@@ -348,6 +350,7 @@ class Quota:
                 over = True
                 return {"type": "http.disconnect"}  # whatever reads it gives up
             arrived += size
+            whole = not message.get("more_body")
             return message
 
         async def sending(message: Message) -> None:

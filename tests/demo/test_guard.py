@@ -285,6 +285,16 @@ def test_an_upload_that_brings_nothing_keeps_no_room(tmp_path: Path, monkeypatch
     assert b"does not arrive" in answer
     assert kept.room("a") == 100_000
 
+    def listens(app: Any) -> Quota:
+        async def still_there(scope: Any, receive: Any, answer: Any) -> None:
+            await app(scope, receive, answer)
+            with pytest.raises(asyncio.TimeoutError):  # nobody hangs up, however long the answer takes
+                await asyncio.wait_for(receive(), 0.5)
+
+        return Quota(still_there, uploads=kept)
+
+    assert ask("/gradio_api/upload", b"x", layer=listens, headers=headers, client=("a", 1))[0] == 200
+
 
 @pytest.mark.parametrize("stated", [True, False])
 def test_uploads_side_by_side_share_one_room(tmp_path: Path, stated: bool) -> None:
