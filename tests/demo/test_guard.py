@@ -272,13 +272,20 @@ def test_an_upload_that_brings_nothing_keeps_no_room(tmp_path: Path, monkeypatch
     kept = Uploads(tmp_path, each=100_000, total=300_000)
     headers = [(b"content-type", b"multipart/form-data; boundary=y"), (b"content-length", b"90000")]
 
-    def stalled(app: Any) -> Quota:
+    def stalled(app: Any) -> Any:
+        first = [{"type": "http.request", "body": b"x", "more_body": True}]
+
+        async def trickle() -> dict[str, Any]:
+            while not first:
+                await asyncio.sleep(60)
+            return first.pop()
+
         async def waits(scope: Any, receive: Any, answer: Any) -> None:
             assert (await receive())["type"] == "http.request"
             assert (await receive())["type"] == "http.disconnect"
             raise ConnectionError("gone")
 
-        return Quota(waits, uploads=kept)
+        return lambda scope, receive, send: Quota(waits, uploads=kept)(scope, trickle, send)
 
     status, answer = ask("/gradio_api/upload", b"x", layer=stalled, headers=headers, client=("a", 1))
     assert status == 408
