@@ -68,7 +68,7 @@ MAX_POINTS: Final = 5_000_000
 """Points that a file of points may hold; more than `POINTS` are thinned at random."""
 
 MAX_FACES: Final = 2_000_000
-MAX_LAYERS: Final = 100
+MAX_LAYERS: Final = 300
 """Times that a shape's faces may cover it, one behind another: drawing takes as long. Most in the gallery: 6."""
 MAX_VERTICES: Final = 3 * MAX_FACES
 """Triangles and vertices of a mesh, after every instance in its scene is counted."""
