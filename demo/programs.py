@@ -8,7 +8,6 @@ from typing import Any
 from demo.service import Service
 from omnibind_core.errors import QueryError
 from omnibind_core.serve.gate import check_host, keys_of_environment
-from omnibind_core.serve.http import api
 
 __all__ = ["Beside", "interface"]
 
@@ -45,6 +44,8 @@ def interface(service: Service) -> Callable[..., Any]:
     SystemExit
         Other machines could call it without a key, or a key is too short.
     """
+    from omnibind_core.serve.http import api  # not before it is asked for: the page's start waits for each import
+
     try:
         keys = keys_of_environment()
         check_host(service.settings.host, keys)

@@ -72,7 +72,7 @@ def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient]
     )
 
 
-def _card(hit: Hit, rank: int, terms: Sequence[Ingredient], far: bool = False) -> str:
+def _card(hit: Hit, rank: int, terms: Sequence[Ingredient], far: bool) -> str:
     caption, item = escape(hit.caption), escape(hit.id)
     best = " ob-best" if rank == 0 else ""
     count = len(hit.like)
