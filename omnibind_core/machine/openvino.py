@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from omnibind_core.machine.runtime import inputs_at_once
+from omnibind_core.machine.runtime import inputs_at_once, usable_cores
 
 __all__ = ["Compiled", "convert"]
 
@@ -97,12 +97,13 @@ class Compiled:
     """
 
     def __init__(self, model: Any) -> None:
-        at_once = inputs_at_once(torch.device("cpu"))
+        threads, at_once = torch.get_num_threads(), inputs_at_once(torch.device("cpu"))
+        streams = max(1, min(at_once, usable_cores() // threads))
         options = {
             "INFERENCE_PRECISION_HINT": "f32",  # some processors would take bfloat16 by themselves
             "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": str(at_once),
-            "INFERENCE_NUM_THREADS": str(at_once * torch.get_num_threads()),  # of all streams together
+            "NUM_STREAMS": str(streams),  # with fewer than come at once, they wait for one another
+            "INFERENCE_NUM_THREADS": str(streams * threads),  # of all streams together
             "ENABLE_CPU_PINNING": "NO",  # other processes, and torch's threads, want these cores too
         }
         compiled = _core().compile_model(model, "CPU", options)

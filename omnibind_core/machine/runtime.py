@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from statistics import median
 
 import torch
 
@@ -19,12 +19,14 @@ from omnibind_core.errors import PresetError
 from omnibind_core.machine.names import check_dtype
 from omnibind_core.store.paths import cache_directory, replace_file
 
-__all__ = ["choose_device", "choose_dtype", "inputs_at_once", "processor", "tune_threads"]
+__all__ = ["choose_device", "choose_dtype", "inputs_at_once", "processor", "tune_threads", "usable_cores"]
 
 log = logging.getLogger(__name__)
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_BLOCK = 1  # version of what is timed
+_BLOCK = 2  # version of what is timed, and how
+_ROUNDS = 5  # in each of them every choice has its turn: what else the machine does then falls on all alike
+_CLEARLY = 0.85  # of the time of more threads is what fewer ones must take, to be chosen
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -104,14 +106,13 @@ def inputs_at_once(device: torch.device, plan: str = "resident") -> int:
     Returns
     -------
     int
-        On a processor, how often torch's threads fit into the cores that this process may use, 1 to 4; elsewhere 1.
+        On a processor, the cores that this process may use, 1 to 4; elsewhere 1.
     """
-    if device.type != "cpu" or plan != "resident":
-        return 1
-    return max(1, min(4, _cores() // torch.get_num_threads()))
+    return min(4, usable_cores()) if device.type == "cpu" and plan == "resident" else 1
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Give the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -139,7 +140,7 @@ def processor() -> str:
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):  # not Linux, or not x86
         model = platform.machine()
-    return f"processor={model} cores={_cores()}"
+    return f"processor={model} cores={usable_cores()}"
 
 
 def _machine() -> str:
@@ -157,17 +158,23 @@ def _kept(path: Path) -> tuple[int, torch.dtype] | None:
 
 
 def _measured() -> tuple[int, torch.dtype]:
-    """Time a block like those of the image and sound towers for each choice."""
+    """Time a block like those of the image and sound towers for each choice.
+
+    The best time of several counts, and fewer threads must be clearly quicker: on a machine that is busy with other
+    things for a moment, threads that wait for one another look slow, and the choice is kept for good.
+    """
     before = torch.get_num_threads()
-    results: dict[tuple[int, torch.dtype], float] = {}
-    for threads in sorted({1, before}):
-        torch.set_num_threads(threads)
-        for dtype in _DTYPES.values():
-            results[threads, dtype] = _seconds(_block(dtype))
+    best: dict[tuple[int, torch.dtype], float] = {}
+    blocks = {dtype: _block(dtype) for dtype in _DTYPES.values()}
+    for _ in range(_ROUNDS):
+        for threads in sorted({1, before}):
+            torch.set_num_threads(threads)
+            for dtype, block in blocks.items():
+                best[threads, dtype] = min(_seconds(block), best.get((threads, dtype), math.inf))
     torch.set_num_threads(before)
-    for (threads, dtype), seconds in results.items():
+    for (threads, dtype), seconds in best.items():
         log.debug("%d threads, %s: %.1f ms", threads, dtype, 1000 * seconds)
-    return min(results, key=results.__getitem__)
+    return min(best, key=lambda choice: best[choice] / (_CLEARLY if choice[0] < before else 1.0))
 
 
 def _block(dtype: torch.dtype) -> Callable[[], object]:
@@ -188,12 +195,11 @@ def _block(dtype: torch.dtype) -> Callable[[], object]:
     return run
 
 
-def _seconds(run: Callable[[], object], repeats: int = 7) -> float:
-    for _ in range(2):
-        run()
+def _seconds(run: Callable[[], object], repeats: int = 4) -> float:
+    """Give the best time of a few runs, after one that does not count."""
     taken = []
-    for _ in range(repeats):
+    for _ in range(repeats + 1):
         start = time.perf_counter()
         run()
         taken.append(time.perf_counter() - start)
-    return median(taken)
+    return min(taken[1:])

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import GalleryError
-from omnibind_core.machine.places import Places
+from omnibind_core.machine.places import Cores, Places
+from omnibind_core.machine.runtime import usable_cores
 from omnibind_core.media.limits import MAX_BYTES
 from omnibind_core.media.video import is_film
 from omnibind_core.search.answers import Embedded, Found, LabelScore
@@ -79,12 +81,12 @@ class Explorer:
         self._laying = threading.Lock()
         self._cutting = threading.Lock()
         # More inputs at once than there are cores for would only slow one another down.
-        several = model.at_once > 1
-        self._computing = Places(model.at_once, apart=several)
+        shares = Cores(torch.get_num_threads(), usable_cores()) if model.at_once > 1 else None
+        self._computing = Places(model.at_once, shares)
         # What embeds many pieces of an input does so in one thread: the scratch memory of such batches is kept once.
-        self._dissecting = Places(1, apart=True) if several else self._computing
+        self._dissecting = Places(1, shares) if shares else self._computing
         # Sentences, which take a twentieth of a shape's time, do not wait for files where there are several places.
-        self._reading = Places(1, apart=True) if several else self._computing
+        self._reading = Places(1, shares) if shares else self._computing
 
     @property
     def preset(self) -> str:
