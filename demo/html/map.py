@@ -6,16 +6,18 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from demo.html.icons import NAMES, ORDER, PLURALS
 from demo.html.pictures import file_address
-from omnibind_core.search.gallery import Gallery
-from omnibind_core.search.plane import Plane
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import FloatArray, Modality
+
+if TYPE_CHECKING:
+    from omnibind_core.search.gallery import Gallery
+    from omnibind_core.search.plane import Plane
 
 __all__ = ["drawn", "looped", "placed"]
 

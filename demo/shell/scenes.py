@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from demo.shell.examples import Examples
 from omnibind_core import media
 from omnibind_core.errors import QueryError
 from omnibind_core.search.composites import joined
-from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Audio, Image, Modality, PointCloud
+
+if TYPE_CHECKING:
+    from omnibind_core.search.gallery import Gallery
 
 __all__ = ["FIRST_QUERY", "chips", "queries", "scene"]
 

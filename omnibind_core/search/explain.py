@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from omnibind_core.search.compose import OPERATORS, Options, Term, centre, check_terms
-from omnibind_core.search.gallery import Gallery
 from omnibind_core.types import Bound, FloatArray
+
+if TYPE_CHECKING:
+    from omnibind_core.search.gallery import Gallery
 
 __all__ = ["Explained", "TermPart", "explain"]
 

@@ -31,7 +31,7 @@ from omnibind_core.search.disk_index import DiskIndex
 from omnibind_core.search.gallery_vectors import build, kept_path, make, read, vectors_path
 from omnibind_core.search.index import FlatIndex, Index
 from omnibind_core.search.milvus_index import MilvusIndex
-from omnibind_core.search.nearness import Scale, scale
+from omnibind_core.search.nearness import NEAR_DUPLICATE, Scale, scale
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.integrity import check_committed
 from omnibind_core.store.paths import assets_directory
@@ -48,7 +48,6 @@ FLAT_MOST = 100_000
 """Vectors of a modality that are searched exactly, in memory; of more, codes are searched first: docs/scale.md."""
 
 ALIKE = 0.97  # cosine of near duplicates, which are folded; the gallery's most alike pair has 0.93
-NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
 _CANDIDATES = 200  # that many for each query vector are scored by operators that are not one vector
 _SAMPLE = 2000  # items that the z-score's mean and deviation are taken from
 

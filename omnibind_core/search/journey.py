@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from omnibind_core.errors import QueryError
 from omnibind_core.search.compose import Options, Term
-from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import MODALITIES, Hit, Modality
+
+if TYPE_CHECKING:
+    from omnibind_core.search.gallery import Gallery
 
 __all__ = ["FEWEST", "MOST", "STOPS", "Stop", "journey"]
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from omnibind_core.types import FloatArray, Hit
 
-__all__ = ["FALSE_ALARMS", "FEWEST", "SURE", "Scale", "scale"]
+__all__ = ["FALSE_ALARMS", "FEWEST", "NEAR_DUPLICATE", "SURE", "Scale", "scale"]
 
 FALSE_ALARMS = 0.05  # of true matches may be called far
 FEWEST = 20  # true matches that a threshold is read off; with fewer nothing is called far
+NEAR_DUPLICATE = 0.995  # cosine; the same file decoded twice reaches 0.999, two takes of one object about 0.94
 SURE = 0.998  # share of all pairs: nearer ones are never called far
 _MOST = 2000  # queries that a scale is read off
 _PAIRS = 20_000_000  # cosines that are held at once: of larger galleries fewer queries serve

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from omnibind_core.search.answers import Found
 from omnibind_core.search.compose import OPERATORS, Options, Term, centre, check_terms
-from omnibind_core.search.gallery import NEAR_DUPLICATE, Gallery
+from omnibind_core.search.nearness import NEAR_DUPLICATE
 from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
+
+if TYPE_CHECKING:
+    from omnibind_core.search.gallery import Gallery
 
 __all__ = ["OwnItem", "with_own"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,14 @@ def laid_out(tab: Tab) -> gr.Blocks:
     page = asyncio.run(make())
     assert service.status().phase == "asleep", "laying out waits for nothing"
     return page
+
+
+def test_the_page_comes_before_what_computes():
+    """A visitor sees the page while torch, FAISS and the like, seconds of imports, are still on their way."""
+    heavy = "torch", "faiss", "librosa", "numba", "sklearn", "scipy", "trimesh", "openvino", "transformers"
+    told = f"import sys, demo.page; print(*(set({heavy!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.fixture(scope="module", params=TABS, ids=lambda tab: tab.TITLE)
