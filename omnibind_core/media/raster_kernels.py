@@ -216,7 +216,9 @@ def shade_faces(
             v = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
             # Straight on screen is not straight on the surface: weigh by the inverse distances.
             weights[0], weights[1], weights[2] = u * aw, v * bw, (1.0 - u - v) * cw
-            weights /= weights.sum()
+            total = weights[0] + weights[1] + weights[2]
+            for k in range(3):
+                weights[k] /= total
             normal[:] = 0.0
             colour[:] = 0.0
             s = t = 0.0
@@ -248,9 +250,10 @@ def shade_faces(
                     top = (1 - fx) * texels[upper + left, axis] + fx * texels[upper + right, axis]
                     low = (1 - fx) * texels[lower + left, axis] + fx * texels[lower + right, axis]
                     colour[axis] *= ((1 - fy) * top + fy * low) / 255.0
-            length = np.sqrt((normal**2).sum())
+            length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
             if length > 0.0:
-                normal /= length
+                for axis in range(3):
+                    normal[axis] /= length
             nx = turn[0, 0] * normal[0] + turn[0, 1] * normal[1] + turn[0, 2] * normal[2]
             ny = turn[1, 0] * normal[0] + turn[1, 1] * normal[1] + turn[1, 2] * normal[2]
             nz = turn[2, 0] * normal[0] + turn[2, 1] * normal[1] + turn[2, 2] * normal[2]
@@ -312,15 +315,22 @@ def resolve(
     colours: FloatArray, owner: NDArray[np.int32], samples: int, background: tuple[int, int, int] | None
 ) -> NDArray[np.uint8]:
     """Average the samples of each pixel and lay them on the background: -> (h, w, 3 or 4) uint8."""
-    side = len(owner) // samples
-    blocks = (side, samples, side, samples)
-    alpha = (owner >= 0).astype(np.float32).reshape(blocks).mean((1, 3))[..., None]
-    light = colours.reshape(*blocks, 3).mean((1, 3))  # multiplied by alpha already
+    alpha = _averaged((owner >= 0).astype(np.float32)[..., None], samples)
+    light = _averaged(colours, samples)  # multiplied by alpha already
     if background is not None:
         light = light + (1.0 - alpha) * (np.asarray(background, np.float32) / 255.0) ** 2.2
         return _bytes(np.clip(light, 0.0, 1.0) ** (1 / 2.2))
     colour = np.clip(light / np.maximum(alpha, 1e-6), 0.0, 1.0) ** (1 / 2.2)
     return _bytes(np.concatenate([colour, alpha], axis=-1))
+
+
+def _averaged(values: FloatArray, samples: int) -> FloatArray:
+    """Average blocks of `samples` x `samples`; NumPy's mean over two axes apart is slow."""
+    total = np.zeros_like(values[::samples, ::samples])
+    for row in range(samples):
+        for column in range(samples):
+            total += values[row::samples, column::samples]
+    return total / np.float32(samples * samples)
 
 
 def _bytes(values: FloatArray) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,16 @@ class ShapeViews(Tower):
         self._look = look
 
     def views(self, cloud: PointCloud) -> list[NDArray[np.uint8]]:
-        """Draw the views that the tower sees: each (256, 256, 3) uint8 on white, in the order of :data:`VIEWS`."""
+        """Draw the views that the tower sees: each (256, 256, 3) uint8 on white, in the order of :data:`VIEWS`.
+
+        As many are drawn at once as torch has threads: the renderer's loops hold no lock.
+        """
         # Importing numba takes a second: only who draws pays.
         from omnibind_core.media import raster as _raster
 
         scene = _raster.prepare(cloud)
-        return [_raster.render_scene(scene, azimuth, elevation, _SIZE) for azimuth, elevation in VIEWS]
+        with ThreadPoolExecutor(min(len(VIEWS), torch.get_num_threads()), thread_name_prefix="drawing") as pens:
+            return list(pens.map(lambda view: _raster.render_scene(scene, view[0], view[1], _SIZE), VIEWS))
 
     def warm(self) -> None:
         """Compile the renderer ahead of the first request (seconds once on a machine)."""

@@ -80,3 +80,17 @@ def test_points_alone_are_near_the_mesh_they_come_from(views, meshes):
 def test_other_modalities_are_refused(views):
     with pytest.raises(OmniBindError, match="text"):
         views.embed("text", [])
+
+
+def test_views_drawn_beside_one_another_are_the_same(views, meshes):
+    before = torch.get_num_threads()
+    try:
+        drawn = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            drawn.append(views.views(cloud(meshes["bunny"])))
+    finally:
+        torch.set_num_threads(before)
+    assert len(drawn[0]) == len(VIEWS)
+    assert all(np.array_equal(*pair) for pair in zip(*drawn, strict=True))
+    assert not np.array_equal(drawn[0][0], drawn[0][1])
