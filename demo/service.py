@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
+_MAPPED = 20_000  # items at most whose map is laid out before anybody asks
 STAND_IN = "mini"
 """Which preset answers while another is made ready."""
 _NAMELESS: Mapping[Modality, str] = {"image": "your picture", "audio": "your sound", "point": "your shape", "text": ""}
@@ -175,6 +176,7 @@ class Service:
             self._warm(explorer)
             self._explorer = explorer
             self._status = Status("ready", explorer.preset, 1.0, time.perf_counter() - self._began)
+            self._lay_out(explorer)
         except Exception as error:
             log.exception("loading failed")
             self._error = error if isinstance(error, OmniBindError) else _unexpected(error)
@@ -270,6 +272,14 @@ class Service:
                     explorer.search([_ingredient(explorer.item(item.id), "", "").term()])
             except Exception:
                 log.exception("the first try of %s failed", modality)
+
+    def _lay_out(self, explorer: Explorer) -> None:
+        """Have the map before somebody opens it: a collection that was never laid out takes seconds to minutes."""
+        if len(explorer.gallery) <= _MAPPED:
+            try:
+                explorer.plane()
+            except Exception:  # explained to whoever opens the map
+                log.warning("the map cannot be laid out", exc_info=True)
 
     def embed(
         self,

@@ -9,6 +9,7 @@ let hovered = -1;
 let pressed = null;
 let loop = null; // places of the pointer while a loop is drawn around things
 let looping = false; // the next drag draws one
+let room = [1, 1]; // the canvas' width and height: asked for once a drawing, not once a point
 
 const canvas = () => element.querySelector('canvas');
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -16,10 +17,10 @@ const style = (name) => getComputedStyle(element).getPropertyValue(name).trim();
 const at = (item) => [item[4] * mix + item[6] * (1 - mix), item[5] * mix + item[7] * (1 - mix)];
 
 const place = (point) => {
-  const box = canvas();
-  const tall = box.clientHeight / 2 - 26;
-  const wide = Math.min(box.clientWidth / 2 - 26, 1.8 * tall); // the plane's axes have no meaning: it may be stretched
-  return [box.clientWidth / 2 + (point[0] * wide + view.x) * view.scale, box.clientHeight / 2 + (point[1] * tall + view.y) * view.scale];
+  const [across, down] = room;
+  const tall = down / 2 - 26;
+  const wide = Math.min(across / 2 - 26, 1.8 * tall); // the plane's axes have no meaning: it may be stretched
+  return [across / 2 + (point[0] * wide + view.x) * view.scale, down / 2 + (point[1] * tall + view.y) * view.scale];
 };
 
 const form = (pen, kind, x, y, r) => {
@@ -33,6 +34,7 @@ const form = (pen, kind, x, y, r) => {
 const draw = () => {
   const box = canvas();
   if (!box || !data || !box.clientWidth) return;
+  room = [box.clientWidth, box.clientHeight];
   const dense = window.devicePixelRatio || 1;
   if (box.width !== Math.round(box.clientWidth * dense) || box.height !== Math.round(box.clientHeight * dense)) {
     box.width = Math.round(box.clientWidth * dense);
@@ -51,7 +53,7 @@ const draw = () => {
     data.items.forEach((item) => {
       if (item[1] !== kind) return;
       const [x, y] = place(at(item));
-      if (x < -20 || y < -20 || x > box.clientWidth + 20 || y > box.clientHeight + 20) return;
+      if (x < -20 || y < -20 || x > room[0] + 20 || y > room[1] + 20) return;
       form(pen, kind, x, y, r);
       pen.fill();
     });

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from omnibind_core.search.compose import centre, unit_rows
 from omnibind_core.search.gallery import Gallery
@@ -28,6 +29,7 @@ _SEED = 0
 _COMPONENTS = 50
 _PERPLEXITY = 20.0
 _NEIGHBOURS = 5  # items among which a new vector is placed
+_LANDMARKS = 1_500  # of more items so many are laid out, and the others are put among them: t-SNE takes minutes else
 _SHARP = 20.0  # how much the nearest of these counts: as in a softmax of cosines
 
 
@@ -129,6 +131,8 @@ def _flat(rows: FloatArray) -> FloatArray:
     from sklearn.manifold import TSNE
 
     count = len(rows)
+    if count > _LANDMARKS:
+        return _around(rows, np.random.default_rng(_SEED).choice(count, _LANDMARKS, replace=False))
     if count < 5:
         places = np.zeros((count, 2))
         places[:, 0] = np.linspace(-1, 1, count) if count > 1 else 0
@@ -141,6 +145,14 @@ def _flat(rows: FloatArray) -> FloatArray:
     found = found - found.mean(axis=0)
     scaled: FloatArray = (found / np.abs(found).max()).astype(np.float32)
     return scaled
+
+
+def _around(rows: FloatArray, chosen: NDArray[np.int64]) -> FloatArray:
+    """Lay some rows out, and put each of the others among those that it is nearest to: -> (n, 2)."""
+    landmarks = _flat(rows[chosen])
+    places = np.stack([_among(near, landmarks) for near in rows @ rows[chosen].T])
+    places[chosen] = landmarks
+    return places
 
 
 def _among(near: FloatArray, places: FloatArray) -> FloatArray:

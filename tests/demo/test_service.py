@@ -341,3 +341,19 @@ def settled(service: Service) -> None:
     while not service.status().settled and time.monotonic() < end:
         time.sleep(0.02)
     assert service.status().settled
+
+
+@pytest.mark.parametrize(("items", "laid_out"), [(3, True), (20_001, False)])
+def test_the_map_is_laid_out_before_anybody_asks_and_its_failure_harms_nothing(items, laid_out, caplog):
+    asked = []
+
+    class Odd:
+        gallery = range(items)
+
+        def plane(self):
+            asked.append(True)
+            raise ValueError("no room")
+
+    Service(Settings())._lay_out(Odd())
+    assert bool(asked) == laid_out
+    assert ("the map cannot be laid out" in caplog.text) == laid_out

@@ -71,3 +71,16 @@ def test_small_galleries_have_a_plane_too(count: int, tmp_path) -> None:
     assert (found.closed == again.closed).all()
     assert len(list(tmp_path.glob("plane-*.safetensors"))) == 1
     assert np.isfinite(found.place(rows[0], "text")[0]).all()
+
+
+def test_many_items_are_put_among_those_that_were_laid_out(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LANDMARKS", 200)
+    rows = explorer.plane().rows
+    places = module._flat(rows)
+    assert places.shape == (len(rows), 2)
+    assert np.abs(places).max() <= 1
+    far = ((places[:, None] - places[None]) ** 2).sum(-1)
+    np.fill_diagonal(far, np.inf)
+    concepts = np.array([item.concept for item in explorer.gallery.items])
+    shared = (concepts[np.argsort(far, axis=1)[:, :5]] == concepts[:, None]).any(axis=1).mean()
+    assert shared > 0.25, "chance is 2 %"

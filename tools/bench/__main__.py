@@ -18,6 +18,7 @@ import resource
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["PARTS", "heads", "main", "page", "paired", "parser", "queries", "start", "tabs", "timed"]
 
 ROOT = Path(__file__).resolve().parents[2]
+_MANY = 5_000  # items of the larger map
 
 
 def timed(run: Callable[[], object], runs: int = 7, warmup: int = 2) -> float:
@@ -278,7 +280,9 @@ def tabs() -> None:
 
 def page() -> None:
     """Time what a visitor waits for in a real browser; says so where there is none."""
-    from tools.bench.page import browsed
+    from omnibind_core.store.catalogue import read_catalogue
+    from omnibind_core.store.paths import assets_directory
+    from tools.bench.page import browsed, crowd, mapped
     from tools.screenshots.__main__ import FLAGS, application, browser
 
     chromium = browser()
@@ -290,6 +294,11 @@ def page() -> None:
         _say("| what | measured |", "|---|---|")
         for name, figure in browsed(address, chromium, FLAGS):
             _say(f"| {name} | {figure} |")
+    with tempfile.TemporaryDirectory() as folder:
+        crowd(Path(folder) / "crowd", _MANY - len(read_catalogue(assets_directory() / "gallery")))
+        with application(OMNIBIND_COLLECTIONS=folder, OMNIBIND_COLLECTION="gallery,crowd") as address:
+            for name, figure in mapped(address, chromium, FLAGS):
+                _say(f"| {name} | {figure} |")
 
 
 PARTS: Mapping[str, Callable[[], None]] = {

@@ -10,9 +10,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from omnibind_core.search.explorer import Explorer
 
-__all__ = ["asked", "browsed"]
+__all__ = ["asked", "browsed", "crowd", "mapped"]
 
 _PATIENCE = 120_000  # milliseconds
 _RUNS = 9
@@ -110,15 +112,75 @@ def browsed(address: str, chromium: str, flags: tuple[str, ...]) -> Iterator[tup
         page.wait_for_selector(".ob-bars", timeout=_PATIENCE)
         steps = [page.evaluate(_SLIDE, [-0.15 if i % 2 else 0.15 if i else -0.3]) for i in range(_RUNS + 2)]
         yield "slider to other answers", f"{median(steps[2:]):.0f} ms"
-        begin = time.perf_counter()
-        page.get_by_role("tab", name="Map").click()
-        page.wait_for_selector("canvas[data-drawn]", timeout=_PATIENCE)
-        drawn = page.locator("canvas[data-drawn]").get_attribute("data-drawn")
-        yield f"map of {drawn} items, opened to drawn", f"{time.perf_counter() - begin:.2f} s"
+        drawn, seconds = _map(page)
+        yield f"map of {drawn} items, opened to drawn", f"{seconds:.2f} s"
         begin = time.perf_counter()
         page.locator("[data-tour]").click()
         page.wait_for_selector(".ob-stage .ob-card", timeout=_PATIENCE)
         yield "tour, clicked to told", f"{time.perf_counter() - begin:.2f} s"
+
+
+def mapped(address: str, chromium: str, flags: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Open the map of a running page twice: as soon as models are ready, when it may not be laid out yet, and again.
+
+    Yields
+    ------
+    tuple of (str, str)
+        What was measured, and the figure with its unit.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        for when in ("laid out and opened", "opened"):
+            with _opened(playwright, chromium, flags) as page:
+                page.goto(address)
+                page.wait_for_selector(".ob-card.ob-best:not(.ob-ghost)", timeout=_PATIENCE)
+                drawn, seconds = _map(page)
+                yield f"map of {drawn} items, {when} to drawn", f"{seconds:.2f} s"
+
+
+def crowd(folder: Path, count: int) -> None:
+    """Make a collection of so many sentences that lie about the gallery's own, and are embeddings of nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        The collection's.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+    from safetensors.numpy import load_file
+
+    from omnibind_core.binding.files import fingerprint
+    from omnibind_core.presets.preset import load_preset
+    from omnibind_core.search.collection_tables import import_table
+    from omnibind_core.search.gallery_vectors import vectors_path
+    from omnibind_core.store.paths import assets_directory
+
+    preset = load_preset("mini")
+    known = load_file(vectors_path(assets_directory() / "gallery", preset.name))["media"].astype(np.float32)
+    draw = np.random.default_rng(0)
+    rows = known[draw.integers(0, len(known), count)]
+    rows = rows + 0.5 * draw.standard_normal(rows.shape).astype(np.float32) / np.sqrt(rows.shape[1])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    said = [f"one of a crowd, number {number}" for number in range(count)]
+    table = pa.table({
+        "modality": ["text"] * count, "source": said, "caption": said, "concept": ["crowd"] * count,
+        "sha256": [""] * count, "vector": list(rows.astype(np.float32)),
+        "caption_vector": pa.array([None] * count, pa.list_(pa.float32())),
+    }).replace_schema_metadata({b"omnibind.fingerprint": fingerprint(preset).encode()})  # fmt: skip
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path := folder.parent / "crowd.parquet")
+    import_table(str(folder), preset, path)
+
+
+def _map(page: Any) -> tuple[str, float]:
+    """Open the map: how many items it says that it drew, and the seconds until then."""
+    begin = time.perf_counter()
+    page.get_by_role("tab", name="Map").click()
+    page.wait_for_selector("canvas[data-drawn]", timeout=_PATIENCE)
+    return str(page.locator("canvas[data-drawn]").get_attribute("data-drawn")), time.perf_counter() - begin
 
 
 @contextmanager

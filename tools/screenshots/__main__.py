@@ -99,13 +99,21 @@ def browser() -> str | None:
 
 
 @contextmanager
-def application() -> Iterator[str]:
-    """Start the application on a free port, wait until its models are ready, and give its address."""
+def application(**environment: str) -> Iterator[str]:
+    """Start the application on a free port, wait until its models are ready, and give its address.
+
+    Parameters
+    ----------
+    **environment
+        Variables that it gets besides those of this process.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "app.py", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"})
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", **environment}
+    )
     address = f"http://127.0.0.1:{port}/"
     try:
         end = time.monotonic() + _START
