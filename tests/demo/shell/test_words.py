@@ -6,11 +6,15 @@ import ast
 import itertools
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
+from demo.html import charts
 from demo.shell import words
+from omnibind_core.evaluation.report import read_report
 from omnibind_core.store.paths import assets_directory
 
 SLOT = re.compile(r"\{#?(\d)\}")
@@ -109,3 +113,46 @@ def test_a_damaged_table_is_left_out(text: str, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "words" / "xx.json").write_text(text)
     monkeypatch.setattr(words, "assets_directory", lambda: tmp_path)
     assert words.tables() == {}
+
+
+class Texts(HTMLParser):
+    """What a page says: texts that are not code, and what charts are called."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self._silent = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent += tag == "code"
+        self.found.update(" ".join(value.split()) for name, value in attrs if name in {"title", "aria-label"} and value)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag == "code"
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.found.add(" ".join(data.split()))
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_the_results_are_told_whatever_their_figures_are(code: str) -> None:
+    report = read_report(assets_directory() / "results.json")
+    page = charts.introduction(report, "mini")
+    for section in report.sections:
+        page += charts.heading(section) + MarkdownIt().render(section.text) + charts.table(section)
+        page += charts.chart(section) if section.chart else ""
+    number = r"[+−-]?\\d[\\d.,]*"
+    known = [
+        re.compile(re.sub(r"\\\{\\#\d\\\}", number, re.sub(r"\\\{\d\\\}", ".+?", re.escape(english))))
+        for english in TABLES[code]["words"]
+    ]
+    names = {"mini", "base", "large", "full"}  # and those of data sets, with a figure's
+    lacking = {
+        text
+        for text in Texts(page).found - names
+        if re.search("[A-Za-z]{2}", text) and not re.fullmatch(r"[\w-]+: (mAP|top-1)", text)
+        if not any(one.fullmatch(text) for one in known)
+    }
+    assert sorted(lacking) == []
