@@ -56,7 +56,9 @@ def _where(found: Located) -> str:
         left, top, right, bottom = found.best
         across = ("left", "middle", "right")[min(2, int(1.5 * (left + right)))]
         down = ("top", "middle", "bottom")[min(2, int(1.5 * (top + bottom)))]
-        where = "in the middle" if across == down == "middle" else f"{down} {across}".replace("middle ", "")
+        where = f"{down} {across}"
+        if down == "middle":
+            where = "in the middle" if across == "middle" else f"at the {across}"
     elif found.modality == "audio":
         where = f"from {found.best[0]:.1f} to {found.best[1]:.1f} s"
     else:
