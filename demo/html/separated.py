@@ -14,7 +14,7 @@ from demo.html.pictures import webp
 from omnibind_core.search.separate import Part, Separated
 from omnibind_core.types import Audio, FloatArray
 
-__all__ = ["answer", "player", "spectrogram"]
+__all__ = ["alone", "answer", "player", "spectrogram"]
 
 _DECIBELS = 70.0  # below the mixture's loudest, which is black
 _WIDTH, _HEIGHT = 360, 120
@@ -51,6 +51,12 @@ def answer(sound: Audio, made: Separated, label: str) -> str:
         player("What is left", made.rest, made.rate, scale),
     ]
     return f'{head}<div class="ob-sounds">{"".join(cards)}</div>{_parts(made.parts)}'
+
+
+def alone(sound: Audio) -> str:
+    """Draw a sound that nothing was pulled out of yet."""
+    scale = min(1.0, _PEAK / max(float(np.abs(sound.samples).max(initial=0.0)), 1e-6))
+    return f'<div class="ob-sounds">{player("The sound", sound.samples, sound.rate, scale)}</div>'
 
 
 def player(title: str, samples: FloatArray, rate: int, scale: float = 1.0) -> str:

@@ -25,7 +25,7 @@ from omnibind_core.errors import MediaError
 from omnibind_core.search.separate import levelled
 from omnibind_core.types import Audio
 
-__all__ = ["MIXTURES", "TITLE", "build", "hear", "separate", "separate_item", "wire"]
+__all__ = ["MIXTURES", "TITLE", "before", "build", "hear", "separate", "separate_item", "wire"]
 
 TITLE = "Separate"
 
@@ -58,6 +58,7 @@ class Parts:
     chips: list[gr.HTML]
     answer: gr.HTML
     notice: gr.HTML
+    opened: gr.State
 
 
 def build(service: Service, examples: Examples) -> Parts:
@@ -77,7 +78,7 @@ def build(service: Service, examples: Examples) -> Parts:
         with gr.Column(scale=3, min_width=300):
             answer = html(_EMPTY, js=None)
             notice = notice_box()
-    return Parts(mixture, sound, text, file, button, chips, answer, notice)
+    return Parts(mixture, sound, text, file, button, chips, answer, notice, gr.State(False))
 
 
 def hear(service: Service, sound: Mapping[str, Any] | None, mixture: str | None) -> Audio:
@@ -96,6 +97,16 @@ def hear(service: Service, sound: Mapping[str, Any] | None, mixture: str | None)
     paths = [gallery.path(gallery.item(one)) for one in MIXTURES[mixture]]
     mixed = np.sum([levelled(_sound(path), _RATE, _SECONDS) for path in paths], axis=0, dtype=np.float32)
     return Audio(mixed, _RATE)
+
+
+def before(service: Service, mixture: str | None, sound: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Show a sound before anything is pulled out of it: HTML of it (empty where there is none) and of the notice."""
+
+    def show() -> str:
+        return separated.alone(hear(service, sound, mixture)) + _EMPTY
+
+    heard, notice = attempt("sound", lambda: service.steady(show))
+    return heard or "", notice
 
 
 def _sound(source: object) -> Audio:
@@ -153,8 +164,8 @@ def _answer(
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
-    """Say what happens when the button or an example is clicked."""
-    del demo, tab
+    """Say what happens when the tab is opened, and when the button or an example is clicked."""
+    del demo
     p = parts
     heavy: dict[str, Any] = {
         "api_visibility": "private", "preprocess": False, "show_progress": "full", "show_progress_on": p.answer,
@@ -178,8 +189,13 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     gr.on([p.button.click, p.text.submit], asked, inputs, [*outputs, p.file], **heavy)
     p.file.upload(filed, [p.mixture, p.sound, p.file], [*outputs, p.text], **heavy)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    p.sound.upload(lambda: None, None, p.mixture, **quiet)
-    p.mixture.input(lambda: None, None, p.sound, **quiet)
+
+    def first(opened: bool, mixture: str | None, sound: Any) -> list[Any]:
+        return [*([gr.skip(), gr.skip()] if opened else shown(*before(service, mixture, sound))), True]
+
+    tab.select(first, [p.opened, p.mixture, p.sound], [*outputs, p.opened], **quiet)
+    p.sound.upload(lambda sound: [None, *shown(*before(service, None, sound))], p.sound, [p.mixture, *outputs], **quiet)
+    p.mixture.input(lambda name: [None, *shown(*before(service, name, None))], p.mixture, [p.sound, *outputs], **quiet)
 
     def tried(mixture: str, sound: Any, event: gr.EventData) -> list[Any]:
         return shown(*separate_item(service, mixture, sound, str(event._data.get("id"))))

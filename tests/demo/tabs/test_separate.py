@@ -7,7 +7,7 @@ from pathlib import Path
 
 from demo.html.separated import answer
 from demo.service import Service
-from demo.tabs.separate import MIXTURES, hear, separate, separate_item
+from demo.tabs.separate import MIXTURES, before, hear, separate, separate_item
 
 from ..conftest import EXAMPLES, GALLERY, example
 
@@ -52,3 +52,16 @@ def test_nothing_to_ask_and_nothing_to_hear_are_told(service: Service, upload: P
     assert "Given" in separate(service, "another", None, "a flute", None)[1]
     assert "Given" in separate(service, FIRST, upload(GALLERY / str(example("image").file)), "a flute", None)[1]
     assert "not an uploaded file" in separate(service, FIRST, {"path": "/etc/passwd"}, "a flute", None)[1]
+
+
+def test_a_sound_can_be_heard_before_anything_is_pulled_out_of_it(service: Service, upload: Put) -> None:
+    heard, notice = before(service, FIRST, None)
+    assert heard.count("<audio") == 1
+    assert "What is found" in heard
+    assert not notice
+    own, _ = before(service, FIRST, upload(GALLERY / str(example("audio").file)))
+    assert own.count("<audio") == 1
+    assert own != heard
+    nothing, notice = before(service, None, None)
+    assert not nothing
+    assert "choose a mixture" in notice.lower()
