@@ -545,3 +545,21 @@ def test_a_sequence_without_a_still_shows_its_first_picture() -> None:
     data = file.getvalue()
     size = int.from_bytes(data[:4], "big")
     alike(load_image(data[:8] + b"msf1" + bytes(4) + b"msf1hevc".ljust(size - 16, b"\0") + data[size:], "heic").rgb)
+
+
+@pytest.mark.parametrize("across", [1, 2])
+def test_colours_of_an_uncompressed_ycbcr_tiff(across: int) -> None:
+    """Pillow takes brightness for red and so on."""
+    samples = np.asarray(PIL.Image.fromarray(COLOURS).convert("YCbCr"))
+    pairs = samples.reshape(96, 96 // across, across, 3)
+    body = np.concatenate([pairs[..., 0], pairs[:, :, 0, 1:]], axis=2).tobytes()
+    start = 8 + len(body) + 2 + 12 * 11 + 4
+    tags = [
+        *((256, 3, 1, 96), (257, 3, 1, 96), (258, 3, 3, start), (259, 3, 1, 1), (262, 3, 1, 6), (273, 4, 1, 8)),
+        *((277, 3, 1, 3), (278, 3, 1, 96), (279, 4, 1, len(body)), (284, 3, 1, 1), (530, 3, 2, 1 << 16 | across)),
+    ]
+    directory = struct.pack("<H", 11) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    data = b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory + struct.pack("<3H", 8, 8, 8)
+    image = load_image(data, "tiff")
+    alike(image.rgb, most=3.0)
+    assert not image.notices
