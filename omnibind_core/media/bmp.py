@@ -11,9 +11,13 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from omnibind_core.media.notices import note
+
 __all__ = ["by_ffmpeg", "by_masks", "is_rle4"]
 
 _RLE4, _FIELDS = 2, (3, 6)  # entries of the header's "compression"
+_LEAST_THERE = 0.1
+_ROWS = 64  # that are taken apart at a time
 
 
 def is_rle4(data: bytes) -> bool:
@@ -50,7 +54,7 @@ def by_ffmpeg(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image
 
 
 def by_masks(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image | None:
-    """Read 16 or 32 bits a pixel with masks; of a file whose end is missing, what is not there is black.
+    """Read 16 or 32 bits a pixel with masks; of a file whose end is missing, the rows that are there.
 
     Parameters
     ----------
@@ -62,7 +66,7 @@ def by_masks(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image 
     Returns
     -------
     PIL.Image.Image or None
-        RGB, or RGBA where there is a mask of alpha; None of any other BMP.
+        RGB, or RGBA where there is a mask of alpha; None of any other BMP, or where hardly a row is there.
     """
     start, header, width, height, bits, kind = _header(data)
     if bits not in (16, 32) or kind not in _FIELDS or len(data) < 70:
@@ -73,10 +77,17 @@ def by_masks(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image 
         masks = masks[:3]
     used = width * bits // 8
     stride = (used + 3) // 4 * 4
-    body = data[start : start + stride * abs(height)].ljust(stride * abs(height), b"\0")
-    rows = np.frombuffer(body, np.uint8).reshape(abs(height), stride)[:, :used]
-    pixels = np.ascontiguousarray(rows).view(f"<u{bits // 8}")
-    samples = np.stack([_samples(pixels, mask) for mask in masks], axis=-1)
+    there = min((len(data) - start) // stride, abs(height))
+    if there < _LEAST_THERE * abs(height):
+        return None
+    if there < abs(height):
+        note(f"{100 * there / abs(height):.0f} % of the picture are there: the rest of the file is missing")
+    rows = np.frombuffer(data, np.uint8, there * stride, start).reshape(there, stride)[:, :used]
+    samples = np.empty((there, width, len(masks)), np.uint8)
+    for first in range(0, there, _ROWS):
+        pixels = np.ascontiguousarray(rows[first : first + _ROWS]).view(f"<u{bits // 8}")
+        for channel, mask in enumerate(masks):
+            samples[first : first + _ROWS, :, channel] = _samples(pixels, mask)
     return PIL.Image.fromarray(samples[::-1] if height > 0 else samples)  # rows come from below, or not
 
 

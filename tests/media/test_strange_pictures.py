@@ -465,6 +465,11 @@ def test_alpha_of_a_masked_bmp_is_seen_and_its_size_is_bounded() -> None:
     assert (load_image(data).rgb[:, 48:] == 255).all()
     with pytest.raises(MediaError, match="megapixels"):
         load_image(data[:18] + struct.pack("<ii", 30_000, 30_000) + data[26:])
+    with pytest.raises(MediaError, match="damaged or incomplete"):
+        load_image(data[:18] + struct.pack("<ii", 8_000, 8_000) + data[26:])
+    half = load_image(data[: len(data) // 2])
+    assert half.rgb.shape == (47, 96, 3)
+    assert half.notices == ("49 % of the picture are there: the rest of the file is missing",)
 
 
 def test_runs_of_four_bits_in_a_bmp_are_no_stripes() -> None:
