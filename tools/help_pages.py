@@ -23,7 +23,7 @@ from omnibind_core.evaluation import composing_page
 from omnibind_core.store.collection import GALLERY
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.training import __main__ as training
-from tools import api_page, gpu_check, load, rooms, scale, space, stories, sums, supply, words
+from tools import api_page, gpu_check, load, rooms, scale, space, stories, suites, sums, supply, words
 from tools.bench import __main__ as bench
 from tools.bench import binding
 from tools.gallery import __main__ as gallery
@@ -80,6 +80,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.gpu_check": gpu_check.parser,
     "tools.space": space.parser,
     "tools.hard.__main__": hard.parser,
+    "tools.suites": suites.parser,
     "tools.load": load.parser,
     "tools.screenshots.__main__": screenshots.parser,
     "tools.words": words.parser,

@@ -52,6 +52,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "tools.gpu_check": (*_CORE, "demo", "tools.bench", "tools.rehearsal"),
     "tools.space": ("types", "store", "presets"),
     "tools.hard": ("types", "media", "store", "omnibind_core"),
+    "tools.suites": ("types", "media", "store", "omnibind_core", "tools.hard"),
     "tools.load": ("types", "store"),
     "tools.api_page": (*_CORE, "omnibind_core"),
     "tools.help_pages": (
@@ -68,6 +69,7 @@ MAY: dict[str, tuple[str, ...]] = {
             "tools.gpu_check",
             "tools.space",
             "tools.hard",
+            "tools.suites",
             "tools.load",
             "tools.screenshots",
             "tools.words",

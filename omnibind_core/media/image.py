@@ -10,6 +10,7 @@ import struct
 import threading
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +21,7 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import cut, junk, limits, png, svg, tiff
+from omnibind_core.media import bmp, boxed, cut, junk, limits, png, svg, tiff
 from omnibind_core.media.notices import note, noticing
 from omnibind_core.media.pixels import blank, plain, spread
 from omnibind_core.media.pool import decode as decode_apart
@@ -99,6 +100,9 @@ def decode(blob: Blob) -> Image:
         import pillow_heif
 
         pillow_heif.register_heif_opener(decode_threads=2)
+    check = partial(_check_size, name=blob.name)
+    if kind == "BMP" and bmp.is_rle4(data):
+        return _from_pillow(bmp.by_ffmpeg(data, check), blob.name, 0)
     directory = tiff.directory(data) if kind == "TIFF" else None
     if directory is not None and directory.beyond_pillow:
         _check_size(*directory.size, blob.name)
@@ -113,6 +117,10 @@ def decode(blob: Blob) -> Image:
     except MediaError:
         raise
     except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
+        if kind == "BMP" and (masked := bmp.by_masks(data, check)) is not None:
+            return _from_pillow(masked, blob.name, 0)
+        if kind == "PNG" and (quiet := png.still(data)) is not data:
+            return decode(replace(blob, data=quiet))
         if kind in cut.KINDS:
             return _from_pillow(_cut(data, kind, blob.name, error), blob.name, 0)
         if kind == "TIFF":
@@ -142,7 +150,10 @@ def _cut(data: bytes, kind: str, name: str, error: Exception) -> PIL.Image.Image
     """Read what is there of a format that must be whole, its size checked by its header; else raise `error`."""
     whole = cut.filled(data, kind)
     if not whole:
-        raise error
+        picture = boxed.by_ffmpeg(data, partial(_check_size, name=name)) if kind in boxed.KINDS else None
+        if picture is None:
+            raise error
+        return picture
     with PIL.Image.open(io.BytesIO(whole[0]), formats=[kind]) as picture:
         _check_size(*picture.size, name, picture.format)
     return cut.what_is_there(data, kind, error)

@@ -300,7 +300,8 @@ def _material(lines: Mapping[str, str]) -> _Material:
         rgb = [one / 255.0 for one in rgb] if max(rgb) <= 255.0 else rgb
     opacity = _numbers(lines.get("d", "").replace("-halo", ""), 1)
     clear = _numbers(lines.get("tr", ""), 1)
-    seen = opacity[0] if opacity else 1.0 - clear[0] if clear else 1.0
+    # MeshLab and others write Tr 1 for what is opaque; what is wholly invisible says so by d 0.
+    seen = opacity[0] if opacity else 1.0 - clear[0] if clear and clear[0] < 1 else 1.0
     red, green, blue = (min(max(one, 0.0), 1.0) for one in rgb or (0.0, 0.0, 0.0))
     return _Material(None if rgb is None else (red, green, blue), texture, clamp, seen)
 

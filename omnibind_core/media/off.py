@@ -44,8 +44,8 @@ def read_off(blob: Blob) -> Sequence[Part] | Points:
         raise undecodable(blob.name, "off", "no counts of vertices and faces")
     vertices, faces = (int(word[:18]) for word in counts[:2])
     check_counts(blob.name, faces, vertices if faces else 0, 0 if faces else vertices)
-    if vertices + faces > len(body) and len(body) < 3:  # all of it on one line
-        body = _broken(counts[3:] + [word for row in body for word in row], vertices) if not kind else body
+    if not kind and not _in_rows(body, vertices, faces):  # all of it on one line, or a face on several
+        body = _broken(counts[3:] + [word for row in body for word in row], vertices)
     if vertices + faces > len(body):
         there = len(body) - vertices - 1  # the last line may have been cut, too
         if there < _LEAST_THERE * faces:
@@ -83,8 +83,16 @@ def read_off(blob: Blob) -> Sequence[Part] | Points:
     return [Part(xyz, triangle, rgb)]
 
 
+def _in_rows(body: Sequence[Sequence[str]], vertices: int, faces: int) -> bool:
+    """Whether each vertex and each face has a line of its own, as nearly all programs write them."""
+    if len(body) < 3:
+        return vertices + faces <= len(body)
+    rows = body[vertices : vertices + faces]
+    return len(body) <= vertices + faces or all(row[0].isdecimal() and len(row) > int(row[0][:9]) for row in rows)
+
+
 def _broken(numbers: Sequence[str], vertices: int) -> list[list[str]]:
-    """Break one long line of a plain OFF into its rows."""
+    """Break the numbers of a plain OFF into its rows, wherever its lines end."""
     rows = [list(numbers[3 * i : 3 * i + 3]) for i in range(vertices)]
     at = 3 * vertices
     while at < len(numbers) and numbers[at].isdecimal():

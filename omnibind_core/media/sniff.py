@@ -105,8 +105,10 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
         if tag and start + tag < size:  # the sound comes behind what is seen here
             return "MP3", mpeg.LAYERS
         found = junk.find(head[start + 10 if tag else start :])
-        return found[:2] if found else ("MP3", mpeg.LAYERS)
-    if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # the general brand: others are named behind it
+        # A picture in there is the cover in a tag whose sound is missing.
+        sound = found is not None and found[0] not in ("JPEG", "PNG", "GIF", "WebP")
+        return found[:2] if found and sound else ("MP3", mpeg.LAYERS)
+    if head[4:12] in (b"ftypmif1", b"ftypmif2", b"ftypmif3", b"ftypmsf1"):  # general brands: others stand behind
         return ("AVIF", ("avif",)) if b"avif" in head[12:64] else ("HEIF", ("heif", "heic"))
     for label, extensions, offset, signature in _SIGNATURES:
         if head.startswith(signature, offset):

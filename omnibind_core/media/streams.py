@@ -90,7 +90,7 @@ def by_ffmpeg(name: str, data: bytes, demuxer: str, promised: float | None = Non
     """
     import av
 
-    with av.open(io.BytesIO(data), format=demuxer) as container:
+    with av.open(io.BytesIO(data), format=demuxer, metadata_errors="replace") as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise MediaError(f"{name}, which holds no sound", "a file with a sound track", "choose another file")
@@ -117,7 +117,7 @@ def _ffmpeg_blocks(data: bytes, demuxer: str, rate: int) -> Blocks:
     import av
 
     done = damaged = lost = 0
-    with av.open(io.BytesIO(data), format=demuxer) as container:
+    with av.open(io.BytesIO(data), format=demuxer, metadata_errors="replace") as container:
         stream = container.streams.audio[0]
         resampler, form = None, None
         for packet in _packets(container, stream):

@@ -14,12 +14,12 @@ from omnibind_core.media.notices import note
 
 __all__ = ["Directory", "as_black_is_zero", "by_ffmpeg", "directory", "without_missing_strips"]
 
-_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 256, 257, 258, 262
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM = 273, 277, 278, 279, 284, 339
-_NEEDED = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM)
+_NEEDED = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM)
 _FORMATS = {3: ("H", 2), 4: ("I", 4)}  # SHORT and LONG, the types that these tags may have
 _MOST = 1 << 20  # values of one tag
-_FLOAT, _SEPARATE = 3, 2
+_FLOAT, _SEPARATE, _PLAIN, _YCBCR = 3, 2, 1, 6
 _LEAST_THERE = 0.1
 
 
@@ -52,10 +52,20 @@ class Directory:
 
     @property
     def beyond_pillow(self) -> bool:
-        """Whether Pillow gives other colours than the file has, or none: planes of 16 bits, fractions in colour."""
+        """Whether Pillow gives other colours than the file has, or none.
+
+        Planes of 16 bits, fractions in colour, and brightness beside two colours (YCbCr) where that is not compressed.
+        """
+        if self.is_ycbcr and self.one(_COMPRESSION, 0) == _PLAIN:
+            return True
         several = self.one(_SAMPLES, 1) > 1
         deep = max(self.values.get(_BITS, (1,))) > 8
         return several and deep and (self.one(_PLANES, 1) == _SEPARATE or self.one(_FORM, 1) == _FLOAT)
+
+    @property
+    def is_ycbcr(self) -> bool:
+        """Whether samples are brightness and two colours."""
+        return self.one(_PHOTOMETRIC, 0) == _YCBCR
 
     @property
     def white_is_zero(self) -> bool:
@@ -150,6 +160,9 @@ def by_ffmpeg(data: bytes, found: Directory, name: str) -> PIL.Image.Image:
     try:
         with av.open(io.BytesIO(data), format="tiff_pipe") as container:
             frame = next(iter(container.decode(video=0)))
+            if found.is_ycbcr:  # of full range, which FFmpeg does not know
+                planes = np.asarray(frame.to_ndarray(format="yuv444p"), np.uint8)
+                return PIL.Image.merge("YCbCr", [PIL.Image.fromarray(plane) for plane in planes]).convert("RGB")
             return PIL.Image.fromarray(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
     except (av.error.FFmpegError, StopIteration, ValueError) as error:
         raise MediaError(

@@ -79,7 +79,7 @@ def _frames(blob: Blob) -> list[NDArray[np.uint8]]:
     import av
 
     demuxer = FORMATS.get(blob.extension, "mov" if blob.extension == "m4a" else "matroska")
-    with av.open(io.BytesIO(blob.data), format=demuxer) as container:
+    with av.open(io.BytesIO(blob.data), format=demuxer, metadata_errors="replace") as container:
         # A cover is a picture track, too, of one frame: the film of a song is not its cover.
         stream = next((one for one in container.streams.video if not _is_cover(one)), None)
         if stream is None:

@@ -420,3 +420,151 @@ def test_a_drawing_that_unpacks_without_end_is_refused() -> None:
         load_image(gzip.compress(b"<svg>" + b" " * 50_000_000), extension="svgz")
     with pytest.raises(MediaError, match="damaged"):
         load_image(b"\x1f\x8b" + bytes(200), extension="svgz")
+
+
+def masked_bmp(rgba: np.ndarray, bits: int, masks: tuple[int, ...], from_below: bool = True) -> bytes:
+    """A BMP whose samples lie where masks say: three in a header of 40 bytes, four in one of 56."""
+    height, width = rgba.shape[:2]
+    pixels = np.zeros((height, width), np.uint32)
+    for channel, mask in enumerate(masks):
+        shift = (mask & -mask).bit_length() - 1
+        pixels |= np.round(rgba[..., channel] * ((mask >> shift) / 255)).astype(np.uint32) << np.uint32(shift)
+    rows = np.ascontiguousarray(pixels.astype(f"<u{bits // 8}")[:: -1 if from_below else 1]).view(np.uint8)
+    rows = np.pad(rows.reshape(height, -1), ((0, 0), (0, -rows.reshape(height, -1).shape[1] % 4)))
+    size = 56 if len(masks) == 4 else 40
+    start = 14 + size + (0 if len(masks) == 4 else 12)
+    head = struct.pack("<2sIIIIiiHHI", b"BM", start + rows.size, 0, start, size, width,
+                       height if from_below else -height, 1, bits, 3)  # fmt: skip
+    return head + bytes(20) + struct.pack(f"<{len(masks)}I", *masks) + rows.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks"),
+    [
+        (16, (0x0F00, 0x00F0, 0x000F)),
+        (16, (0x0F00, 0x00F0, 0x000F, 0xF000)),
+        (16, (0x3000, 0x0E00, 0x0001)),
+        (32, (0x00FF, 0xFF00, 0xFF000000)),
+        (32, (0x3FF00000, 0x000FFC00, 0x000003FF)),
+        (32, (0xFC000000, 0x03FE0000, 0x0001F000, 0x00000FFF)),
+    ],
+)
+@pytest.mark.parametrize("from_below", [True, False])
+def test_a_bmp_has_its_samples_where_masks_say(bits: int, masks: tuple[int, ...], from_below: bool) -> None:
+    rgba = np.dstack([COLOURS[:90, :81], np.full((90, 81), 255)])
+    seen = load_image(masked_bmp(rgba, bits, masks, from_below)).rgb
+    levels = np.array([(mask // (mask & -mask)) for mask in masks[:3]])
+    wanted = np.round(np.round(rgba[..., :3] * (levels / 255)) * (255 / levels))
+    np.testing.assert_allclose(seen, wanted, atol=1)
+
+
+def test_alpha_of_a_masked_bmp_is_seen_and_its_size_is_bounded() -> None:
+    rgba = np.dstack([COLOURS, np.full((96, 96), 255)])
+    rgba[:, 48:, 3] = 0
+    data = masked_bmp(rgba, 16, (0x0F00, 0x00F0, 0x000F, 0xF000))
+    assert (load_image(data).rgb[:, 48:] == 255).all()
+    with pytest.raises(MediaError, match="megapixels"):
+        load_image(data[:18] + struct.pack("<ii", 30_000, 30_000) + data[26:])
+    with pytest.raises(MediaError, match="damaged or incomplete"):
+        load_image(data[:18] + struct.pack("<ii", 8_000, 8_000) + data[26:])
+    half = load_image(data[: len(data) // 2])
+    assert half.rgb.shape == (47, 96, 3)
+    assert half.notices == ("49 % of the picture are there: the rest of the file is missing",)
+
+
+def test_runs_of_four_bits_in_a_bmp_are_no_stripes() -> None:
+    """Pillow makes stripes of them, silently."""
+    palette = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
+    indices = np.random.default_rng(0).integers(0, 5, (40, 51))
+    indices[10:20, 5:30] = 3
+    body = b""
+    for row in indices[::-1]:
+        at = 0
+        while at < len(row):
+            run = 1
+            while at + run < len(row) and row[at + run] == row[at] and run < 255:
+                run += 1
+            if run > 2:
+                body += bytes([run, int(row[at]) * 17])
+            else:  # as they are: pairs of them, filled up to two bytes
+                run = min(7, len(row) - at)
+                if run < 3:
+                    body += bytes([run, int(row[at]) << 4 | int(row[at + run - 1])])
+                else:
+                    some = [*map(int, row[at : at + run]), 0, 0, 0, 0]
+                    pairs = bytes(some[i] << 4 | some[i + 1] for i in range(0, run, 2))
+                    body += bytes([0, run]) + pairs + bytes(len(pairs) % 2)
+            at += run
+        body += b"\0\0"
+    body += b"\0\1"
+    table = b"".join(bytes([*map(int, colour[::-1]), 0]) for colour in palette).ljust(64, b"\0")
+    head = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 118 + len(body), 0, 118, 40, 51, 40, 1, 4, 2, len(body), 0, 0, 16, 0)
+    np.testing.assert_array_equal(load_image(head + table + body).rgb, palette[indices])
+
+
+def test_of_a_damaged_animation_the_picture_that_stands_for_it_is_seen() -> None:
+    file = io.BytesIO()
+    first = PIL.Image.fromarray(COLOURS)
+    first.save(file, "PNG", save_all=True, append_images=[first.rotate(90), first.rotate(180)])
+    data = bytearray(file.getvalue())
+    at = data.index(b"fcTL")
+    data[at + 4 : at + 8] = struct.pack(">I", 7)  # out of its order
+    data[at + 30 : at + 34] = struct.pack(">I", zlib.crc32(bytes(data[at : at + 30])))
+    image = load_image(bytes(data))
+    np.testing.assert_array_equal(image.rgb, COLOURS)
+    assert image.notices == ("its animation is damaged: the picture that stands for it is seen",)
+
+
+def test_an_avif_whose_alpha_breaks_a_rule_is_read() -> None:
+    """Files of old encoders do not say how large their alpha is: libavif refuses them."""
+    rgba = np.dstack([COLOURS, np.full((96, 96), 255, np.uint8)])
+    rgba[:, 48:, 3] = 0
+    data = bytearray(encoded(PIL.Image.fromarray(rgba), "avif", quality=95))
+    kinds, at = [], data.index(b"ipco") + 4
+    end = at - 8 + int.from_bytes(data[at - 8 : at - 4], "big")
+    while at < end:
+        kinds.append(bytes(data[at + 4 : at + 8]))
+        at += int.from_bytes(data[at : at + 4], "big")
+    at = data.index(b"ipma") + 12
+    for _ in range(2):
+        for place in range(at + 3, at + 3 + data[at + 2]):
+            if data[at + 1] == 2 and data[place] & 0x7F == kinds.index(b"ispe") + 1:
+                data[place] = kinds.index(b"pixi") + 1
+        at += 3 + data[at + 2]
+    with pytest.raises(PIL.UnidentifiedImageError):
+        PIL.Image.open(io.BytesIO(data))
+    rgb = load_image(bytes(data)).rgb
+    alike(rgb[:, :44], COLOURS[:, :44])
+    assert (rgb[:, 52:] > 250).all()
+
+
+def test_a_sequence_without_a_still_shows_its_first_picture() -> None:
+    av = pytest.importorskip("av")
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx265", rate=2, options={"crf": "10", "x265-params": "log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = 96, 96, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(COLOURS, format="rgb24")))
+        container.mux(stream.encode(None))
+    data = file.getvalue()
+    size = int.from_bytes(data[:4], "big")
+    alike(load_image(data[:8] + b"msf1" + bytes(4) + b"msf1hevc".ljust(size - 16, b"\0") + data[size:], "heic").rgb)
+
+
+@pytest.mark.parametrize("across", [1, 2])
+def test_colours_of_an_uncompressed_ycbcr_tiff(across: int) -> None:
+    """Pillow takes brightness for red and so on."""
+    samples = np.asarray(PIL.Image.fromarray(COLOURS).convert("YCbCr"))
+    pairs = samples.reshape(96, 96 // across, across, 3)
+    body = np.concatenate([pairs[..., 0], pairs[:, :, 0, 1:]], axis=2).tobytes()
+    start = 8 + len(body) + 2 + 12 * 11 + 4
+    tags = [
+        *((256, 3, 1, 96), (257, 3, 1, 96), (258, 3, 3, start), (259, 3, 1, 1), (262, 3, 1, 6), (273, 4, 1, 8)),
+        *((277, 3, 1, 3), (278, 3, 1, 96), (279, 4, 1, len(body)), (284, 3, 1, 1), (530, 3, 2, 1 << 16 | across)),
+    ]
+    directory = struct.pack("<H", 11) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    data = b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory + struct.pack("<3H", 8, 8, 8)
+    image = load_image(data, "tiff")
+    alike(image.rgb, most=3.0)
+    assert not image.notices

@@ -573,3 +573,21 @@ def test_splats_have_their_colour_and_the_clear_ones_are_left_out():
 def test_an_obj_of_points_alone_is_a_cloud():
     data = "\n".join(f"v {' '.join(map(str, p))}" for p in BALL).encode()
     assert len(load_points(data, extension="obj").xyz) == 300
+
+
+def test_faces_of_an_off_may_go_over_several_lines():
+    rows = [" ".join(f"{x:g}" for x in p) for p in XYZ]
+    whole = "\n".join([*rows, *(" ".join(map(str, [len(f), *f])) for f in FACES)])
+    broken = "\n".join([*rows, *(f"{len(f)} {f[0]}\n" + "\n".join(map(str, f[1:])) + "\n" for f in FACES)])
+    head = f"OFF\n{len(XYZ)} {len(FACES)} 0\n"
+    wanted = load_points((head + whole).encode(), extension="off")
+    np.testing.assert_array_equal(load_points((head + broken).encode(), extension="off").xyz, wanted.xyz)
+
+
+def test_a_transparency_of_1_alone_means_opaque():
+    """MeshLab writes ``Tr 1`` for every material."""
+    shape = "mtllib a.mtl\nusemtl red\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\nusemtl clear\nv 0 0 9\nf 1 2 4\n"
+    materials = b"newmtl red\nKd 1 0 0\nTr 1.000000\nnewmtl clear\nKd 0 1 0\nd 0\n"
+    cloud = load_points(shape.encode(), extension="obj", beside={"a.mtl": materials})
+    np.testing.assert_array_equal(cloud.rgb, np.tile(np.float32([1, 0, 0]), (len(cloud.rgb), 1)))
+    assert cloud.notices == ("a surface that is fully transparent was left out",)

@@ -376,3 +376,18 @@ def test_enhanced_ac3_is_told_from_ac3() -> None:
         assert audio.rate == 48_000
         assert audio.seconds == pytest.approx(2.0, abs=0.1)
         assert audio.samples.std() == pytest.approx(SWEEP.std(), rel=0.1)
+
+
+def test_a_title_that_is_no_text_does_not_stop_the_sound() -> None:
+    data = sound("m4a")
+    at = data.index(b"Lavf")
+    audio = load_audio(data[:at] + b"\xff\xe9\xed\x80" + data[at + 4 :], "m4a")
+    assert len(audio.samples) == pytest.approx(len(TONE), abs=0.25 * RATE)
+
+
+def test_a_tag_without_its_sound_is_no_picture() -> None:
+    cover = b"APIC" + b"\0\0\x40\0\0\0\0image/jpeg\0\3\0" + b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(2_000)
+    for said in (len(cover) - 10, 100_000):
+        tag = b"ID3\3\0\0" + bytes(said >> shift & 0x7F for shift in (21, 14, 7, 0)) + cover
+        with pytest.raises(MediaError, match="damaged or incomplete"):
+            load_audio(tag, "mp3")

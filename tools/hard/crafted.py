@@ -22,7 +22,7 @@ _SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1
 
 
 class Case(NamedTuple):
-    """One input: a file under its extension, a sentence, or a shape with files beside it."""
+    """One input: a file's content under its extension, its path, a sentence, or a shape with files beside it."""
 
     modality: Modality
     name: str

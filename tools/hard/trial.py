@@ -38,6 +38,8 @@ class Outcome:
         Wall time.
     bytes : int
         Largest resident memory of a decoder while it was tried; 0 where the platform does not tell.
+    notices : tuple of str
+        What an answer said that it left out or assumed.
     """
 
     case: Case
@@ -45,6 +47,7 @@ class Outcome:
     why: str
     seconds: float
     bytes: int
+    notices: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> bool:
@@ -114,7 +117,7 @@ def tried(case: Case, embed: Callable[[list[Media]], Any] | None = None) -> Outc
             embed([media])
         except Exception as error:
             said, why = "crashed", f"embedding: {type(error).__name__}: {error}"[:300]
-    return Outcome(case, said, why, seconds, watch.largest)
+    return Outcome(case, said, why, seconds, watch.largest, () if media is None else media.notices)
 
 
 class _Watch:
