@@ -151,7 +151,7 @@ class OmniBind:
 
     @property
     def at_once(self) -> int:
-        """How many threads may embed at the same time without taking cores from one another."""
+        """How many threads may embed at the same time: as many as there are cores for, 4 at most, on a processor."""
         return inputs_at_once(self.device, self.numbers.rpartition(", ")[2])
 
     def is_routed(self, modality: Modality) -> bool:

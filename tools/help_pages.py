@@ -162,7 +162,9 @@ VARIABLES: Mapping[str, Variable] = {
         "`0`", "whether a Ray cluster reports to its makers; `--engine ray` switches it off for one that it starts"
     ),
     "OPENBLAS_NUM_THREADS": Variable("`1`", "threads of NumPy's products; `app.py` sets it where it is not set"),
-    "OMP_NUM_THREADS": Variable("measured, for each machine", "threads of the CPU"),
+    "OMP_NUM_THREADS": Variable(
+        "measured, for each machine", "threads of the CPU that one input gets where it is computed alone"
+    ),
     "RANK": Variable("-", "set by `torchrun` and `accelerate launch`: number of this process in a training"),
     "MASTER_ADDR": Variable("-", "set by launchers: where the first process listens"),
     "ACCELERATE_MIXED_PRECISION": Variable("-", "set by `accelerate launch`, which it tells from `torchrun`"),

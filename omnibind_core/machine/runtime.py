@@ -94,7 +94,7 @@ def tune_threads() -> int:
 
 
 def inputs_at_once(device: torch.device, plan: str = "resident") -> int:
-    """Say how many inputs can be computed at the same time without taking cores from one another.
+    """Say how many inputs can be computed at the same time, each with a share of the cores.
 
     Parameters
     ----------
