@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from omnibind_core.search.index import selector
 from omnibind_core.store.integrity import sha256_of
 from omnibind_core.store.kept import digest
 from omnibind_core.store.paths import cache_directory, replace_file
+from omnibind_core.store.room import unwritten
 from omnibind_core.types import FloatArray
 
 __all__ = ["DiskIndex"]
@@ -94,23 +97,28 @@ class DiskIndex:
         Raises
         ------
         GalleryError
-            The folder has something in it, or the vectors are too few or not of one width.
+            The folder has something in it or cannot be written, or the vectors are too few or not of one width.
         """
         folder = Path(folder)
         if folder.is_dir() and any(folder.iterdir()):
             raise GalleryError(f"the folder {folder.name}, which is not empty", "a new folder", "name another one")
-        folder.mkdir(parents=True, exist_ok=True)
-        chunks = _chunks(vectors) if isinstance(vectors, np.ndarray) else iter(vectors)
-        width, count, parts = _write_rows(folder / _ROWS, chunks)
-        if count < _LEAST:
-            shutil.rmtree(folder)
-            raise GalleryError(
-                f"{count} vectors", f"at least {_LEAST}", "use FlatIndex, which is exact and needs no training"
-            )
-        rows = np.memmap(folder / _ROWS, np.float16, "r", shape=(count, width))
-        made = cls.__new__(cls)
-        made._folder, made._number, made._width, made._parts, made._files = folder, -1, width, parts, {}
-        made._publish(np.zeros(count, bool), _coded(rows))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            chunks = _chunks(vectors) if isinstance(vectors, np.ndarray) else iter(vectors)
+            width, count, parts = _write_rows(folder / _ROWS, chunks)
+            if count < _LEAST:
+                raise GalleryError(
+                    f"{count} vectors", f"at least {_LEAST}", "use FlatIndex, which is exact and needs no training"
+                )
+            rows = np.memmap(folder / _ROWS, np.float16, "r", shape=(count, width))
+            made = cls.__new__(cls)
+            made._folder, made._number, made._width, made._parts, made._files = folder, -1, width, parts, {}
+            made._publish(np.zeros(count, bool), _coded(rows))
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)  # half an index is none, and takes room
+            if isinstance(error, OSError):
+                raise unwritten(folder, error, "the index", "build it again") from error
+            raise
         return cls(folder)
 
     @classmethod
@@ -124,23 +132,26 @@ class DiskIndex:
 
         Raises
         ------
-        OSError
-            The cache cannot be written.
+        GalleryError
+            The cache cannot be written, or the vectors are none that :meth:`build` takes.
         """
         folder = cache_directory() / "indexes" / f"{digest(vectors)}-{_FORM}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):  # of several processes one builds, the others wait
-            if folder.is_dir():
-                try:
-                    return cls(folder)
-                except GalleryError as error:
-                    log.warning("%s: built again", error)
-                    shutil.rmtree(folder)
-            making = folder.with_name(f"{folder.name}.part")
-            shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
-            cls.build(vectors, making)
-            making.rename(folder)
-            return cls(folder)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folder}.lock"):  # of several processes one builds, the others wait
+                if folder.is_dir():
+                    try:
+                        return cls(folder)
+                    except GalleryError as error:
+                        log.warning("%s: built again", error)
+                        shutil.rmtree(folder)
+                making = folder.with_name(f"{folder.name}.part")
+                shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
+                cls.build(vectors, making)
+                making.rename(folder)
+                return cls(folder)
+        except OSError as error:
+            raise unwritten(folder.parent, error, "the index", "start again") from error
 
     def __len__(self) -> int:
         return int(len(self._gone) - self._gone.sum())
@@ -178,21 +189,26 @@ class DiskIndex:
         Raises
         ------
         GalleryError
-            Vectors of another width.
+            Vectors of another width, or a folder that cannot be written: what was there before stays.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self._width:
             raise GalleryError(
                 f"vectors of shape {vectors.shape}", f"(m, {self._width}), as this index has", "embed with its preset"
             )
         halves = np.ascontiguousarray(vectors, np.float16)
-        path = self._folder / _ROWS
-        with path.open("r+b") as stream:
-            stream.truncate(2 * self._rows.size)  # what an addition that was killed left behind
-            stream.seek(0, 2)
-            stream.write(halves.tobytes())
-        self._index.add(halves.astype(np.float32))
-        self._parts.append(_part(halves))
-        self._publish(np.concatenate([self._gone, np.zeros(len(vectors), bool)]), self._index)
+        path, before = self._folder / _ROWS, 2 * self._rows.size
+        try:
+            with path.open("r+b") as stream:
+                stream.truncate(before)  # what an addition that was killed left behind
+                stream.seek(0, 2)
+                stream.write(halves.tobytes())
+            self._index.add(halves.astype(np.float32))
+            self._parts.append(_part(halves))
+            self._publish(np.concatenate([self._gone, np.zeros(len(vectors), bool)]), self._index)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(path, before)
+            raise unwritten(self._folder, error, f"{len(vectors):,} more rows", "add them again") from error
         self._map()
 
     def delete(self, rows: NDArray[np.int64]) -> None:
@@ -201,7 +217,7 @@ class DiskIndex:
         Raises
         ------
         GalleryError
-            A row that is not there.
+            A row that is not there, or a folder that cannot be written: then the rows stay.
         """
         rows = np.asarray(rows, np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= len(self._gone)):
@@ -210,7 +226,10 @@ class DiskIndex:
             )
         gone = self._gone.copy()
         gone[rows] = True
-        self._publish(gone)
+        try:
+            self._publish(gone)
+        except OSError as error:
+            raise unwritten(self._folder, error, "which rows are gone", "delete them again") from error
 
     def verify(self) -> None:
         """Read all vectors and hold them to the hashes that were kept of them.
@@ -234,21 +253,34 @@ class DiskIndex:
         number, files = self._number + 1, dict(self._files)
         try:
             if index is not None:
-                faiss.write_index(index, str(self._folder / f"codes-{number}.faiss"))
+                _write_codes(index, self._folder / f"codes-{number}.faiss")
                 files["codes"] = _named(self._folder / f"codes-{number}.faiss")
             np.save(self._folder / f"gone-{number}.npy", gone, allow_pickle=False)
             files["gone"] = _named(self._folder / f"gone-{number}.npy")
             raw = {"form": _FORM, "number": number, "width": self._width, "count": len(gone), "files": files}
             replace_file(self._folder / _MANIFEST, json.dumps({**raw, "rows": self._parts}, indent=1).encode())
-        except (OSError, RuntimeError):  # a full disk, as Python and as FAISS say it: what was there before stays
+        except OSError:  # what was there before stays
+            self._sweep()
             if self._files:
                 self._read()
             raise
         self._number, self._files, self._gone = number, files, gone
-        named = {one["name"] for one in files.values()}
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Take files away that the manifest does not name."""
+        named = {one["name"] for one in self._files.values()}
         for path in (*self._folder.glob("codes-*.faiss"), *self._folder.glob("gone-*.npy")):
             if path.name not in named:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # the next time, then
+                    path.unlink(missing_ok=True)
+
+
+def _write_codes(index: Any, path: Path) -> None:
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # a full disk, as FAISS says it
+        raise OSError(str(error)) from error
 
 
 def _coded(rows: Any) -> Any:

@@ -387,6 +387,6 @@ def _indexed(vectors: FloatArray, store: str) -> Index:
     if len(vectors) > FLAT_MOST:
         try:
             return DiskIndex.kept(vectors)
-        except OSError as error:
+        except GalleryError as error:
             log.warning("no index of %d vectors is kept, all are searched: %s", len(vectors), error)
     return FlatIndex(vectors)

@@ -32,6 +32,7 @@ from filelock import FileLock, Timeout
 from omnibind_core.errors import GalleryError
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.paths import assets_directory, replace_file
+from omnibind_core.store.room import unwritten
 
 __all__ = [
     "FOLDERS",
@@ -150,10 +151,8 @@ def locked(folder: Path, seconds: float = 600.0) -> Iterator[None]:
     except Timeout as error:
         raise GalleryError(f"{folder}, which another process writes", "one at a time", "wait for it") from error
     except OSError as error:
-        raise GalleryError(
-            f"{folder}, which cannot be written ({error.strerror or error})",
-            "a folder that can be written, with room for copies of the media",
-            "make room, then run the same command again: what was finished is kept",
+        raise unwritten(
+            folder, error, "copies of the media", "run the same command again: what was finished is kept"
         ) from error
 
 
