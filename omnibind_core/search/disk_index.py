@@ -18,14 +18,14 @@ from typing import Any
 
 import faiss
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.search.index import selector
 from omnibind_core.store.integrity import sha256_of
 from omnibind_core.store.kept import digest
-from omnibind_core.store.paths import cache_directory, replace_file
+from omnibind_core.store.kept_indexes import Whose, alone, index_place, owned, used
+from omnibind_core.store.paths import replace_file
 from omnibind_core.store.room import unwritten
 from omnibind_core.types import FloatArray
 
@@ -102,6 +102,11 @@ class DiskIndex:
         folder = Path(folder)
         if folder.is_dir() and any(folder.iterdir()):
             raise GalleryError(f"the folder {folder.name}, which is not empty", "a new folder", "name another one")
+        cls._build(vectors, folder)
+        return cls(folder)
+
+    @classmethod
+    def _build(cls, vectors: FloatArray | Iterable[FloatArray], folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             chunks = _chunks(vectors) if isinstance(vectors, np.ndarray) else iter(vectors)
@@ -119,39 +124,47 @@ class DiskIndex:
             if isinstance(error, OSError):
                 raise unwritten(folder, error, "the index", "build it again") from error
             raise
-        return cls(folder)
 
     @classmethod
-    def kept(cls, vectors: FloatArray) -> DiskIndex:
+    def kept(cls, vectors: FloatArray, whose: Whose | None = None) -> DiskIndex:
         """Open the index of these very vectors in the cache; the first time, or where it is damaged, build it there.
 
         Parameters
         ----------
         vectors : ndarray (n, D), float32
             As :meth:`build` takes them.
+        whose : Whose, optional
+            What they are of: indexes of older vectors of the same, which no running process uses, are then deleted.
 
         Raises
         ------
         GalleryError
             The cache cannot be written, or the vectors are none that :meth:`build` takes.
         """
-        folder = cache_directory() / "indexes" / f"{digest(vectors)}-{_FORM}"
+        folder = index_place(f"{digest(vectors)}-{_FORM}")
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):  # of several processes one builds, the others wait
-                if folder.is_dir():
-                    try:
-                        return cls(folder)
-                    except GalleryError as error:
-                        log.warning("%s: built again", error)
-                        shutil.rmtree(folder)
-                making = folder.with_name(f"{folder.name}.part")
-                shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
-                cls.build(vectors, making)
-                making.rename(folder)
-                return cls(folder)
+            with alone(folder):  # of several processes one builds, the others wait
+                made = cls._opened_or_built(vectors, folder)
+                used(folder, made)
+                if whose:
+                    owned(folder, whose)
+                return made
         except OSError as error:
             raise unwritten(folder.parent, error, "the index", "start again") from error
+
+    @classmethod
+    def _opened_or_built(cls, vectors: FloatArray, folder: Path) -> DiskIndex:
+        if folder.is_dir():
+            try:
+                return cls(folder)
+            except GalleryError as error:
+                log.warning("%s: built again", error)
+                shutil.rmtree(folder)
+        making = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
+        cls._build(vectors, making)
+        making.rename(folder)
+        return cls(folder)
 
     def __len__(self) -> int:
         return int(len(self._gone) - self._gone.sum())

@@ -31,6 +31,7 @@ from filelock import FileLock, Timeout
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.store.catalogue import Item, read_catalogue
+from omnibind_core.store.kept_indexes import remove_indexes
 from omnibind_core.store.paths import assets_directory, replace_file
 from omnibind_core.store.room import unwritten
 
@@ -210,7 +211,7 @@ def write_skipped(folder: Path, ledger: Ledger) -> int:
 
 
 def remove_collection(name: str) -> Path:
-    """Delete a collection with its copies; the files that it was made of stay. Raises GalleryError.
+    """Delete a collection with its copies and indexes; the files that it was made of stay. Raises GalleryError.
 
     A folder without a ledger is no collection of ours and is not deleted.
     """
@@ -220,6 +221,7 @@ def remove_collection(name: str) -> Path:
             f"{folder}, which has no ledger", "a collection made by `collection add`", "delete it by hand"
         )
     with locked(folder):
+        remove_indexes(folder)
         gone = folder.with_name(f"{folder.name}.{os.getpid()}.removed")
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
