@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -298,6 +299,7 @@ def _client(address: str) -> Any:
                 with needing("milvus_lite", "milvus"):
                     import milvus_lite  # noqa: F401 - the client says it less clearly
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
+                logging.getLogger("grpc._server").addFilter(_telling)
             _clients[address] = MilvusClient(
                 path,
                 token=os.environ.get("OMNIBIND_STORE_TOKEN", ""),
@@ -306,6 +308,11 @@ def _client(address: str) -> Any:
                 grpc_options={"grpc.use_local_subchannel_pool": 1},  # and no waiting time of another one counts
             )
         return _clients[address]
+
+
+def _telling(record: logging.LogRecord) -> bool:
+    """Leave out what Milvus Lite logs, with its traceback, of a call that it lacks and its client does without."""
+    return "Method not implemented" not in record.getMessage()
 
 
 def _send(client: Any, name: str, vectors: FloatArray) -> None:
