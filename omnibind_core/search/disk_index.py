@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.search.index import selector
+from omnibind_core.store.checked import Digest, is_held, remember
 from omnibind_core.store.integrity import sha256_of
 from omnibind_core.store.kept import digest
 from omnibind_core.store.kept_indexes import Whose, alone, index_place, owned, used
@@ -60,7 +61,8 @@ class DiskIndex:
     Raises
     ------
     GalleryError
-        The folder holds no whole index.
+        The folder holds no whole index, or a byte of it has changed. Codes are read and hashed each time; vectors the
+        first time, and where size, time or inode of their file are others than then.
     """
 
     _index: Any
@@ -68,6 +70,8 @@ class DiskIndex:
     def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         self._read()
+        if not is_held(self._folder / _ROWS, self._hash()):
+            self.verify()
 
     def _read(self) -> None:
         raw = _manifest(self._folder)
@@ -210,6 +214,7 @@ class DiskIndex:
             )
         halves = np.ascontiguousarray(vectors, np.float16)
         path, before = self._folder / _ROWS, 2 * self._rows.size
+        held = is_held(path, self._hash())
         try:
             with path.open("r+b") as stream:
                 stream.truncate(before)  # what an addition that was killed left behind
@@ -223,6 +228,8 @@ class DiskIndex:
                 os.truncate(path, before)
             raise unwritten(self._folder, error, f"{len(vectors):,} more rows", "add them again") from error
         self._map()
+        if held:  # else the next opening reads them all
+            remember(path, self._hash())
 
     def delete(self, rows: NDArray[np.int64]) -> None:
         """Let rows never come back, and keep that; their numbers stay theirs.
@@ -245,7 +252,7 @@ class DiskIndex:
             raise unwritten(self._folder, error, "which rows are gone", "delete them again") from error
 
     def verify(self) -> None:
-        """Read all vectors and hold them to the hashes that were kept of them.
+        """Read all vectors and hold them to the hashes that were kept of them, whatever is remembered of their file.
 
         Raises
         ------
@@ -260,6 +267,11 @@ class DiskIndex:
                         "the bytes that were written",
                         _HELP,
                     )
+        remember(self._folder / _ROWS, self._hash())
+
+    def _hash(self) -> Digest:
+        """Give what the vectors hash to."""
+        return Digest("parts", hashlib.sha256("\n".join(one["sha256"] for one in self._parts).encode()).hexdigest())
 
     def _publish(self, gone: NDArray[np.bool_], index: Any = None) -> None:
         """Write what is new under new names, then the manifest that names it, then take the old away."""
@@ -328,6 +340,8 @@ def _write_rows(path: Path, chunks: Iterable[FloatArray]) -> tuple[int, int, lis
             stream.write(halves.tobytes())
             parts.append(_part(halves))
             count += len(chunk)
+        stream.flush()
+        os.fsync(stream.fileno())
     return width, count, parts
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from omnibind_core.store.checked import forget
 from omnibind_core.store.paths import cache_directory, replace_file
 
 __all__ = ["Whose", "alone", "index_bytes", "index_place", "owned", "remove_indexes", "used"]
@@ -122,6 +123,8 @@ def _disown(place: Path, whose: Whose, *, even_used: bool = False) -> None:
     if rest:
         _write(place, rest)
     elif even_used or not _is_used(place):
+        for path in place.iterdir():
+            forget(path)
         gone = place.with_name(f"{place.name}.gone")
         shutil.rmtree(gone, ignore_errors=True)
         place.rename(gone)  # from here on it is none

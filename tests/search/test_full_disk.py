@@ -232,6 +232,11 @@ def test_a_small_disk_really_fills(tmp_path: Path) -> None:
     assert min(failures.values()) >= 3, failures
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIBIND_CACHE", str(tmp_path))
+
+
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
     monkeypatch.setattr(collection, "BATCH", 16)
