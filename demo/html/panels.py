@@ -130,9 +130,9 @@ def presets(choices: Sequence[Choice], now: str) -> str:
 
 def collections(searched: Sequence[str], waiting: Sequence[str]) -> str:
     """Draw which collections are searched, and which ones can be taken in."""
-    rows = "".join(f"<li><strong>{escape(one)}</strong><b>is searched</b></li>" for one in searched)
+    rows = "".join(f'<li><strong translate="no">{escape(one)}</strong><b>is searched</b></li>' for one in searched)
     rows += "".join(
-        f'<li><strong>{escape(one)}</strong><button data-act="collection" data-id="{escape(one)}">'
+        f'<li><strong translate="no">{escape(one)}</strong><button data-act="collection" data-id="{escape(one)}">'
         f"Search in {escape(one)}</button></li>"
         for one in waiting
     )

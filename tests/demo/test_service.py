@@ -312,7 +312,7 @@ def test_a_collection_that_was_made_meanwhile_is_taken_in(service: Service, made
     mine._done.set()
     assert mine.waiting() == ["mine", "other"]
     drawn = panels.collections([one.name for one in mine.folders], mine.waiting())
-    assert "<strong>gallery</strong><b>is searched" in drawn and 'data-id="mine"' in drawn
+    assert ">gallery</strong><b>is searched" in drawn and 'data-id="mine"' in drawn
     asked = Visit().take(mine.embed("a unicorn", "text"), "new")
     view = callbacks.take_in(mine, asked, "mine", Options())
     assert view.answers is not None and "a unicorn with a golden horn" in view.answers
