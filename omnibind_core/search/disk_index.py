@@ -42,6 +42,7 @@ _LEAST = 2_000  # vectors that codes are trained on, at the least
 _TRAINED = 100_000  # at the most
 _CANDIDATES = 30  # for each answer that is asked for, scored exactly
 _SHARE = 0.08  # of the lists, looked through; eight at the least
+_MIXED = 4  # times as many for a mix, whose answers lie around no one place
 _FEW = 20_000  # rows that a filter leaves, scored exactly without codes
 _CHUNK = 20_000
 _HELP = "make it again with DiskIndex.build"
@@ -51,7 +52,7 @@ class DiskIndex:
     """Nearest rows by inner product, from a folder that :meth:`build` made; the members are those of `FlatIndex`.
 
     Scores are exact, of half-precision vectors; which rows are found is not: a query looks through a twelfth of the
-    lists. ``python -m tools.scale`` measures how many of the exact answers come back.
+    lists, a mix through a third. ``python -m tools.scale`` measures how many of the exact answers come back.
 
     Parameters
     ----------
@@ -174,9 +175,12 @@ class DiskIndex:
         return int(len(self._gone) - self._gone.sum())
 
     def search(
-        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None, *, mixed: bool = False
     ) -> tuple[FloatArray, NDArray[np.int64]]:
-        """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does."""
+        """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does.
+
+        For mixes four times as many lists are looked through.
+        """
         allowed = ~self._gone if keep is None else keep & ~self._gone
         left = int(allowed.sum())
         k = min(k, left)
@@ -185,9 +189,8 @@ class DiskIndex:
             picked = np.flatnonzero(allowed)
             found = [_best(self._rows, query, picked, k) for query in queries]
         else:
-            options: Any = None
-            if left < len(allowed):
-                options = faiss.SearchParametersIVF(nprobe=self._index.nprobe, sel=selector(allowed))  # type: ignore[call-arg]
+            lists = min(self._index.nlist, self._index.nprobe * (_MIXED if mixed else 1))
+            options = faiss.SearchParametersIVF(nprobe=lists, sel=selector(allowed) if left < len(allowed) else None)  # type: ignore[call-arg]
             _, candidates = self._index.search(queries, k * _CANDIDATES, params=options)
             found = []
             for query, near in zip(queries, candidates, strict=True):

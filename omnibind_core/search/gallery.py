@@ -337,7 +337,8 @@ class Gallery:
         used = weights != 0  # a term of weight 0 decides nothing, but its cosines are still told
         queries = operator.queries(vectors[used], weights[used])
         wanted = 2 * k if len(queries) == 1 else max(_CANDIDATES, 2 * k)  # twice: near duplicates are folded
-        near = rows[self._near(index, queries, wanted, rows, keep[rows], own)]
+        mixed = len(queries) == 1 < int(used.sum())
+        near = rows[self._near(index, queries, wanted, rows, keep[rows], own, mixed)]
         found = self._vectors(near, modality, match, centred)
         scores = operator.scores(vectors[used], weights[used], found)
         reference = operator.scores(vectors[used], weights[used], sample)
@@ -365,11 +366,12 @@ class Gallery:
         rows: NDArray[np.int64],
         keep: NDArray[np.bool_],
         own: FloatArray,
+        mixed: bool,
     ) -> NDArray[np.int64]:
         """Find at least `wanted` candidates for each query that are not its own inputs, by their place in `rows`."""
         spare = 2 * len(own)
         while True:
-            _, found = index.search(queries, wanted + spare, None if keep.all() else keep)
+            _, found = index.search(queries, wanted + spare, None if keep.all() else keep, mixed=mixed)
             near: NDArray[np.int64] = np.unique(found)
             if not len(own):
                 return near

@@ -148,11 +148,11 @@ class MilvusIndex:
         return int(len(self._gone) - self._gone.sum())
 
     def search(
-        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None, *, mixed: bool = False
     ) -> tuple[FloatArray, NDArray[np.int64]]:
         """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does.
 
-        With HNSW there are as many columns as the query has answers that has the fewest.
+        With HNSW there are as many columns as the query has answers that has the fewest; `mixed` changes nothing.
 
         Raises
         ------

@@ -85,6 +85,18 @@ def test_of_many_rows_nearly_all_that_are_nearest(make: Make, vectors: FloatArra
     assert np.mean(hits) / 10 >= 0.97
 
 
+def test_of_mixes_nearly_all_that_are_nearest(make: Make, vectors: FloatArray) -> None:
+    index = make(vectors)
+    queries = unit(vectors[:25_000:500] + 0.8 * vectors[250:25_250:500])
+    right = [set(exact(vectors, query, 10)) for query in queries]
+
+    def recall(mixed: bool) -> float:
+        _, rows = index.search(queries, 20, mixed=mixed)
+        return float(np.mean([len(one & set(found.tolist())) / 10 for one, found in zip(right, rows, strict=True)]))
+
+    assert recall(mixed=True) >= max(0.97, recall(mixed=False))
+
+
 def test_a_filter_a_deletion_and_an_addition(make: Make, vectors: FloatArray) -> None:
     index = make(vectors[:6_000])
     query = vectors[3]
