@@ -36,9 +36,6 @@ __all__ = ["build_demo", "launch", "stop"]
 TABS: Sequence[Tab] = (explore, stories, where, separate, map, compare, classify, results, about)
 
 
-_MEDIA = ("images", "shapes", "sounds", "thumbnails")  # what is shown of the gallery's folder
-
-
 def build_demo(service: Service, uploads: Uploads | None = None) -> gr.Blocks:
     """Build the application around a service, which may still be asleep.
 
@@ -111,7 +108,7 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
         "theme": theme(),
         "head": HEAD,
         "max_file_size": MAX_UPLOAD,
-        "allowed_paths": [str(one.resolve() / name) for one in service.folders for name in _MEDIA],
+        "allowed_paths": service.shown(),
         "state_session_capacity": SESSIONS,
         "footer_links": ["api", "settings"],
         "run_history": False,

@@ -21,6 +21,7 @@ from demo.zero import is_lent, on_card
 from omnibind_core.errors import GalleryError, OmniBindError, QueryError, WeightsError
 from omnibind_core.search.answers import Embedded
 from omnibind_core.store.catalogue import Item, read_catalogue
+from omnibind_core.store.collection import collection_folder, collection_names
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, Modality
 
@@ -37,6 +38,7 @@ R = TypeVar("R")
 _MAPPED = 20_000  # items at most whose map is laid out before anybody asks
 STAND_IN = "mini"
 """Which preset answers while another is made ready."""
+_MEDIA = ("images", "shapes", "sounds", "thumbnails")  # what is shown of a collection's folder
 _NAMELESS: Mapping[Modality, str] = {"image": "your picture", "audio": "your sound", "point": "your shape", "text": ""}
 
 
@@ -54,7 +56,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.folder, *more = settings.collections or (assets_directory() / "gallery",)
-        self.folders: tuple[Path, ...] = (self.folder, *more)
+        self.folders: list[Path] = [self.folder, *more]  # this very list grows: whoever serves their files looks at it
         self._status = Status()
         self._began = 0.0
         self._error: Exception | None = None
@@ -71,6 +73,50 @@ class Service:
         except GalleryError as error:  # loading says so, too
             log.warning("collections are not listed: %s", error)
             return []
+
+    def shown(self) -> list[str]:
+        """Give the folders whose files the page shows."""
+        return [str(one.resolve() / name) for one in self.folders for name in _MEDIA]
+
+    def waiting(self) -> list[str]:
+        """Name the collections that are here and not searched; empty where visitors may not choose."""
+        if not self.settings.switchable:
+            return []
+        searched = {one.resolve() for one in self.folders}
+        return [name for name in collection_names() if collection_folder(name).resolve() not in searched]
+
+    def take_in(self, name: str) -> None:
+        """Search in one more collection, for all, until the page ends.
+
+        Raises
+        ------
+        QueryError
+            Visitors may not choose, there is none of that name, or a preset is being made ready.
+        GalleryError
+            It has no vectors of the preset that answers.
+        """
+        if not self.settings.switchable:
+            raise QueryError("another collection", "those that were set", "ask whoever runs this page")
+        standing, names = self.wait(), self.waiting()
+        if name not in names:
+            raise QueryError(
+                f"the collection '{name[:40]}'", ", ".join(names) or "one that is here", "open the list again"
+            )
+        with self._starting:
+            if self._explorer is not standing or self._status.phase != "ready" or self._status.coming:
+                raise QueryError(
+                    f"the collection {name} while a preset is being made ready", "one at a time", "try again then"
+                )
+            folder = collection_folder(name)
+            try:
+                self._explorer = standing.joined_by(folder)
+            except GalleryError as error:
+                raise GalleryError(
+                    f"the collection {name}, which has no vectors of {standing.preset}",
+                    "a collection that this preset has embedded",
+                    f"run: python -m omnibind_core collection add {name} --preset {standing.preset}",
+                ) from error
+            self.folders.append(folder)
 
     def start(self) -> None:
         """Load in the background; does nothing while loading or once ready."""

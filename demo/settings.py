@@ -72,7 +72,8 @@ class Settings:
     store : str
         Where vectors are searched: ``milvus:`` and the path of a file or the address of a server; empty takes memory.
     switch : str
-        Whether visitors may have another preset loaded: "on", "off", or "auto": where only this machine is served.
+        Whether visitors may have another preset loaded, and collections taken in: "on", "off", or "auto": where only
+        this machine is served.
     api : str
         Whether programs are served on the same port, under ``/v1``: "on" or "off".
     """
@@ -91,7 +92,7 @@ class Settings:
 
     @property
     def switchable(self) -> bool:
-        """Whether the preset can be changed on the page: it is one for all who look at it."""
+        """Whether preset and collections can be changed on the page: they are the same for all who look at it."""
         return self.switch == "on" or (self.switch == "auto" and self.host in {"127.0.0.1", "localhost", "::1"})
 
     @classmethod
@@ -197,7 +198,7 @@ class Settings:
         parser.add_argument(
             "--switch",
             default=env.get("OMNIBIND_SWITCH", default.switch),
-            help="whether the preset can be changed on the page: on, off, auto (where only this machine is served)",
+            help="whether preset and collections can be changed on the page: on, off, auto (on this machine alone)",
         )
         parser.add_argument(
             "--api",

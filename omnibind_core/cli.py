@@ -157,12 +157,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--host", default="127.0.0.1", help="to listen on; others need keys (default: 127.0.0.1)")
     one.add_argument("--port", type=int, default=8000, help="to listen on (default: 8000)")
     _searched(one)
-    one.add_argument(
-        "--store",
-        default="",
-        help="where vectors are searched: milvus:PATH.db, or milvus:http://HOST:PORT (default: in memory)",
-    )
-    cli_mcp.install(commands, common, _explorer)
+    cli_mcp.install(commands, common, _searched, _explorer)
     one = command("doctor", _doctor, _show_doctor, "what this machine has and what the preset needs")
     one.add_argument("--fetch", action="store_true", help="fetch the preset's weights now")
     one.add_argument(
@@ -175,6 +170,11 @@ def parser() -> argparse.ArgumentParser:
 def _searched(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--collection", default=GALLERY, help="names of collections, separated by commas (default: the gallery)"
+    )
+    one.add_argument(
+        "--store",
+        default="",
+        help="where vectors are searched: milvus:PATH.db, or milvus:http://HOST:PORT (default: in memory)",
     )
 
 
@@ -265,7 +265,8 @@ def _embed_items(
 
     sources = [_source(item) for item in items]
     first, *others = collection_folders(collections)
-    explorer = Explorer(_model(arguments, {modality for modality, _ in sources}.union(more)), first, others)
+    model = _model(arguments, {modality for modality, _ in sources}.union(more))
+    explorer = Explorer(model, first, others, store=vars(arguments).get("store", ""))
     made = [
         explorer.embed(source, modality, up=arguments.up, faithful=arguments.faithful) for modality, source in sources
     ]

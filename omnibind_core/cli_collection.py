@@ -115,6 +115,7 @@ def _info(given: argparse.Namespace) -> dict[str, Any]:
     from omnibind_core.presets.preset import load_preset
     from omnibind_core.search.collection import missing
     from omnibind_core.store.collection import collection_folder, read_items
+    from omnibind_core.store.kept_indexes import index_bytes
 
     folder, preset = collection_folder(given.name), load_preset(given.preset)
     items = read_items(folder)
@@ -123,10 +124,13 @@ def _info(given: argparse.Namespace) -> dict[str, Any]:
         "folder": str(folder), "preset": preset.name, "fingerprint": fingerprint(preset), "items": len(items),
         "modalities": {m: sum(item.modality == m for item in items) for m in MODALITIES},
         "missing": lacks, "presets": sorted(p.stem.removeprefix("vectors-") for p in folder.glob("vectors-*")),
+        "index_bytes": index_bytes(folder),
     }  # fmt: skip
 
 
 def _show_info(result: dict[str, Any]) -> list[str]:
+    from omnibind_core.store.pace import size_words
+
     counts = ", ".join(f"{count} {m}" for m, count in result["modalities"].items())
     lacks = ", ".join(f"{count} {m}" for m, count in result["missing"].items() if count)
     name = result["preset"]
@@ -135,6 +139,7 @@ def _show_info(result: dict[str, Any]) -> list[str]:
         f"vectors of: {', '.join(result['presets']) or 'no preset'}",
         f"{name} (fingerprint {result['fingerprint']}) "
         + (f"has yet to embed {lacks}: `collection add NAME --preset {name}`" if lacks else "has every item"),
+        *([f"indexes in the cache: {size_words(size, None)}"] if (size := result["index_bytes"]) else []),
     ]
 
 

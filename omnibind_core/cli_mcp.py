@@ -9,22 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from omnibind_core.errors import QueryError, needing
-from omnibind_core.store.collection import GALLERY
 
 __all__ = ["install"]
 
 
-def install(commands: Any, common: argparse.ArgumentParser, explorer: Callable[[argparse.Namespace], Any]) -> None:
-    """Add the command; `explorer` loads the preset that the arguments name, and its gallery."""
+def install(
+    commands: Any,
+    common: argparse.ArgumentParser,
+    searched: Callable[[argparse.ArgumentParser], None],
+    explorer: Callable[[argparse.Namespace], Any],
+) -> None:
+    """Add the command; `searched` adds what is searched, `explorer` loads it with the preset that is named."""
     text = "answer agents on this machine, by the Model Context Protocol over stdio"
     one: argparse.ArgumentParser = commands.add_parser("mcp", parents=[common], help=text, description=text)
     one.add_argument(
         "--allow", action="append", default=[], type=Path, metavar="FOLDER",
         help="files inside may be read; may be repeated (default: none)",
     )  # fmt: skip
-    one.add_argument(
-        "--collection", default=GALLERY, help="names of collections, separated by commas (default: the gallery)"
-    )
+    searched(one)
     one.set_defaults(run=lambda given: _mcp(given, explorer), show=lambda result: list(result))
 
 

@@ -113,6 +113,8 @@ def test_doctor_finds_the_weights(run):
         (["search", "text:dog", "-k", "0"], "k = 0"),
         (["search", "text:dog", "--in", "smell"], "smell"),
         (["search", "text:dog", "--operator", "division"], "division"),
+        (["search", "text:dog", "--store", "postgres://here"], "ends in .db"),
+        (["mcp", "--store", "postgres://here"], "ends in .db"),
         (["classify", "text:dog", "--labels", " , "], "0 labels"),
     ],
 )
@@ -121,6 +123,18 @@ def test_bad_input_ends_with_2_and_three_parts(run, arguments, message):
     assert code == 2
     assert set(result["error"]) == {"given", "allowed", "action"}
     assert message in " ".join(result["error"].values())
+
+
+def test_a_store_answers_as_memory_does(run, tmp_path):
+    pytest.importorskip("pymilvus")
+    pytest.importorskip("milvus_lite")
+    asked = ("search", "text:a dog barks", a_file("image", "dog"), "--operator", "product", "-k", "3")
+    (_, right), (code, found) = (run(*asked, *more) for more in ((), ("--store", f"milvus:{tmp_path / 'store.db'}")))
+    assert code == 0
+    assert (tmp_path / "store.db").exists()
+    assert {m: [hit["id"] for hit in hits] for m, hits in found["hits"].items()} == {
+        m: [hit["id"] for hit in hits] for m, hits in right["hits"].items()
+    }
 
 
 def test_text_output_is_for_people(capsys):

@@ -119,7 +119,7 @@ VARIABLES: Mapping[str, Variable] = {
         f"`{_DEFAULTS.engine}`", "what runs the networks on a processor: `auto`, `torch`, `openvino`"
     ),
     "OMNIBIND_SWITCH": Variable(
-        f"`{_DEFAULTS.switch}`", "whether the preset can be changed on the page: `on`, `off`, `auto`: on loopback alone"
+        f"`{_DEFAULTS.switch}`", "whether preset and collections can be changed: `on`, `off`, `auto`: on loopback alone"
     ),
     "OMNIBIND_API": Variable(
         f"`{_DEFAULTS.api}`", "whether `app.py` serves programs under `/v1` on its port: `on`, `off`"

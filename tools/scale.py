@@ -186,7 +186,7 @@ def _operators(place: Path, number: int) -> Iterator[tuple[str, str, float]]:
                 vectors = queries[[2 * number_of, 2 * number_of + 1]]
                 asked = operator.queries(vectors, weights)
                 many = 2 * K if len(asked) == 1 else _MIXED
-                near = np.unique(index.search(asked.astype(np.float32), many)[1])
+                near = np.unique(index.search(asked.astype(np.float32), many, mixed=len(asked) == 1)[1])
                 scores = operator.scores(vectors, weights, index.take(near))
                 found = near[np.argsort(-scores, kind="stable")[:K]]
                 truth = _exact(place, functools.partial(operator.scores, vectors, weights))

@@ -128,6 +128,18 @@ def presets(choices: Sequence[Choice], now: str) -> str:
     return f'<ul class="ob-presets">{rows}</ul><p class="ob-note">It changes for all who look at this page.</p>'
 
 
+def collections(searched: Sequence[str], waiting: Sequence[str]) -> str:
+    """Draw which collections are searched, and which ones can be taken in."""
+    rows = "".join(f'<li><strong translate="no">{escape(one)}</strong><b>is searched</b></li>' for one in searched)
+    rows += "".join(
+        f'<li><strong translate="no">{escape(one)}</strong><button data-act="collection" data-id="{escape(one)}">'
+        f"Search in {escape(one)}</button></li>"
+        for one in waiting
+    )
+    note = "It changes for all who look at this page." if waiting else "No other collection is here."
+    return f'<ul class="ob-presets">{rows}</ul><p class="ob-note">{note}</p>'
+
+
 def _choice(one: Choice, now: str) -> str:
     name = escape(one.preset.name)
     facts = [

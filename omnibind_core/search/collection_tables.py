@@ -20,6 +20,7 @@ from omnibind_core.search.collection_scan import scan, text_id
 from omnibind_core.search.collection_vectors import Known, read_known
 from omnibind_core.store.collection import Source, collection_folder, locked, read_items, read_ledger
 from omnibind_core.store.paths import replace_file
+from omnibind_core.store.room import unwritten
 
 __all__ = ["export_table", "import_table"]
 
@@ -66,8 +67,8 @@ def export_table(folder: Path, preset: Preset, path: Path) -> None:
         else:
             replace_file(path, (_csv(rows) if kind == ".csv" else _lines(rows, preset)).encode())
     except OSError as error:
-        raise GalleryError(
-            f"{path}, which cannot be written ({error})", "a folder with room", "choose another"
+        raise unwritten(
+            path.parent, error, path.name, "run the same command again, or name a file elsewhere"
         ) from error
 
 

@@ -9,21 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.search.index import selector
+from omnibind_core.store.checked import Digest, is_held, remember
 from omnibind_core.store.integrity import sha256_of
 from omnibind_core.store.kept import digest
-from omnibind_core.store.paths import cache_directory, replace_file
+from omnibind_core.store.kept_indexes import Whose, alone, index_place, owned, used
+from omnibind_core.store.paths import replace_file
+from omnibind_core.store.room import unwritten
 from omnibind_core.types import FloatArray
 
 __all__ = ["DiskIndex"]
@@ -38,6 +42,7 @@ _LEAST = 2_000  # vectors that codes are trained on, at the least
 _TRAINED = 100_000  # at the most
 _CANDIDATES = 30  # for each answer that is asked for, scored exactly
 _SHARE = 0.08  # of the lists, looked through; eight at the least
+_MIXED = 4  # times as many for a mix, whose answers lie around no one place
 _FEW = 20_000  # rows that a filter leaves, scored exactly without codes
 _CHUNK = 20_000
 _HELP = "make it again with DiskIndex.build"
@@ -47,7 +52,7 @@ class DiskIndex:
     """Nearest rows by inner product, from a folder that :meth:`build` made; the members are those of `FlatIndex`.
 
     Scores are exact, of half-precision vectors; which rows are found is not: a query looks through a twelfth of the
-    lists. ``python -m tools.scale`` measures how many of the exact answers come back.
+    lists, a mix through a third. ``python -m tools.scale`` measures how many of the exact answers come back.
 
     Parameters
     ----------
@@ -57,7 +62,8 @@ class DiskIndex:
     Raises
     ------
     GalleryError
-        The folder holds no whole index.
+        The folder holds no whole index, or a byte of it has changed. Codes are read and hashed each time; vectors the
+        first time, and where size, time or inode of their file are others than then.
     """
 
     _index: Any
@@ -65,6 +71,8 @@ class DiskIndex:
     def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         self._read()
+        if not is_held(self._folder / _ROWS, self._hash()):
+            self.verify()
 
     def _read(self) -> None:
         raw = _manifest(self._folder)
@@ -94,61 +102,85 @@ class DiskIndex:
         Raises
         ------
         GalleryError
-            The folder has something in it, or the vectors are too few or not of one width.
+            The folder has something in it or cannot be written, or the vectors are too few or not of one width.
         """
         folder = Path(folder)
         if folder.is_dir() and any(folder.iterdir()):
             raise GalleryError(f"the folder {folder.name}, which is not empty", "a new folder", "name another one")
-        folder.mkdir(parents=True, exist_ok=True)
-        chunks = _chunks(vectors) if isinstance(vectors, np.ndarray) else iter(vectors)
-        width, count, parts = _write_rows(folder / _ROWS, chunks)
-        if count < _LEAST:
-            shutil.rmtree(folder)
-            raise GalleryError(
-                f"{count} vectors", f"at least {_LEAST}", "use FlatIndex, which is exact and needs no training"
-            )
-        rows = np.memmap(folder / _ROWS, np.float16, "r", shape=(count, width))
-        made = cls.__new__(cls)
-        made._folder, made._number, made._width, made._parts, made._files = folder, -1, width, parts, {}
-        made._publish(np.zeros(count, bool), _coded(rows))
+        cls._build(vectors, folder)
         return cls(folder)
 
     @classmethod
-    def kept(cls, vectors: FloatArray) -> DiskIndex:
+    def _build(cls, vectors: FloatArray | Iterable[FloatArray], folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            chunks = _chunks(vectors) if isinstance(vectors, np.ndarray) else iter(vectors)
+            width, count, parts = _write_rows(folder / _ROWS, chunks)
+            if count < _LEAST:
+                raise GalleryError(
+                    f"{count} vectors", f"at least {_LEAST}", "use FlatIndex, which is exact and needs no training"
+                )
+            rows = np.memmap(folder / _ROWS, np.float16, "r", shape=(count, width))
+            made = cls.__new__(cls)
+            made._folder, made._number, made._width, made._parts, made._files = folder, -1, width, parts, {}
+            made._publish(np.zeros(count, bool), _coded(rows))
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)  # half an index is none, and takes room
+            if isinstance(error, OSError):
+                raise unwritten(folder, error, "the index", "build it again") from error
+            raise
+
+    @classmethod
+    def kept(cls, vectors: FloatArray, whose: Whose | None = None) -> DiskIndex:
         """Open the index of these very vectors in the cache; the first time, or where it is damaged, build it there.
 
         Parameters
         ----------
         vectors : ndarray (n, D), float32
             As :meth:`build` takes them.
+        whose : Whose, optional
+            What they are of: indexes of older vectors of the same, which no running process uses, are then deleted.
 
         Raises
         ------
-        OSError
-            The cache cannot be written.
+        GalleryError
+            The cache cannot be written, or the vectors are none that :meth:`build` takes.
         """
-        folder = cache_directory() / "indexes" / f"{digest(vectors)}-{_FORM}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):  # of several processes one builds, the others wait
-            if folder.is_dir():
-                try:
-                    return cls(folder)
-                except GalleryError as error:
-                    log.warning("%s: built again", error)
-                    shutil.rmtree(folder)
-            making = folder.with_name(f"{folder.name}.part")
-            shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
-            cls.build(vectors, making)
-            making.rename(folder)
-            return cls(folder)
+        folder = index_place(f"{digest(vectors)}-{_FORM}")
+        try:
+            with alone(folder):  # of several processes one builds, the others wait
+                made = cls._opened_or_built(vectors, folder)
+                used(folder, made)
+                if whose:
+                    owned(folder, whose)
+                return made
+        except OSError as error:
+            raise unwritten(folder.parent, error, "the index", "start again") from error
+
+    @classmethod
+    def _opened_or_built(cls, vectors: FloatArray, folder: Path) -> DiskIndex:
+        if folder.is_dir():
+            try:
+                return cls(folder)
+            except GalleryError as error:
+                log.warning("%s: built again", error)
+                shutil.rmtree(folder)
+        making = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
+        cls._build(vectors, making)
+        making.rename(folder)
+        return cls(folder)
 
     def __len__(self) -> int:
         return int(len(self._gone) - self._gone.sum())
 
     def search(
-        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None, *, mixed: bool = False
     ) -> tuple[FloatArray, NDArray[np.int64]]:
-        """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does."""
+        """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does.
+
+        For mixes four times as many lists are looked through.
+        """
         allowed = ~self._gone if keep is None else keep & ~self._gone
         left = int(allowed.sum())
         k = min(k, left)
@@ -157,9 +189,8 @@ class DiskIndex:
             picked = np.flatnonzero(allowed)
             found = [_best(self._rows, query, picked, k) for query in queries]
         else:
-            options: Any = None
-            if left < len(allowed):
-                options = faiss.SearchParametersIVF(nprobe=self._index.nprobe, sel=selector(allowed))  # type: ignore[call-arg]
+            lists = min(self._index.nlist, self._index.nprobe * (_MIXED if mixed else 1))
+            options = faiss.SearchParametersIVF(nprobe=lists, sel=selector(allowed) if left < len(allowed) else None)  # type: ignore[call-arg]
             _, candidates = self._index.search(queries, k * _CANDIDATES, params=options)
             found = []
             for query, near in zip(queries, candidates, strict=True):
@@ -178,22 +209,30 @@ class DiskIndex:
         Raises
         ------
         GalleryError
-            Vectors of another width.
+            Vectors of another width, or a folder that cannot be written: what was there before stays.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self._width:
             raise GalleryError(
                 f"vectors of shape {vectors.shape}", f"(m, {self._width}), as this index has", "embed with its preset"
             )
         halves = np.ascontiguousarray(vectors, np.float16)
-        path = self._folder / _ROWS
-        with path.open("r+b") as stream:
-            stream.truncate(2 * self._rows.size)  # what an addition that was killed left behind
-            stream.seek(0, 2)
-            stream.write(halves.tobytes())
-        self._index.add(halves.astype(np.float32))
-        self._parts.append(_part(halves))
-        self._publish(np.concatenate([self._gone, np.zeros(len(vectors), bool)]), self._index)
+        path, before = self._folder / _ROWS, 2 * self._rows.size
+        held = is_held(path, self._hash())
+        try:
+            with path.open("r+b") as stream:
+                stream.truncate(before)  # what an addition that was killed left behind
+                stream.seek(0, 2)
+                stream.write(halves.tobytes())
+            self._index.add(halves.astype(np.float32))
+            self._parts.append(_part(halves))
+            self._publish(np.concatenate([self._gone, np.zeros(len(vectors), bool)]), self._index)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(path, before)
+            raise unwritten(self._folder, error, f"{len(vectors):,} more rows", "add them again") from error
         self._map()
+        if held:  # else the next opening reads them all
+            remember(path, self._hash())
 
     def delete(self, rows: NDArray[np.int64]) -> None:
         """Let rows never come back, and keep that; their numbers stay theirs.
@@ -201,7 +240,7 @@ class DiskIndex:
         Raises
         ------
         GalleryError
-            A row that is not there.
+            A row that is not there, or a folder that cannot be written: then the rows stay.
         """
         rows = np.asarray(rows, np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= len(self._gone)):
@@ -210,10 +249,13 @@ class DiskIndex:
             )
         gone = self._gone.copy()
         gone[rows] = True
-        self._publish(gone)
+        try:
+            self._publish(gone)
+        except OSError as error:
+            raise unwritten(self._folder, error, "which rows are gone", "delete them again") from error
 
     def verify(self) -> None:
-        """Read all vectors and hold them to the hashes that were kept of them.
+        """Read all vectors and hold them to the hashes that were kept of them, whatever is remembered of their file.
 
         Raises
         ------
@@ -228,27 +270,45 @@ class DiskIndex:
                         "the bytes that were written",
                         _HELP,
                     )
+        remember(self._folder / _ROWS, self._hash())
+
+    def _hash(self) -> Digest:
+        """Give what the vectors hash to."""
+        return Digest("parts", hashlib.sha256("\n".join(one["sha256"] for one in self._parts).encode()).hexdigest())
 
     def _publish(self, gone: NDArray[np.bool_], index: Any = None) -> None:
         """Write what is new under new names, then the manifest that names it, then take the old away."""
         number, files = self._number + 1, dict(self._files)
         try:
             if index is not None:
-                faiss.write_index(index, str(self._folder / f"codes-{number}.faiss"))
+                _write_codes(index, self._folder / f"codes-{number}.faiss")
                 files["codes"] = _named(self._folder / f"codes-{number}.faiss")
             np.save(self._folder / f"gone-{number}.npy", gone, allow_pickle=False)
             files["gone"] = _named(self._folder / f"gone-{number}.npy")
             raw = {"form": _FORM, "number": number, "width": self._width, "count": len(gone), "files": files}
             replace_file(self._folder / _MANIFEST, json.dumps({**raw, "rows": self._parts}, indent=1).encode())
-        except (OSError, RuntimeError):  # a full disk, as Python and as FAISS say it: what was there before stays
+        except OSError:  # what was there before stays
+            self._sweep()
             if self._files:
                 self._read()
             raise
         self._number, self._files, self._gone = number, files, gone
-        named = {one["name"] for one in files.values()}
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Take files away that the manifest does not name."""
+        named = {one["name"] for one in self._files.values()}
         for path in (*self._folder.glob("codes-*.faiss"), *self._folder.glob("gone-*.npy")):
             if path.name not in named:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # the next time, then
+                    path.unlink(missing_ok=True)
+
+
+def _write_codes(index: Any, path: Path) -> None:
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # a full disk, as FAISS says it
+        raise OSError(str(error)) from error
 
 
 def _coded(rows: Any) -> Any:
@@ -283,6 +343,8 @@ def _write_rows(path: Path, chunks: Iterable[FloatArray]) -> tuple[int, int, lis
             stream.write(halves.tobytes())
             parts.append(_part(halves))
             count += len(chunk)
+        stream.flush()
+        os.fsync(stream.fileno())
     return width, count, parts
 
 

@@ -121,6 +121,19 @@ class Explorer:
         made.store = self._store
         return made
 
+    def joined_by(self, folder: Path) -> Explorer:
+        """Give who searches in one more collection, with the same model; this one stays as it is.
+
+        Raises
+        ------
+        GalleryError
+            The collection has no vectors of this preset.
+        """
+        made = Explorer(self.model, store=self._store)
+        made._folders = (*self._folders, folder)
+        made._gallery = made._joined([self.gallery, Gallery.load(self.model, folder)])
+        return made
+
     def _load_or_make(self, folder: Path | None, progress: Callable[[int, int], None] | None) -> Gallery:
         try:
             return Gallery.load(self.model, folder)

@@ -34,6 +34,7 @@ from omnibind_core.search.milvus_index import MilvusIndex
 from omnibind_core.search.nearness import NEAR_DUPLICATE, Scale, scale
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.integrity import check_committed
+from omnibind_core.store.kept_indexes import Whose
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, FloatArray, Hit, Modality
 
@@ -69,12 +70,18 @@ class Gallery:
         Where vectors are searched: ``milvus:`` and the path of a file or the address of a server, see
         :class:`omnibind_core.search.milvus_index.MilvusIndex`; empty takes memory, or the cache where there are more
         than 100,000. To be set before the first search, which sends there what is not there yet.
+    made_of : tuple of Path
+        Folders of what is searched together.
+    preset : str
+        Whose vectors they are; empty where nobody said.
     """
 
     def __init__(self, items: Sequence[Item], media: FloatArray, caption: FloatArray, folder: Path) -> None:
         self.items = list(items)
         self.folder = folder
         self.store = ""
+        self.made_of: tuple[Path, ...] = (folder,)
+        self.preset = ""
         self._rows = {m: np.array([i for i, item in enumerate(items) if item.modality == m], int) for m in MODALITIES}
         self._by_id = {item.id: row for row, item in enumerate(items)}
         self._homes: dict[str, frozenset[str]] = {}
@@ -104,6 +111,8 @@ class Gallery:
         made = cls(items, vectors["media"], vectors["media"], Path())
         made._plain = vectors
         made._homes = homes
+        made.made_of = tuple(folder for one in many for folder in one.made_of)
+        made.preset = many[0].preset
         return made
 
     @classmethod
@@ -127,7 +136,7 @@ class Gallery:
             if not kept.is_file():
                 raise
             media, caption = read(kept, model, items)
-        return cls(items, unit_rows(media), unit_rows(caption), folder)
+        return cls._of(model, items, media, caption, folder)
 
     @classmethod
     def make(
@@ -139,7 +148,15 @@ class Gallery:
         """
         folder = folder or assets_directory() / "gallery"
         media, caption = make(model, folder, progress)
-        return cls(read_catalogue(folder), unit_rows(media), unit_rows(caption), folder)
+        return cls._of(model, read_catalogue(folder), media, caption, folder)
+
+    @classmethod
+    def _of(
+        cls, model: OmniBind, items: Sequence[Item], media: FloatArray, caption: FloatArray, folder: Path
+    ) -> Gallery:
+        found = cls(items, unit_rows(media), unit_rows(caption), folder)
+        found.preset = model.preset.name
+        return found
 
     def __len__(self) -> int:
         return len(self.items)
@@ -319,7 +336,8 @@ class Gallery:
         used = weights != 0  # a term of weight 0 decides nothing, but its cosines are still told
         queries = operator.queries(vectors[used], weights[used])
         wanted = 2 * k if len(queries) == 1 else max(_CANDIDATES, 2 * k)  # twice: near duplicates are folded
-        near = rows[self._near(index, queries, wanted, rows, keep[rows], own)]
+        mixed = len(queries) == 1 < int(used.sum())
+        near = rows[self._near(index, queries, wanted, rows, keep[rows], own, mixed)]
         found = self._vectors(near, modality, match, centred)
         scores = operator.scores(vectors[used], weights[used], found)
         reference = operator.scores(vectors[used], weights[used], sample)
@@ -347,11 +365,12 @@ class Gallery:
         rows: NDArray[np.int64],
         keep: NDArray[np.bool_],
         own: FloatArray,
+        mixed: bool,
     ) -> NDArray[np.int64]:
         """Find at least `wanted` candidates for each query that are not its own inputs, by their place in `rows`."""
         spare = 2 * len(own)
         while True:
-            _, found = index.search(queries, wanted + spare, None if keep.all() else keep)
+            _, found = index.search(queries, wanted + spare, None if keep.all() else keep, mixed=mixed)
             near: NDArray[np.int64] = np.unique(found)
             if not len(own):
                 return near
@@ -374,18 +393,20 @@ class Gallery:
             if key not in self._indexes:  # two searches at once make it once
                 rows = self._rows[modality]
                 sample = rows[:: max(1, len(rows) // _SAMPLE)]
-                index = _indexed(self._vectors(rows, *key), self.store)
+                part = f"{modality}, {match}{', centred' if centred else ''}"
+                whose = Whose(tuple(str(one.resolve()) for one in self.made_of), self.preset, part)
+                index = _indexed(self._vectors(rows, *key), self.store, whose)
                 self._indexes[key] = index, self._vectors(sample, *key)
             return self._indexes[key]
 
 
-def _indexed(vectors: FloatArray, store: str) -> Index:
+def _indexed(vectors: FloatArray, store: str, whose: Whose) -> Index:
     """Take the back end that was asked for, or suits so many vectors."""
     if store:
         return MilvusIndex.kept(vectors, store)
     if len(vectors) > FLAT_MOST:
         try:
-            return DiskIndex.kept(vectors)
-        except OSError as error:
+            return DiskIndex.kept(vectors, whose if whose.preset else None)
+        except GalleryError as error:
             log.warning("no index of %d vectors is kept, all are searched: %s", len(vectors), error)
     return FlatIndex(vectors)

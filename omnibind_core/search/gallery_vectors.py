@@ -21,6 +21,7 @@ from omnibind_core.errors import GalleryError
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.kept import digest, identity
 from omnibind_core.store.paths import assets_directory, cache_directory, replace_file
+from omnibind_core.store.room import unwritten
 from omnibind_core.store.shards import PoolError, extract
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 
@@ -90,9 +91,7 @@ def build(
     try:
         _write(path, model, items, vectors)
     except OSError as error:
-        raise GalleryError(
-            f"{path}, which cannot be written ({error})", "a folder that can be written to", "pass another --folder"
-        ) from error
+        raise unwritten(path.parent, error, path.name, "run the same again, or pass another --folder") from error
     return path
 
 
@@ -121,7 +120,9 @@ def make(model: OmniBind, folder: Path, progress: Progress | None = None) -> tup
         _write(kept, model, items, vectors)
         shutil.rmtree(pieces, ignore_errors=True)
     except (OSError, PoolError) as error:
-        log.warning("the gallery's vectors are not kept: %s cannot be written (%s)", kept.parent, error)
+        again = "start again: what was finished is kept"
+        why = unwritten(kept.parent, error, kept.name, again) if isinstance(error, OSError) else error
+        log.warning("the gallery's vectors are not kept: %s", why)
         vectors = _embed(model, items, folder, progress)
     return vectors["media"].astype(np.float32), vectors["caption"].astype(np.float32)
 

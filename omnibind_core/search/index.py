@@ -25,7 +25,7 @@ class Index(Protocol):
         ...
 
     def search(
-        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None, *, mixed: bool = False
     ) -> tuple[FloatArray, NDArray[np.int64]]:
         """Find the k nearest rows for each query, as :meth:`FlatIndex.search` says."""
         ...
@@ -61,7 +61,7 @@ class FlatIndex:
         return int(len(self._gone) - self._gone.sum())
 
     def search(
-        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None, *, mixed: bool = False
     ) -> tuple[FloatArray, NDArray[np.int64]]:
         """Find the k nearest rows for each query.
 
@@ -73,6 +73,9 @@ class FlatIndex:
             At least 1; more than there are is cut.
         keep : ndarray of bool, shape (n,), optional
             Which rows may come back, those that were deleted counted too; None allows all.
+        mixed : bool
+            Whether queries are mixes, which lie between what there is: an index that does not look at every row then
+            looks at more of them. Here it changes nothing.
 
         Returns
         -------

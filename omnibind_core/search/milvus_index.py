@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -147,11 +148,11 @@ class MilvusIndex:
         return int(len(self._gone) - self._gone.sum())
 
     def search(
-        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None
+        self, queries: FloatArray, k: int, keep: NDArray[np.bool_] | None = None, *, mixed: bool = False
     ) -> tuple[FloatArray, NDArray[np.int64]]:
         """Find the k nearest rows for each query, as :meth:`omnibind_core.search.index.FlatIndex.search` does.
 
-        With HNSW there are as many columns as the query has answers that has the fewest.
+        With HNSW there are as many columns as the query has answers that has the fewest; `mixed` changes nothing.
 
         Raises
         ------
@@ -298,6 +299,7 @@ def _client(address: str) -> Any:
                 with needing("milvus_lite", "milvus"):
                     import milvus_lite  # noqa: F401 - the client says it less clearly
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
+                logging.getLogger("grpc._server").addFilter(_telling)
             _clients[address] = MilvusClient(
                 path,
                 token=os.environ.get("OMNIBIND_STORE_TOKEN", ""),
@@ -306,6 +308,11 @@ def _client(address: str) -> Any:
                 grpc_options={"grpc.use_local_subchannel_pool": 1},  # and no waiting time of another one counts
             )
         return _clients[address]
+
+
+def _telling(record: logging.LogRecord) -> bool:
+    """Leave out what Milvus Lite logs, with its traceback, of a call that it lacks and its client does without."""
+    return "Method not implemented" not in record.getMessage()
 
 
 def _send(client: Any, name: str, vectors: FloatArray) -> None:

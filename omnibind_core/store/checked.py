@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from omnibind_core.errors import WeightsError
 from omnibind_core.store.paths import cache_directory, replace_file
 from omnibind_core.store.sources import Progress
 
-__all__ = ["Digest", "check", "drop", "hold", "mismatch", "remember"]
+__all__ = ["Digest", "check", "drop", "forget", "hold", "is_held", "mismatch", "remember"]
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,14 @@ class Digest:
 
     Attributes
     ----------
-    kind : {"sha256", "git"}
-        "git" is git's name of a blob: the sha1 of its size and content, by which the Hub knows small files.
+    kind : {"sha256", "git", "parts"}
+        "git" is git's name of a blob: the sha1 of its size and content, by which the Hub knows small files. "parts" is
+        the sha256 of the hashes of a file's parts, which whoever wrote them reads and compares: :func:`check` does not.
     value : str
         Lower-case hex.
     """
 
-    kind: Literal["sha256", "git"]
+    kind: Literal["sha256", "git", "parts"]
     value: str
 
     def begin(self, size: int) -> Any:
@@ -59,9 +61,14 @@ def check(path: Path, digest: Digest, label: str, report: Progress = lambda _lab
     WeightsError
         It hashes to something else; the file, and the link to it, are then deleted.
     """
-    if _record(path).get("checked") != _state(path, digest):
+    if not is_held(path, digest):
         hold(path, digest, label, report)
         remember(path, digest)
+
+
+def is_held(path: Path, digest: Digest) -> bool:
+    """Whether a file was held to its hash before, and has changed neither size, time nor inode since."""
+    return bool(_record(path).get("checked") == _state(path, digest))
 
 
 def hold(path: Path, digest: Digest, label: str, report: Progress = lambda _label, _share: None) -> None:
@@ -86,6 +93,12 @@ def mismatch(label: str, digest: Digest, found: str) -> WeightsError:
         f"{digest.kind} {digest.value}",
         "fetch it again; if it stays wrong, the publisher's file has changed: do not use it",
     )
+
+
+def forget(path: Path) -> None:
+    """Remember nothing of a file any more."""
+    with suppress(OSError):
+        _record_path(path).unlink(missing_ok=True)
 
 
 def drop(path: Path) -> None:

@@ -31,7 +31,9 @@ from filelock import FileLock, Timeout
 
 from omnibind_core.errors import GalleryError
 from omnibind_core.store.catalogue import Item, read_catalogue
+from omnibind_core.store.kept_indexes import remove_indexes
 from omnibind_core.store.paths import assets_directory, replace_file
+from omnibind_core.store.room import unwritten
 
 __all__ = [
     "FOLDERS",
@@ -150,10 +152,8 @@ def locked(folder: Path, seconds: float = 600.0) -> Iterator[None]:
     except Timeout as error:
         raise GalleryError(f"{folder}, which another process writes", "one at a time", "wait for it") from error
     except OSError as error:
-        raise GalleryError(
-            f"{folder}, which cannot be written ({error.strerror or error})",
-            "a folder that can be written, with room for copies of the media",
-            "make room, then run the same command again: what was finished is kept",
+        raise unwritten(
+            folder, error, "copies of the media", "run the same command again: what was finished is kept"
         ) from error
 
 
@@ -211,7 +211,7 @@ def write_skipped(folder: Path, ledger: Ledger) -> int:
 
 
 def remove_collection(name: str) -> Path:
-    """Delete a collection with its copies; the files that it was made of stay. Raises GalleryError.
+    """Delete a collection with its copies and indexes; the files that it was made of stay. Raises GalleryError.
 
     A folder without a ledger is no collection of ours and is not deleted.
     """
@@ -221,6 +221,7 @@ def remove_collection(name: str) -> Path:
             f"{folder}, which has no ledger", "a collection made by `collection add`", "delete it by hand"
         )
     with locked(folder):
+        remove_indexes(folder)
         gone = folder.with_name(f"{folder.name}.{os.getpid()}.removed")
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["OFFLINE_NAMES", "assets_directory", "cache_directory", "is_offline", "replace_file"]
@@ -42,8 +43,13 @@ def is_offline() -> bool:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that whoever reads it finds the old content or the new, even after a kill."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # on a full disk it would keep what room there is
+        raise

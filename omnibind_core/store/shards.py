@@ -17,6 +17,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
@@ -312,12 +313,17 @@ def open_shards(folder: Path, *, verify: bool = False) -> Shards:
 
 def _write_shard(path: Path, rows: NDArray[Any]) -> str:
     part = path.with_suffix(".part")
-    with part.open("wb") as stream:
-        np.save(stream, rows, allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    sha256 = hashlib.sha256(part.read_bytes()).hexdigest()
-    part.replace(path)
+    try:
+        with part.open("wb") as stream:
+            np.save(stream, rows, allow_pickle=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        sha256 = hashlib.sha256(part.read_bytes()).hexdigest()
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # on a full disk it would keep what room there is
+        raise
     return sha256
 
 

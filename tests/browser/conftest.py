@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,19 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def app(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, float]]:
     """Start ``python app.py``; gives its address, and the seconds until the page could be opened."""
+    with served(tmp_path_factory.mktemp("app")) as found:
+        yield found
+
+
+@contextmanager
+def served(place: Path) -> Iterator[tuple[str, float]]:
+    """Start ``python app.py`` with uploads, collections and a log in a folder of its own; gives what `app` does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "log"
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(log.parent / "uploads")}
+    log = place / "log"
+    here = {"GRADIO_TEMP_DIR": str(place / "uploads"), "OMNIBIND_COLLECTIONS": str(place / "collections")}
+    environment = {**os.environ, **here}
     start = time.monotonic()
     with log.open("w") as out:
         process = subprocess.Popen(

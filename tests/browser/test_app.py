@@ -17,11 +17,13 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, e
 
 from demo.shell import words
 from demo.shell.examples import Examples
+from omnibind_core.binder import OmniBind
+from omnibind_core.search.collection import add
 from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import Modality
 from tools.words import walk
 
-from .conftest import FLAGS
+from .conftest import FLAGS, served
 
 pytestmark = pytest.mark.browser
 
@@ -532,6 +534,32 @@ def test_the_preset_can_be_looked_at(page: Page) -> None:
     page.get_by_text("Preset", exact=True).click()
     expect(page.locator(".ob-presets li")).to_have_count(6, timeout=ANSWER)
     expect(page.locator(".ob-presets")).to_contain_text("answers now")
+
+
+def test_a_collection_that_was_made_meanwhile_is_taken_in(browser: Browser, mini: OmniBind, tmp_path: Path) -> None:
+    picture = Pillow.open(file_of("image"))
+    picture.transpose(Pillow.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
+    with served(tmp_path) as (address, _):
+        opened = browser.new_page()
+        watch = Watch(opened)
+        opened.goto(address)
+        ready(opened)
+        add(str(tmp_path / "collections" / "holiday"), [tmp_path / "mirrored.png"], mini)
+        opened.get_by_text("Collections", exact=True).click()
+        opened.get_by_role("button", name="Search in holiday").click()
+        expect(opened.locator(".ob-presets b")).to_have_count(2, timeout=ANSWER)
+        opened.get_by_text("Options", exact=True).click()
+        opened.get_by_label("holiday").check()
+        say(opened, "a photograph")
+        expect(opened.locator(".ob-column.ob-image .ob-caption")).to_have_count(1, timeout=ANSWER)
+        for shown in opened.locator(".ob-column.ob-image img").all():
+            assert opened.request.get(f"{address}{shown.get_attribute('src')}").ok
+        opened.reload()
+        ready(opened)
+        opened.get_by_text("Options", exact=True).click()
+        expect(opened.get_by_label("holiday")).to_be_visible(timeout=ANSWER)
+        opened.close()
+        assert not watch.faults
 
 
 @pytest.mark.parametrize("width", [390, 1440])

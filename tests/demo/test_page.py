@@ -98,6 +98,14 @@ def test_of_several_collections_a_visitor_chooses_where_to_look(tmp_path: Path) 
     assert not choices(asyncio.run(make(GALLERY)), "Search in").visible
 
 
+@pytest.mark.parametrize("switch", ["on", "off"])
+def test_collections_are_taken_in_where_visitors_may_choose(switch: str) -> None:
+    async def make() -> gr.Blocks:
+        return build_demo(Service(Settings(device="cpu", switch=switch)))
+
+    assert choices(asyncio.run(make()), "Collections").visible == (switch == "on")
+
+
 def test_the_whole_page_builds_around_a_service_that_is_asleep() -> None:
     async def make() -> gr.Blocks:
         return build_demo(Service(Settings(device="cpu")))

@@ -19,8 +19,11 @@ from demo.html import panels
 from demo.service import Service
 from demo.settings import Settings
 from demo.state import Ingredient, Visit
-from omnibind_core.errors import QueryError, WeightsError
+from demo.tabs.explore import callbacks
+from omnibind_core.errors import OmniBindError, QueryError, WeightsError
 from omnibind_core.search import gallery_vectors
+from omnibind_core.search.collection import add
+from omnibind_core.search.compose import Options
 from omnibind_core.search.explorer import Explorer
 
 from .conftest import GALLERY, example
@@ -290,6 +293,52 @@ def test_the_preset_can_be_changed_where_only_this_machine_is_served(monkeypatch
     with pytest.raises(QueryError, match="whoever runs this page"):
         public.switch("lite")
     assert "Whoever runs this page" in panels.presets([], "mini")
+
+
+@pytest.fixture
+def made_meanwhile(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A collection that was made after the page was started, and one that another preset embedded."""
+    monkeypatch.setenv("OMNIBIND_COLLECTIONS", str(tmp_path / "collections"))
+    (tmp_path / "lines.txt").write_text("a unicorn with a golden horn\n")
+    folder = add("mine", [tmp_path / "lines.txt"], service.wait().model).folder
+    other = Path(shutil.copytree(folder, folder.with_name("other")))
+    (other / "vectors-mini.safetensors").rename(other / "vectors-lite.safetensors")
+    return folder
+
+
+def test_a_collection_that_was_made_meanwhile_is_taken_in(service: Service, made_meanwhile: Path) -> None:
+    mine = Service(Settings(device="cpu"))
+    mine._explorer, mine._status = service.wait(), service.status()
+    mine._done.set()
+    assert mine.waiting() == ["mine", "other"]
+    drawn = panels.collections([one.name for one in mine.folders], mine.waiting())
+    assert ">gallery</strong><b>is searched" in drawn and 'data-id="mine"' in drawn
+    asked = Visit().take(mine.embed("a unicorn", "text"), "new")
+    view = callbacks.take_in(mine, asked, "mine", Options())
+    assert view.answers is not None and "a unicorn with a golden horn" in view.answers
+    assert mine.waiting() == ["other"]
+    assert mine.folders == [GALLERY, made_meanwhile]
+    assert str(made_meanwhile.resolve() / "thumbnails") in mine.shown()
+    found = mine.wait().search([asked.ingredients[0].term()], Options(collections=("mine",))).hits
+    assert [hit.caption for hit in found["text"]] == ["a unicorn with a golden horn"]
+    assert len(mine.wait().gallery) == len(service.wait().gallery) + 1
+    for name, words in {"mine": "open the list again", "other": r"no vectors of mini.*collection add other"}.items():
+        with pytest.raises(OmniBindError, match=words):
+            mine.take_in(name)
+    assert len(mine.folders) == 2
+    mine._status = replace(mine.status(), coming="lite")
+    with pytest.raises(QueryError, match="one at a time"):
+        mine.take_in("other")
+
+
+def test_where_visitors_may_not_choose_no_collection_is_taken_in(service: Service, made_meanwhile: Path) -> None:
+    public = Service(Settings(device="cpu", host="0.0.0.0"))
+    public._explorer, public._status = service.wait(), service.status()
+    public._done.set()
+    assert public.waiting() == []
+    with pytest.raises(QueryError, match="whoever runs this page"):
+        public.take_in("mine")
+    assert public.folders == [GALLERY]
 
 
 def test_another_preset_is_made_ready_while_the_first_answers(

@@ -397,6 +397,11 @@ def test_an_index_is_kept_and_where_it_is_damaged_made_again(many, monkeypatch, 
     codes.write_bytes(b"no codes")
     assert many().search(terms, 5) == right
     assert "built again" in caplog.text
+    caplog.clear()
+    rows = folders[1] / "rows.f16"
+    rows.write_bytes(rows.read_bytes()[:-1] + b"?")
+    assert many().search(terms, 5) == right
+    assert "rows.f16, of which part" in caplog.text
     shutil.rmtree(folders[0])
     folders[0].with_name(f"{folders[0].name}.part").mkdir()  # as a process leaves it that was killed
     (folders[0].with_name(f"{folders[0].name}.part") / "rows.f16").touch()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,13 @@ Make = Callable[[FloatArray], Index]
 def unit(rows: FloatArray) -> FloatArray:
     found: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMNIBIND_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +83,18 @@ def test_of_many_rows_nearly_all_that_are_nearest(make: Make, vectors: FloatArra
     _, rows = index.search(queries, 10)
     hits = [len(set(found.tolist()) & set(exact(vectors, q, 10))) for q, found in zip(queries, rows, strict=True)]
     assert np.mean(hits) / 10 >= 0.97
+
+
+def test_of_mixes_nearly_all_that_are_nearest(make: Make, vectors: FloatArray) -> None:
+    index = make(vectors)
+    queries = unit(vectors[:25_000:500] + 0.8 * vectors[250:25_250:500])
+    right = [set(exact(vectors, query, 10)) for query in queries]
+
+    def recall(mixed: bool) -> float:
+        _, rows = index.search(queries, 20, mixed=mixed)
+        return float(np.mean([len(one & set(found.tolist())) / 10 for one, found in zip(right, rows, strict=True)]))
+
+    assert recall(mixed=True) >= max(0.97, recall(mixed=False))
 
 
 def test_a_filter_a_deletion_and_an_addition(make: Make, vectors: FloatArray) -> None:
@@ -144,7 +164,54 @@ def test_what_is_damaged_is_refused(name: str, harm: str, small: Path, tmp_path:
     if (name, harm) == ("index.json", "changed"):
         path.write_bytes(json.dumps({**json.loads(raw), "count": 2_499}).encode())
     with pytest.raises(GalleryError, match="index"):
-        DiskIndex(folder).verify()
+        DiskIndex(folder)
+
+
+def flip(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(1_000)
+        byte = stream.read(1)[0]
+        stream.seek(1_000)
+        stream.write(bytes([byte ^ 1]))
+
+
+def test_vectors_are_read_once_for_a_size_a_time_and_an_inode(
+    small: Path, vectors: FloatArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = DiskIndex.verify
+    monkeypatch.setattr(DiskIndex, "verify", lambda index: (read.append("all"), real(index))[1])
+
+    def readings() -> int:
+        before = len(read)
+        DiskIndex(folder)
+        return len(read) - before
+
+    folder = tmp_path / "index"
+    shutil.copytree(small, folder)
+    assert [readings() for _ in range(3)] == [1, 0, 0]
+    index = DiskIndex(folder)
+    index.add(vectors[:3])
+    index.delete(np.array([5]))
+    assert readings() == 0
+    os.utime(folder / "rows.f16")
+    assert [readings(), readings()] == [1, 0]
+    flip(folder / "rows.f16")
+    for _ in range(2):
+        with pytest.raises(GalleryError, match=r"rows\.f16, of which part 0 has changed.*make it again"):
+            DiskIndex(folder)
+
+
+def test_an_addition_makes_nothing_of_a_byte_that_changed_meanwhile(
+    small: Path, vectors: FloatArray, tmp_path: Path
+) -> None:
+    folder = tmp_path / "index"
+    shutil.copytree(small, folder)
+    index = DiskIndex(folder)
+    flip(folder / "rows.f16")
+    index.add(vectors[:3])
+    with pytest.raises(GalleryError, match="part 0 has changed"):
+        DiskIndex(folder)
 
 
 def test_what_cannot_be_built_or_added_is_said_so(vectors: FloatArray, tmp_path: Path) -> None:

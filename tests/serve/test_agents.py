@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Coroutine
@@ -124,6 +125,24 @@ def test_what_is_wrong_is_said_in_a_sentence(told: dict[str, Any], name: str, sa
     assert told[name].is_error
     assert said in told[name].content[0].text
     assert "Traceback" not in told[name].content[0].text
+
+
+def test_a_store_answers_as_memory_does(told: dict[str, Any], tmp_path: Path) -> None:
+    """Nothing that the store's client prints may come between the lines of the protocol."""
+    pytest.importorskip("pymilvus")
+    pytest.importorskip("milvus_lite")
+    command = ["-m", "omnibind_core", "mcp", "--store", f"milvus:{tmp_path / 'store.db'}"]
+
+    async def ask() -> dict[str, Any]:
+        started = StdioServerParameters(command=sys.executable, args=command, cwd=str(ROOT), env=dict(os.environ))
+        async with Client(started) as client:
+            return {"text": await client.call_tool("search", {"text": "a dog barks", "k": 2})}
+
+    found, right = (form(one["text"])["hits"] for one in (run(ask), told))
+    assert {m: [hit["id"] for hit in hits] for m, hits in found.items()} == {
+        m: [hit["id"] for hit in hits] for m, hits in right.items()
+    }
+    assert (tmp_path / "store.db").exists()
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,7 @@ __all__ = [
     "reweigh",
     "switch",
     "take_away",
+    "take_in",
     "turn",
 ]
 
@@ -369,6 +370,13 @@ def switch(service: Service, visit: Visit, name: str) -> View:
     """Have another preset made ready; what was asked is asked again once it is, see :func:`arrive`."""
     service.switch(name)
     return View(visit)
+
+
+@guarded
+def take_in(service: Service, visit: Visit, name: str, options: Options) -> View:
+    """Search in one more collection, and again for what was asked."""
+    service.take_in(name)
+    return _respond(service, visit, options, redraw_mix=False)
 
 
 @guarded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,9 @@ from demo.shell.notice import notice_box
 from demo.shell.theme import PAGE_JS, html
 from demo.state import Visit
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
-from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Modality
 
-__all__ = ["Parts", "build"]
+__all__ = ["Parts", "build", "facets"]
 
 _MODES = [("New search", "new"), ("+ Add", "add"), ("− Subtract", "subtract")]
 # What can be taken away follows the answers while it is looked at.
@@ -52,6 +51,8 @@ class Parts:
     mix: gr.HTML
     walk: gr.HTML
     answers: gr.HTML
+    library: gr.Accordion
+    collections: gr.HTML
     preset: gr.Accordion
     presets: gr.HTML
     take: gr.Accordion
@@ -89,7 +90,11 @@ def build(service: Service, examples: Examples) -> Parts:
             answers = html(cards.skeleton(), "ob-results")
         with gr.Column(scale=1, min_width=250, elem_classes="ob-rail"):
             with gr.Accordion("Options", open=False, elem_classes="ob-options"):
-                choices = _options([*examples.catalogue, *service.others()], [one.name for one in service.folders])
+                choices = _options(facets(service, examples))
+            with gr.Accordion(
+                "Collections", open=False, elem_classes="ob-options", visible=service.settings.switchable
+            ) as library:
+                collections = html()
             with gr.Accordion("Preset", open=False, elem_classes="ob-options") as preset:
                 presets = html()
             with gr.Accordion("My files", open=False, elem_classes="ob-options"):
@@ -102,7 +107,7 @@ def build(service: Service, examples: Examples) -> Parts:
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
         examples, visit, status, pulse, mode, inputs, chips, up, files, send, choices,
-        mix, walk, answers, preset, presets, take, taken,
+        mix, walk, answers, library, collections, preset, presets, take, taken,
         gr.State((), time_to_live=3600), mine_files, mine_list, inside, sliders, notice, drawer,
     )  # fmt: skip
 
@@ -144,10 +149,20 @@ def _input(modality: Modality) -> Any:
     )
 
 
-def _options(items: Sequence[Item], collections: Sequence[str]) -> dict[str, Any]:
+def facets(service: Service, examples: Examples) -> dict[str, list[str]]:
+    """Say what can be chosen among what is searched now, by the field of :class:`Options` that it is."""
+    items = [*examples.catalogue, *service.others()]
+    return {
+        "licences": sorted({one.licence for one in items}),
+        "concepts": sorted({one.concept for one in items}),
+        "collections": list(dict.fromkeys(one.name for one in service.folders)),
+    }
+
+
+def _options(known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Lay out what a visitor chooses about the search, by the field of :class:`Options` that it is.
 
-    `items` are those of all `collections`, whose names are given.
+    `known` is from :func:`facets`.
     """
     default = Options()
     info = " ".join(f"{one.title}: {one.summary}" for one in OPERATORS.values())
@@ -157,15 +172,10 @@ def _options(items: Sequence[Item], collections: Sequence[str]) -> dict[str, Any
         "operator": gr.Radio(operators, value=default.operator, label="How terms are mixed", info=info),
         "match": gr.Radio(matches, value=default.match, label="Compare with"),
         "kinds": gr.CheckboxGroup([(PLURALS[one], one) for one in ORDER], label="Show only", info="none for all"),
-        "licences": gr.Dropdown(
-            sorted({one.licence for one in items}),
-            value=[],
-            multiselect=True,
-            label="Under these licences",
-        ),
-        "concepts": gr.Dropdown(sorted({one.concept for one in items}), value=[], multiselect=True, label="That show"),
+        "licences": gr.Dropdown(known["licences"], value=[], multiselect=True, label="Under these licences"),
+        "concepts": gr.Dropdown(known["concepts"], value=[], multiselect=True, label="That show"),
         "collections": gr.CheckboxGroup(
-            list(dict.fromkeys(collections)), label="Search in", info="none for all", visible=len(collections) > 1
+            known["collections"], label="Search in", info="none for all", visible=len(known["collections"]) > 1
         ),
         "k": gr.Slider(1, 24, value=default.k, step=1, label="Answers of each kind"),
     }

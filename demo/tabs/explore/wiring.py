@@ -17,7 +17,7 @@ from demo.shell.view import View
 from demo.state import Visit
 from demo.tabs.explore import callbacks
 from demo.tabs.explore.boxes import boxes
-from demo.tabs.explore.layout import Parts
+from demo.tabs.explore.layout import Parts, facets
 from omnibind_core.search.compose import Options
 from omnibind_core.types import Modality
 
@@ -192,6 +192,36 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         return [panels.status(service.status()), gr.Timer(active=True), *_updates(view, visit)]
 
     p.presets.select(switched, p.visit, [p.status, p.pulse, *outputs], **quiet)
+
+    said_of = [p.choices[name] for name in ("licences", "concepts", "collections")]
+    began = len(service.folders)
+
+    def known() -> list[Any]:
+        """Give what can be chosen, where that is more than when the page was laid out."""
+        if len(service.folders) == began:
+            return [gr.skip()] * len(said_of)
+        found = facets(service, p.examples)
+        several = len(found["collections"]) > 1
+        return [
+            gr.Dropdown(choices=found["licences"]),
+            gr.Dropdown(choices=found["concepts"]),
+            gr.CheckboxGroup(choices=found["collections"], visible=several),
+        ]
+
+    demo.load(known, None, said_of, **quiet)
+
+    def listed() -> str:
+        return panels.collections([one.name for one in service.folders], service.waiting())
+
+    p.library.expand(listed, None, p.collections, **quiet)
+
+    def taken_in(event: gr.EventData, visit: Visit, *chosen: Any) -> list[Any]:
+        name = str(event._data.get("id"))
+        view = callbacks.take_in(service, asked(visit, chosen), name, options(*chosen))
+        demo.allowed_paths[:] = service.shown()
+        return [listed(), *known(), *_updates(view, visit)]
+
+    p.collections.select(taken_in, [p.visit, *choices], [p.collections, *said_of, *outputs], **heavy)
 
     def retried() -> gr.Timer:
         service.start()
