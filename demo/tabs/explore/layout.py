@@ -30,7 +30,7 @@ window.addEventListener('ob-answers', () => {{
   if (element.checkVisibility?.() && element.querySelector('.ob-takeaway')) trigger('select', {{}});
 }});
 """
-_UPS = [("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
+_UPS = [("Auto", "auto"), ("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
 _MATCHES = {"media+caption": "the thing and its caption", "media": "the thing alone"}
 
 
@@ -116,7 +116,9 @@ def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.
                 with gr.Row(elem_classes="ob-extra"):
                     html(panels.input_heading(modality), js=None)
                     if modality == "point":
-                        up = gr.Radio(_UPS, value="y", label="Axis that points up", elem_classes="ob-segment ob-small")
+                        up = gr.Radio(
+                            _UPS, value="auto", label="Axis that points up", elem_classes="ob-segment ob-small"
+                        )
                 inputs[modality] = _input(modality)
                 if modality == "text":
                     send = gr.Button("Find neighbours", variant="primary", size="sm", elem_classes="ob-send")
