@@ -1,4 +1,4 @@
-"""Which way is up: guessed right whichever way a shape lies, said where it is assumed, and never where a file says it."""
+"""Which way is up: guessed whichever way a shape lies, said where assumed, and left alone where a file says it."""
 
 from __future__ import annotations
 
