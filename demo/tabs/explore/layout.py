@@ -21,7 +21,7 @@ from omnibind_core.search.compose import MATCHES, OPERATORS, Options
 from omnibind_core.store.catalogue import Item
 from omnibind_core.types import Modality
 
-__all__ = ["Parts", "build"]
+__all__ = ["UPS", "Parts", "build"]
 
 _MODES = [("New search", "new"), ("+ Add", "add"), ("− Subtract", "subtract")]
 # What can be taken away follows the answers while it is looked at.
@@ -30,7 +30,8 @@ window.addEventListener('ob-answers', () => {{
   if (element.checkVisibility?.() && element.querySelector('.ob-takeaway')) trigger('select', {{}});
 }});
 """
-_UPS = [("Auto", "auto"), ("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
+UPS = [("Auto", "auto"), ("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
+"""What may point up in a shape's file; what is taken at first stands in front."""
 _MATCHES = {"media+caption": "the thing and its caption", "media": "the thing alone"}
 
 
@@ -117,7 +118,7 @@ def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.
                     html(panels.input_heading(modality), js=None)
                     if modality == "point":
                         up = gr.Radio(
-                            _UPS, value="auto", label="Axis that points up", elem_classes="ob-segment ob-small"
+                            UPS, value=UPS[0][1], label="Axis that points up", elem_classes="ob-segment ob-small"
                         )
                 inputs[modality] = _input(modality)
                 if modality == "text":

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -17,7 +16,7 @@ from demo.service import Service
 from demo.settings import Settings
 from demo.shell.view import View
 from demo.state import Visit
-from demo.tabs.explore import callbacks, layout
+from demo.tabs.explore import callbacks
 from demo.tabs.explore.boxes import boxes
 from omnibind_core.media import load_points
 from omnibind_core.media.shapes import TO_Y_UP
@@ -276,13 +275,6 @@ def test_what_is_assumed_is_shown_and_turned_with_one_click(service: Service, up
     told = callbacks.turn(service, chosen.visit, "z", OPTIONS)
     assert float(assumed.vector @ told.visit.ingredients[0].vector) > 0.999
     assert told.notice == ""
-
-
-def test_the_page_guesses_unless_an_axis_is_chosen(service: Service) -> None:
-    with gr.Blocks():
-        parts = layout.build(service, EXAMPLES)
-    assert parts.up.value == "auto"
-    assert [value for _, value in parts.up.choices] == ["auto", "y", "z", "x"]
 
 
 def test_an_example_shape_can_be_turned(service: Service) -> None:
