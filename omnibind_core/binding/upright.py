@@ -134,4 +134,5 @@ def drawn(cloud: PointCloud, directions: Sequence[int], spins: Sequence[float] =
 
 @cache
 def _head() -> dict[str, NDArray[np.float32]]:
-    return load_file(assets_directory() / HEAD)
+    head: dict[str, NDArray[np.float32]] = load_file(assets_directory() / HEAD)
+    return head

@@ -62,7 +62,7 @@ _LAYERS = 8
 _BINS = 64
 
 
-def measured(xyz: NDArray[np.floating], rgb: NDArray[np.floating] | None = None) -> Doubles:
+def measured(xyz: NDArray[Any], rgb: NDArray[Any] | None = None) -> Doubles:
     """Measure a shape standing on each of its sides.
 
     Parameters
@@ -106,7 +106,8 @@ def _mirrored(points: Doubles) -> list[list[float]]:
     grid = np.sqrt(grid).reshape((_CELLS,) * 3)
     for axis in range(3):  # a place that is off by half a cell counts too
         padded = np.pad(grid, [(1, 1) if one == axis else (0, 0) for one in range(3)])
-        grid = sum(w * np.take(padded, range(i, i + _CELLS), axis) for i, w in enumerate((0.25, 0.5, 0.25)))
+        low, middle, high = (np.take(padded, range(i, i + _CELLS), axis) for i in range(3))
+        grid = low / 4 + middle / 2 + high / 4
     grid /= np.linalg.norm(grid)
     flat = [float((grid * np.flip(grid, axis)).sum()) for axis in range(3)]
     found = []
@@ -114,7 +115,7 @@ def _mirrored(points: Doubles) -> list[list[float]]:
         others = tuple(one for one in range(3) if one != axis)
         pair = sorted(flat[one] for one in others)
         half = float((grid * np.flip(grid, others)).sum())
-        quarter = float((grid * np.rot90(grid, axes=others)).sum())
+        quarter = float((grid * np.rot90(grid, axes=(others[0], others[1]))).sum())
         found.append([flat[axis], pair[1], pair[0], half, quarter])
     return found
 
@@ -209,8 +210,9 @@ def judged(rows: Doubles, prior: Sequence[float] | None = PRIOR) -> Doubles:
     scores = trees["scale"] * (trees["start"] + trees["value"][number, at].sum(axis=1))
     if prior is not None:
         scores = scores + np.log(prior)
-    shares: Doubles = np.exp(scores - scores.max())
-    return shares / shares.sum()
+    shares = np.exp(scores - scores.max())
+    shared: Doubles = shares / shares.sum()
+    return shared
 
 
 def chosen(shares: Sequence[float] | NDArray[Any]) -> Axis:

@@ -60,7 +60,8 @@ def forms() -> FloatArray:
         return np.stack([_forms(numbers[i], cloud(numbers[i])).ravel() for i in some])
 
     found = kept_rows("upright-forms", {"points": limits.POINTS, "version": _VERSION}, keys, rows, dtype="float32")
-    return np.concatenate(found.parts).reshape(len(keys), 2, len(DIRECTIONS), -1)
+    made: FloatArray = np.concatenate(found.parts).reshape(len(keys), 2, len(DIRECTIONS), -1)
+    return made
 
 
 def _forms(i: int, cloud: PointCloud) -> FloatArray:
@@ -90,7 +91,9 @@ def views() -> FloatArray:
 
     decides = {"tower": tower_identity(EYES), "side": SIDE, "views": VIEWS, "version": _VERSION}
     found = kept_rows("upright-views", decides, keys, rows, dtype="float16")
-    return np.concatenate(found.parts).reshape(len(keys), len(DIRECTIONS), len(VIEWS), -1).astype(np.float32)
+    rows_of = np.concatenate(found.parts).reshape(len(keys), len(DIRECTIONS), len(VIEWS), -1)
+    made: FloatArray = rows_of.astype(np.float32)
+    return made
 
 
 def _trees(rows: FloatArray) -> Any:
@@ -119,7 +122,7 @@ def _warmth(scores: Tensor) -> float:
     def closure() -> Tensor:
         optimiser.zero_grad()
         loss = nn.functional.cross_entropy(scores / log_t.exp(), torch.full((len(scores),), _UP))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
@@ -135,7 +138,7 @@ def _looking(x: Tensor, offset: Tensor, decay: float = _LOOK_DECAY) -> Tensor:
         optimiser.zero_grad()
         single = (x @ weight).mean(-1) + offset
         loss = nn.functional.cross_entropy(single, torch.full((len(x),), _UP)) + decay * weight.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
@@ -179,13 +182,13 @@ def write_form(trees: Any, warmth: float) -> None:
         kept[name] = [[0] * most for _ in grown]
     for row, nodes in enumerate(grown):
         for at in range(most):
-            node = nodes[at] if at < len(nodes) else None
-            leaf = node is None or bool(node["is_leaf"])
+            node: Any = nodes[at] if at < len(nodes) else {"is_leaf": True, "value": 0.0}
+            leaf = bool(node["is_leaf"])
             kept["column"][row][at] = -1 if leaf else int(node["feature_idx"])
             kept["threshold"][row][at] = 0.0 if leaf else float(f"{node['num_threshold']:.7g}")
             kept["left"][row][at] = at if leaf else int(node["left"])
             kept["right"][row][at] = at if leaf else int(node["right"])
-            kept["value"][row][at] = float(f"{node['value']:.5g}") if leaf and node is not None else 0.0
+            kept["value"][row][at] = float(f"{node['value']:.5g}") if leaf else 0.0
     WEIGHTS.parent.mkdir(exist_ok=True)
     WEIGHTS.write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
 
