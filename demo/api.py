@@ -82,13 +82,14 @@ class Api:
         modality: Sense = "auto",
         k: int = _DEFAULT.k,
         match: Match = DEFAULT_MATCH,
-        up: Up = "y",
+        up: Up = "auto",
     ) -> dict[str, Any]:
         """Find what is near a file or a sentence, in all four modalities.
 
         Give `file` (an image, a sound, a mesh or a point cloud) or `text`. `modality` "auto" tells a file by its
         content. `k` answers come back for each modality (1 to 200); `match` says whether they are compared by their
-        "media" alone or by "media+caption". `up` names the axis that points up in a shape's file.
+        "media" alone or by "media+caption". `up` names the axis that points up in a shape's
+        file ("x" to "-z"); "auto" guesses it where the file does not say.
 
         Answers {"preset", "hits": {modality: [{"id", "modality", "caption", "score", "z", "terms", "file"}]},
         "notices"}, best first. "file" is an address on this server, null for a sentence; "z" says by how many standard
@@ -122,7 +123,7 @@ class Api:
 
     @told
     def embed(
-        self, text: str = "", file: FileData | None = None, modality: Sense = "auto", up: Up = "y"
+        self, text: str = "", file: FileData | None = None, modality: Sense = "auto", up: Up = "auto"
     ) -> dict[str, Any]:
         """Give the vector of a file or a sentence in the shared space.
 
@@ -139,7 +140,7 @@ class Api:
         text: str = "",
         file: FileData | None = None,
         modality: Sense = "auto",
-        up: Up = "y",
+        up: Up = "auto",
     ) -> dict[str, Any]:
         """Say which of 1 to 200 `labels` fits a file or a sentence best.
 
@@ -186,7 +187,7 @@ class Api:
         if term.get("item"):
             return self._service.read_item(str(term["item"]))
         return self._one(
-            term.get("text", ""), term.get("file"), str(term.get("modality", "auto")), str(term.get("up", "y"))
+            term.get("text", ""), term.get("file"), str(term.get("modality", "auto")), str(term.get("up", "auto"))
         )
 
 

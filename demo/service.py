@@ -333,7 +333,7 @@ class Service:
         modality: Modality | None = None,
         label: str = "",
         *,
-        up: str = "y",
+        up: str = "auto",
         beside: Mapping[str, Path] | None = None,
     ) -> Ingredient:
         """Embed what a visitor brought.
@@ -346,8 +346,8 @@ class Service:
             What it is; None tells a file by its content.
         label : str
             What people read; empty takes the sentence, or a word for the modality.
-        up : {"x", "y", "z"}
-            The axis that points up in a shape's file.
+        up : {"x", "y", "z", "-x", "-y", "-z", "auto"}
+            The axis that points up in a shape's file; "auto" guesses it where the file does not say.
         beside : mapping of str to Path, optional
             Files that were given together with a shape, by name; an upload has no other neighbours.
 

@@ -82,7 +82,8 @@ class Ingredient:
     seen : str
         Path of what the input shows: for a shape what was read of it, for others the file itself; empty for a sentence.
     source, up : str
-        Path of what the visitor brought, or the sentence, and which axis points up in it: enough to embed it again.
+        Path of what the visitor brought, or the sentence, and which axis points up in it, "auto" where that is guessed:
+        enough to embed it again.
     beside : dict of str to Path
         Files that were given together with a shape, by name.
     preset : str
@@ -114,7 +115,7 @@ class Ingredient:
     upload: str = ""
     seen: str = ""
     source: str = ""
-    up: str = "y"
+    up: str = "auto"
     beside: dict[str, Path] = field(default_factory=dict)
     preset: str = ""
     shares: dict[str, float] = field(default_factory=dict)

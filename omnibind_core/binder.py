@@ -19,6 +19,7 @@ from omnibind_core.binding.files import load_files
 from omnibind_core.binding.first_start import is_made, with_made_files
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
+from omnibind_core.binding.upright import settled
 from omnibind_core.errors import QueryError
 from omnibind_core.machine.auto import best_preset
 from omnibind_core.machine.engine import Engine
@@ -31,7 +32,7 @@ from omnibind_core.specialists.base import Specialist, unit
 from omnibind_core.specialists.load import load
 from omnibind_core.specialists.registry import required
 from omnibind_core.store.weights import Progress
-from omnibind_core.types import Bound, FloatArray, Modality
+from omnibind_core.types import Bound, FloatArray, Modality, PointCloud
 
 __all__ = ["OmniBind", "bind", "columns"]
 
@@ -150,6 +151,11 @@ class OmniBind:
         return self.preset.width
 
     @property
+    def towers(self) -> Mapping[str, Specialist]:
+        """The frozen specialists that are loaded, by name."""
+        return dict(self._towers)
+
+    @property
     def at_once(self) -> int:
         """How many threads may embed at the same time: as many as there are cores for, 4 at most, on a processor."""
         return inputs_at_once(self.device, self.numbers.rpartition(", ")[2])
@@ -205,7 +211,8 @@ class OmniBind:
             raise QueryError("no list of items", "a list of at least one item", "pass a list")
         clock = _Clock()
         with clock("decode"):
-            decoded = [media.load(item, modality, **options) for item in items]
+            loaded = [media.load(item, modality, **options) for item in items]
+            decoded = [self.upright(item) if isinstance(item, PointCloud) else item for item in loaded]
         vectors = self._specialists(modality, decoded, clock)
         with clock("project"):
             projected = self._projectors(modality, vectors)
@@ -218,6 +225,21 @@ class OmniBind:
         kept = columns(self.preset.members[modality], projected).cpu().numpy() if keep else None
         notices = tuple(item.notices for item in decoded)
         return Bound(modality, bound.cpu().numpy(), shares.cpu().numpy(), members, clock.seconds, kept, notices)
+
+    def upright(self, cloud: PointCloud) -> PointCloud:
+        """Turn a shape whose way up was guessed, where its form does not tell but its views do.
+
+        Parameters
+        ----------
+        cloud : PointCloud
+            From :func:`omnibind_core.media.load` with ``up="auto"``; others come back as they are.
+
+        Returns
+        -------
+        PointCloud
+            Settled, with what was assumed among its notices: ``standing`` is empty.
+        """
+        return settled(cloud, self._towers)
 
     @torch.inference_mode()
     def rebind(self, bound: Bound, weights: Mapping[str, float]) -> Bound:
@@ -317,7 +339,8 @@ class OmniBind:
     def embed_points(self, items: Sequence[Any], *, up: str = "y", explain: bool = False) -> FloatArray | Bound:
         """Embed shapes: mesh or point files, or (n, 3) / (n, 6) arrays -> (n, D) float32 unit rows.
 
-        `up` names the axis that points up in the files. ``explain=True`` gives the :class:`Bound` with router
+        `up` names the axis that points up in the files: "x" to "-z", or "auto" to guess it where a file does not say
+        (the default is Y, as in the published code). ``explain=True`` gives the :class:`Bound` with router
         weights and timings. Raises :class:`MediaError`.
         """
         bound = self.embed("point", items, up=up)

@@ -105,7 +105,12 @@ def parser() -> argparse.ArgumentParser:
     )
     common.add_argument("--plan", default="auto", help="memory plan: auto, resident, int8, streamed (default: auto)")
     common.add_argument("--routing", default="default", help="default, or trained: the preset's trained routers")
-    common.add_argument("--up", default="y", choices=("x", "y", "z"), help="axis that points up in meshes (default: y)")
+    common.add_argument(
+        "--up",
+        default="auto",
+        choices=("auto", "x", "y", "z", "-x", "-y", "-z"),
+        help="axis that points up in shapes (default: auto: guessed where the file does not say)",
+    )
     common.add_argument(
         "--faithful", action="store_true", help="treat sounds as the published code does, where it is deterministic"
     )
@@ -347,12 +352,11 @@ def _show_classify(result: dict[str, Any]) -> list[str]:
 
 
 def _locate(arguments: argparse.Namespace) -> dict[str, Any]:
-    from omnibind_core import media
     from omnibind_core.search.answers import located_form
 
     modality, path = _source(arguments.into)
     explorer, made = _embed_items(arguments, [arguments.item], [modality])
-    given = media.load(path, modality, **({"up": arguments.up} if modality == "point" else {}))
+    given = explorer.load(path, modality, up=arguments.up)
     found = explorer.locate(made[0].term(1.0, arguments.item), given)
     return located_form(explorer.preset, found, [*made[0].notices, *given.notices])
 

@@ -122,6 +122,9 @@ class PointCloud:
         False where `rgb` is the stand-in grey.
     notices : tuple of str
         What was dropped, assumed or missing when it was read, in words for people.
+    standing : tuple of float
+        Where it was guessed which way is up: how likely each direction of the file is, in the order of
+        :data:`omnibind_core.media.upright.DIRECTIONS`; the shape is turned as they say. Else empty.
     """
 
     xyz: FloatArray
@@ -129,6 +132,7 @@ class PointCloud:
     surfaces: tuple[Surface, ...] = ()
     has_colour: bool = True
     notices: tuple[str, ...] = ()
+    standing: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ from tools.gallery import __main__ as gallery
 from tools.hard import __main__ as hard
 from tools.mini import __main__ as mini
 from tools.mini.measure import __main__ as measure
-from tools.mini.measure import separating, sounds
+from tools.mini.measure import separating, sounds, upright
 from tools.mini.shapes import __main__ as shapes
+from tools.mini.shapes import upright as learn_upright
 from tools.rehearsal import __main__ as rehearsal
 from tools.screenshots import __main__ as screenshots
 
@@ -70,9 +71,11 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "omnibind_core.evaluation.composing_page": composing_page.parser,
     "tools.mini.__main__": mini.parser,
     "tools.mini.shapes.__main__": shapes.parser,
+    "tools.mini.shapes.upright": learn_upright.parser,
     "tools.mini.measure.__main__": measure.parser,
     "tools.mini.measure.separating": separating.parser,
     "tools.mini.measure.sounds": sounds.parser,
+    "tools.mini.measure.upright": upright.parser,
     "tools.gallery.__main__": gallery.parser,
     "tools.bench.__main__": bench.parser,
     "tools.bench.binding": binding.parser,

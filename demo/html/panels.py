@@ -287,13 +287,22 @@ def notice(error: Exception | str | None, title: str = _KEPT) -> str:
     )
 
 
-def told(notices: Sequence[str]) -> str:
-    """Draw what was dropped, assumed or missing when a file was read; empty where nothing was."""
+def told(notices: Sequence[str], turns: bool = False) -> str:
+    """Draw what was dropped, assumed or missing when a file was read; empty where nothing was.
+
+    With `turns` there is a button for each direction that may point up in a shape's file.
+    """
     if not notices:
         return ""
     rows = "".join(f"<li>{escape(_sentence(text))}</li>" for text in notices)
+    ways = "".join(
+        f'<button data-act="turn" data-id="{sign}{axis}">{axis.upper()}{"↓" if sign else "↑"}</button>'
+        for sign in ("", "-")
+        for axis in "yzx"
+    )
+    turn = f'<p class="ob-turns"><span>What points up</span>{ways}</p>' if turns else ""
     return (
-        f'<div class="ob-notice ob-told" role="status"><strong>How it was read</strong><ul>{rows}</ul>'
+        f'<div class="ob-notice ob-told" role="status"><strong>How it was read</strong><ul>{rows}</ul>{turn}'
         f'<button data-act="dismiss" aria-label="Dismiss">{icon("close")}</button></div>'
     )
 

@@ -13,7 +13,7 @@ from demo.guard import uploaded_path
 from demo.service import Service
 from demo.state import Ingredient
 from omnibind_core.errors import MediaError, OmniBindError
-from omnibind_core.media import formats, load, modality_of
+from omnibind_core.media import formats, modality_of
 from omnibind_core.media.limits import MAX_CHARACTERS
 from omnibind_core.media.video import is_film
 from omnibind_core.types import Audio, Image, Modality, PointCloud
@@ -30,7 +30,7 @@ _LOOKED_AT = 8_000_000  # bytes of these
 _TEXTS = {".txt", ".md"}
 
 
-def embed_upload(service: Service, upload: Upload, modality: Modality | None = None, up: str = "y") -> Ingredient:
+def embed_upload(service: Service, upload: Upload, modality: Modality | None = None, up: str = "auto") -> Ingredient:
     """Embed an uploaded file, or a shape with the files that were given beside it.
 
     Parameters
@@ -40,7 +40,7 @@ def embed_upload(service: Service, upload: Upload, modality: Modality | None = N
     modality : Modality, optional
         What it is; None tells it by its content.
     up : str
-        The axis that points up in a shape's file.
+        The axis that points up in a shape's file; "auto" guesses it where the file does not say.
 
     Raises
     ------
@@ -108,9 +108,9 @@ def embed_uploads(
     return made, left
 
 
-def looked_into(path: str) -> Image | Audio | PointCloud:
+def looked_into(service: Service, path: str) -> Image | Audio | PointCloud:
     """Decode a visitor's file that something is looked for in; raises MediaError as reading it does."""
-    found = load(path, modality_of(path))
+    found = service.wait().load(path, modality_of(path), up="auto")
     if not isinstance(found, (Image, Audio, PointCloud)):
         raise MediaError("a file of words", "a picture, a sound or a shape", "choose one of these")
     return found

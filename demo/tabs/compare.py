@@ -101,7 +101,7 @@ def add(service: Service, items: Items, uploads: Sequence[Any] | None, text: str
         _check_count(len(items) + len(lines))  # before time is spent on them
         new = [service.item(item_id)] if item_id else []
         if uploads:
-            made, bad = embed_uploads(service, list(uploads), "y")
+            made, bad = embed_uploads(service, list(uploads), "auto")
             new += made
             left.extend(bad)
         new += [service.embed(line, "text") for line in lines]

@@ -179,7 +179,7 @@ def spot(service: Service, asked: Asked, place: str) -> Shown:
 
 def _media(service: Service, asked: Asked) -> Image | Audio | PointCloud:
     if asked.own:
-        return looked_into(asked.inside)
+        return looked_into(service, asked.inside)
     return scenes.scene(asked.inside, service.wait().gallery)
 
 

@@ -15,17 +15,21 @@ from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.types import FloatArray, PointCloud, Surface, Wrap
 
-__all__ = ["Doubles", "Part", "Points", "Up", "check_counts", "cloud_of_parts", "cloud_of_points"]
+__all__ = ["TO_Y_UP", "Axis", "Doubles", "Part", "Points", "check_counts", "cloud_of_parts", "cloud_of_points"]
 
-Up: TypeAlias = Literal["x", "y", "z"]
+Axis: TypeAlias = Literal["x", "y", "z", "-x", "-y", "-z"]
 Doubles: TypeAlias = NDArray[np.float64]
 
-# Rows give the new x, y and z: proper rotations that bring the named axis to Y.
-_TO_Y_UP: dict[str, Doubles] = {
+TO_Y_UP: dict[Axis, Doubles] = {
     "y": np.eye(3),
     "z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]),
     "x": np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
+    "-y": np.diag([1.0, -1.0, -1.0]),
+    "-z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
+    "-x": np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
 }
+"""Proper rotations that bring the named direction to Y: rows give the new x, y and z."""
+
 _SEED = 0
 _REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
 _SLIVER = 3e-8  # area of a triangle whose reach is 1 below which it is a line: rounding to 24 bits makes that much
@@ -86,7 +90,7 @@ def check_counts(name: str, faces: int = 0, vertices: int = 0, points: int = 0) 
             raise MediaError(f"{name} with {count:,} {what}", f"at most {limit:,} {what}", "simplify it")
 
 
-def cloud_of_points(points: Points, name: str, up: Up) -> PointCloud:
+def cloud_of_points(points: Points, name: str, up: Axis) -> PointCloud:
     """Thin a file of points to `limits.POINTS`, turn it upright and scale it to the unit sphere."""
     check_counts(name, points=len(points.xyz))
     points = _without_strays(_seen(_finite(points, name)))
@@ -107,7 +111,7 @@ def cloud_of_points(points: Points, name: str, up: Up) -> PointCloud:
     )
 
 
-def cloud_of_parts(parts: Sequence[Part], name: str, up: Up) -> PointCloud:
+def cloud_of_parts(parts: Sequence[Part], name: str, up: Axis) -> PointCloud:
     """Sample `limits.POINTS` points from a mesh, uniformly by area and always the same ones."""
     parts = [_compact(part, name) for part in parts if len(part.faces)]
     had_faces = bool(parts)
@@ -349,8 +353,8 @@ def _unit_sphere(xyz: Doubles, name: str) -> tuple[Doubles, float]:
     return centre, radius
 
 
-def _place(xyz: Doubles, centre: Doubles, scale: float, up: Up) -> FloatArray:
-    return np.ascontiguousarray(((xyz - centre) / scale) @ _TO_Y_UP[up].T, np.float32)
+def _place(xyz: Doubles, centre: Doubles, scale: float, up: Axis) -> FloatArray:
+    return np.ascontiguousarray(((xyz - centre) / scale) @ TO_Y_UP[up].T, np.float32)
 
 
 def _areas(triangles: Doubles) -> Doubles:

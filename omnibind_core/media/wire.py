@@ -73,6 +73,7 @@ def pack(media: Media) -> tuple[dict[str, Any], list[NDArray[Any]]]:
             arrays.append(media.left)
     elif isinstance(media, PointCloud):
         header, arrays = {"type": "point", "has_colour": media.has_colour, "textured": []}, [media.xyz, media.rgb]
+        header["standing"] = list(media.standing)
         for surface in media.surfaces:
             arrays += [surface.vertices, surface.faces, surface.rgb]
             textured = surface.uv is not None and surface.texture is not None
@@ -101,7 +102,8 @@ def unpack(header: dict[str, Any], body: bytearray) -> Media:
         vertices, faces, colours = next(arrays), next(arrays), next(arrays)
         uv, texture = (next(arrays), next(arrays)) if textured else (None, None)
         surfaces.append(Surface(vertices, faces, colours, uv, texture, (across, along)))
-    return PointCloud(xyz, rgb, tuple(surfaces), bool(header["has_colour"]), notices)
+    standing = tuple(float(share) for share in header["standing"])
+    return PointCloud(xyz, rgb, tuple(surfaces), bool(header["has_colour"]), notices, standing)
 
 
 def _arrays(header: dict[str, Any], body: bytearray) -> Iterator[NDArray[Any]]:

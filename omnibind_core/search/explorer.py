@@ -36,7 +36,7 @@ from omnibind_core.specialists.registry import find, required
 from omnibind_core.store.catalogue import Item
 from omnibind_core.store.integrity import check_content
 from omnibind_core.store.kept import digest
-from omnibind_core.types import MODALITIES, Audio, Bound, FloatArray, Hit, Media, Modality
+from omnibind_core.types import MODALITIES, Audio, Bound, FloatArray, Hit, Media, Modality, PointCloud
 
 __all__ = ["Explorer"]
 
@@ -159,8 +159,8 @@ class Explorer:
             A file, or for "text" the sentence. Of a film the "image" is the mean of its pictures, "audio" its sound.
         modality : Modality, optional
             What it is; None tells a file by its content. A sentence must be called one.
-        up : {"x", "y", "z"}
-            The axis that points up in a shape's file.
+        up : {"x", "y", "z", "-x", "-y", "-z", "auto"}
+            The axis that points up in a shape's file, see :meth:`load`.
         weights : mapping of str to float, optional
             Weights by specialist that replace the router's.
         beside : mapping of str to Path or bytes, optional
@@ -187,19 +187,48 @@ class Explorer:
         if known is not None and not decoded:
             return known
         start = time.perf_counter()
-        options: Mapping[Modality, dict[str, Any]] = {
-            "point": {"up": up, "beside": beside}, "audio": {"faithful": faithful}
-        }  # fmt: skip
         frames: Sequence[Media]
         if is_a_film := kind == "image" and is_film(source):
             frames = media.load_frames(source)  # type: ignore[arg-type]
         else:
-            frames = (media.load(source, kind, **options.get(kind, {})),)
+            frames = (self.load(source, kind, up=up, beside=beside, faithful=faithful),)
         if known is None:
             seconds = time.perf_counter() - start
             known = self._film(frames, seconds, weights) if is_a_film else self._one(kind, frames[0], seconds, weights)
             self._known.put(key, known)
         return replace(known, media=frames[len(frames) // 2]) if decoded else known
+
+    def load(
+        self,
+        source: object,
+        modality: Modality,
+        *,
+        up: str = "y",
+        beside: Mapping[str, Path | bytes] | None = None,
+        faithful: bool = False,
+    ) -> Media:
+        """Decode one input as :meth:`embed` does.
+
+        Parameters
+        ----------
+        source, modality, beside, faithful
+            As for :meth:`embed`.
+        up : {"x", "y", "z", "-x", "-y", "-z", "auto"}
+            The axis that points up in a shape's file. "auto" guesses it where the format does not say; where the
+            shape alone does not tell, the views do, see :meth:`omnibind_core.binder.OmniBind.upright`.
+
+        Raises
+        ------
+        MediaError
+            It cannot be decoded.
+        """
+        options: Mapping[Modality, dict[str, Any]] = {
+            "point": {"up": up, "beside": beside}, "audio": {"faithful": faithful}
+        }  # fmt: skip
+        given = media.load(source, modality, **options.get(modality, {}))
+        if isinstance(given, PointCloud) and given.standing:
+            return self._computing.run(lambda: self.model.upright(given))
+        return given
 
     def _one(self, kind: Modality, given: Media, seconds: float, weights: Mapping[str, float] | None) -> Embedded:
         place = self._reading if kind == "text" else self._computing

@@ -133,12 +133,12 @@ def agents(explorer: Callable[[], Explorer], allowed: Sequence[Path] = ()) -> MC
 
     @tool()
     def search(
-        text: str = "", item: str = "", file: str = "", kind: Kind | None = None, k: int = 5, up: str = "y"
+        text: str = "", item: str = "", file: str = "", kind: Kind | None = None, k: int = 5, up: str = "auto"
     ) -> Content:
         """Find what is near one input, in all four modalities. Give exactly one of text, item and file.
 
         `kind` says what a file is; left out, its content tells. `k` answers come back of each kind, 1 to 200. `up`
-        names the axis that points up in a shape's file.
+        names the axis that points up in a shape's file: x, y, z, -x, -y, -z, or auto: guessed where it is not said.
         """
         given = {"text": text, "item": item, "file": file, "modality": kind, "k": k, "up": up}
         return run(Search, answering.search, given)
@@ -153,7 +153,7 @@ def agents(explorer: Callable[[], Explorer], allowed: Sequence[Path] = ()) -> MC
 
     @tool()
     def classify(
-        labels: list[str], text: str = "", item: str = "", file: str = "", kind: Kind | None = None, up: str = "y"
+        labels: list[str], text: str = "", item: str = "", file: str = "", kind: Kind | None = None, up: str = "auto"
     ) -> Content:
         """Say which of 1 to 200 labels fits an input best; "fits" is false where perhaps none does."""
         given = {"labels": labels, "text": text, "item": item, "file": file, "modality": kind, "up": up}

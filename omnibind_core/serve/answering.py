@@ -132,7 +132,7 @@ def _decoded(explorer: Explorer, thing: Thing, call: Call) -> Image | Audio | Po
     if path is None or thing.modality == "text":
         raise QueryError("a sentence to look into", "a picture, a sound or a shape", "send one of these")
     modality = thing.modality or media.modality_of(path)
-    read = media.load(path, modality, **({"up": thing.up} if modality == "point" else {}))
+    read = explorer.load(path, modality, up=thing.up)
     if not isinstance(read, (Image, Audio, PointCloud)):
         raise QueryError("words to look into", "a picture, a sound or a shape", "send one of these")
     return read

@@ -70,7 +70,10 @@ class Thing(_Form):
     file: str | None = Field(None, description="name of a part of the form that holds a file")
     weight: float = Field(1.0, ge=-1, le=1, description="in a mix; negative: less of this")
     modality: Modality | None = Field(None, description="what a file is; left out, its content tells")
-    up: str = Field("y", description="the axis that points up in a shape: x, y or z")
+    up: str = Field(
+        "auto",
+        description="the axis that points up in a shape: x, y, z, -x, -y, -z, or auto: guessed where it is not said",
+    )
 
 
 class Embed(Thing):

@@ -18,6 +18,7 @@ from demo.page import TABS, build_demo
 from demo.service import Service
 from demo.settings import Settings
 from demo.shell.tab import Tab
+from demo.tabs.explore.layout import UPS
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
 from omnibind_core.store.catalogue import Item
 
@@ -112,3 +113,7 @@ def test_the_whole_page_builds_around_a_service_that_is_asleep() -> None:
 
     titles = [one.label for one in asyncio.run(make()).blocks.values() if isinstance(one, gr.Tab)]
     assert titles == [tab.TITLE for tab in TABS]
+
+
+def test_which_way_is_up_is_guessed_unless_an_axis_is_chosen() -> None:
+    assert [value for _, value in UPS] == ["auto", "y", "z", "x"]

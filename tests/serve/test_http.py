@@ -17,6 +17,9 @@ import soundfile
 
 from omnibind_core import media
 from omnibind_core.errors import QueryError
+from omnibind_core.media import load_points
+from omnibind_core.media.shapes import TO_Y_UP
+from omnibind_core.media.upright import turn
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.serve.calls import MAX_JSON, address_of, files_of
 from omnibind_core.serve.command import serve
@@ -173,6 +176,23 @@ def test_the_page_describes_every_call(client):
     assert set(content) == {"application/json", "multipart/form-data"}
     assert "$ref" not in json.dumps(paths["/v1/mix"]["post"]["requestBody"])
     assert client.get("/v1/docs").status_code == 200
+
+
+def test_which_way_is_up_is_guessed_said_and_overruled(client, tmp_path):
+    schema = client.get("/v1/openapi.json").json()["paths"]["/v1/embed"]["post"]["requestBody"]["content"]
+    up = schema["application/json"]["schema"]["properties"]["up"]
+    assert up["default"] == "auto" and "-z" in up["description"]
+    bed = load_points(GALLERY / "shapes" / "bed-1.glb")
+    np.save(tmp_path / "bed.npy", np.hstack([turn(bed, TO_Y_UP["z"].T).xyz, bed.rgb]))
+    told = {}
+    for axis in ("", "z", "y", "w"):
+        with (tmp_path / "bed.npy").open("rb") as file:
+            told[axis] = client.post("/v1/embed", files={"file": file}, data={"up": axis} if axis else {}).json()
+    assert told[""]["notices"] == ["the file does not say which way is up: z was taken"]
+    assert told["z"]["notices"] == told["y"]["notices"] == []
+    guessed, given, lying = (np.array(told[axis]["vector"]) for axis in ("", "z", "y"))
+    assert float(guessed @ given) > 0.999 > float(guessed @ lying)
+    assert "axis that points up" in told["w"]["error"]["given"]
 
 
 def test_the_official_openai_client_works_unchanged(address, explorer):

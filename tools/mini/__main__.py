@@ -2,7 +2,7 @@
 
 1. eyes: heads for sentences and pictures, in closed form.
 2. ears: the upper layers of aiSFX, heads for sounds.
-3. shapes: the point encoder, heads for shapes.
+3. shapes: the point encoder, heads for shapes; upright: what tells which way is up.
 4. routers: with all heads frozen.
 5. languages: the head that leads other languages than English to MiniLM, and what tells them from English.
 6. gallery: the vectors of the committed gallery.
@@ -56,6 +56,7 @@ STAGES: Mapping[str, Callable[[Path], None]] = {
     "eyes": _made_by("pictures"),
     "ears": _made_by("sounds.train"),
     "shapes": _made_by("shapes.__main__"),
+    "upright": _made_by("shapes.upright"),
     "routers": _made_by("routers"),
     "languages": _made_by("languages.train"),
     "gallery": _gallery,

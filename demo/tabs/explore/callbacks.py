@@ -19,6 +19,7 @@ from demo.shell.uploads import Upload, embed_upload, embed_uploads
 from demo.shell.view import View, attempt, guarded
 from demo.state import MINE, Ingredient, Mode, Status, Visit
 from omnibind_core.errors import QueryError
+from omnibind_core.media.upright import is_guess
 from omnibind_core.search.answers import Found
 from omnibind_core.search.compose import Options
 from omnibind_core.search.own import OwnItem, with_own
@@ -83,9 +84,15 @@ def _answered(
         way,
         cards.answers(found, visit.ingredients),
         panels.inside(visit.shown(), found.seconds),
-        notice=panels.told([*told, *_left_out(visit, service.wait().preset)]),
+        notice=panels.told([*told, *_left_out(visit, service.wait().preset)], _may_lie(visit, told)),
         closed=True,
     )
+
+
+def _may_lie(visit: Visit, told: Sequence[str]) -> bool:
+    """Whether what is told says which way is up in the shape that stands in its input: that was guessed."""
+    shape = visit.standing("point")
+    return shape is not None and shape.up == "auto" and any(is_guess(one) for one in told)
 
 
 def _left_out(visit: Visit, preset: str) -> list[str]:
@@ -414,9 +421,9 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
     ----------
     action : str
         "open", "search", "add" or "subtract" (a gallery item), "drop", "inspect", "mute" or "route" (a term),
-        "stop" (of a walk), "swap", "undo", "redo", "clear", "close", "dismiss".
+        "stop" (of a walk), "turn" (the shape in its input), "swap", "undo", "redo", "clear", "close", "dismiss".
     target : str
-        The item's identifier, the term's key, or the share of the way.
+        The item's identifier, the term's key, the share of the way, or the axis that points up.
     """
     modes: dict[str, Mode] = {"search": "new", "add": "add", "subtract": "subtract"}
     if action in modes:
@@ -436,6 +443,8 @@ def act(service: Service, visit: Visit, action: str, target: str, options: Optio
         return _respond(service, visit.undo() if action == "undo" else visit.redo(), options)
     if action == "mute":
         return _respond(service, visit.mute(target), options)
+    if action == "turn":
+        return turn(service, visit, target, options)
     if action == "swap":
         return _respond(service, visit.swap(), options)
     if action == "clear":

@@ -20,7 +20,7 @@ from demo.state import Visit
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
 from omnibind_core.types import Modality
 
-__all__ = ["Parts", "build", "facets"]
+__all__ = ["UPS", "Parts", "build", "facets"]
 
 _MODES = [("New search", "new"), ("+ Add", "add"), ("− Subtract", "subtract")]
 # What can be taken away follows the answers while it is looked at.
@@ -29,7 +29,8 @@ window.addEventListener('ob-answers', () => {{
   if (element.checkVisibility?.() && element.querySelector('.ob-takeaway')) trigger('select', {{}});
 }});
 """
-_UPS = [("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
+UPS = [("Auto", "auto"), ("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
+"""What may point up in a shape's file; what is taken at first stands in front."""
 _MATCHES = {"media+caption": "the thing and its caption", "media": "the thing alone"}
 
 
@@ -121,7 +122,9 @@ def _inputs(examples: Examples) -> tuple[dict[Modality, Any], list[gr.HTML], gr.
                 with gr.Row(elem_classes="ob-extra"):
                     html(panels.input_heading(modality), js=None)
                     if modality == "point":
-                        up = gr.Radio(_UPS, value="y", label="Axis that points up", elem_classes="ob-segment ob-small")
+                        up = gr.Radio(
+                            UPS, value=UPS[0][1], label="Axis that points up", elem_classes="ob-segment ob-small"
+                        )
                 inputs[modality] = _input(modality)
                 if modality == "text":
                     send = gr.Button("Find neighbours", variant="primary", size="sm", elem_classes="ob-send")

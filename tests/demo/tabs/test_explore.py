@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -18,6 +19,8 @@ from demo.state import Visit
 from demo.tabs.explore import callbacks
 from demo.tabs.explore.boxes import boxes
 from omnibind_core.media import load_points
+from omnibind_core.media.shapes import TO_Y_UP
+from omnibind_core.media.upright import turn
 from omnibind_core.search.compose import Options
 from omnibind_core.types import MODALITIES, Modality
 
@@ -250,6 +253,28 @@ def test_a_shape_can_be_turned(service: Service, upload: Put) -> None:
     assert float(before.vector @ again.vector) > 0.9999, "it is the file that is turned, not what is shown of it"
     nothing = callbacks.give_text(service, Visit(), "red", "new", OPTIONS).visit
     assert callbacks.turn(service, nothing, "z", OPTIONS).answers is None
+
+
+def lying_bed(path: Path) -> Path:
+    """Points of a bed in a file in which Z is up: its format does not say."""
+    bed = load_points(GALLERY / "shapes" / "bed-1.glb")
+    np.save(path, np.hstack([turn(bed, TO_Y_UP["z"].T).xyz, bed.rgb]))
+    return path
+
+
+def test_what_is_assumed_is_shown_and_turned_with_one_click(service: Service, upload: Put, tmp_path: Path) -> None:
+    file = upload(lying_bed(tmp_path / "bed.npy"))
+    first = callbacks.give_file(service, Visit(), file, "point", "auto", "new", OPTIONS)
+    assert "The file does not say which way is up: z was taken." in first.notice
+    assert first.notice.count('data-act="turn"') == len(TO_Y_UP)
+    chosen = callbacks.act(service, first.visit, "turn", "y", OPTIONS)
+    complete(chosen)
+    assumed, lying = first.visit.ingredients[0], chosen.visit.ingredients[0]
+    assert (assumed.up, lying.up) == ("auto", "y"), "a chosen axis beats what is assumed"
+    assert float(assumed.vector @ lying.vector) < 0.99
+    told = callbacks.turn(service, chosen.visit, "z", OPTIONS)
+    assert float(assumed.vector @ told.visit.ingredients[0].vector) > 0.999
+    assert told.notice == ""
 
 
 def test_an_example_shape_can_be_turned(service: Service) -> None:

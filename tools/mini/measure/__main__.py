@@ -31,6 +31,7 @@ from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.languages import languages_section
 from tools.mini.measure.page import binding_sections
 from tools.mini.measure.separating import separating_section
+from tools.mini.measure.upright import upright_section_of
 
 __all__ = ["RESULTS", "main", "measured", "parser"]
 
@@ -62,6 +63,7 @@ def measured() -> Report:
         together,
         journeys_section(journeys(gallery)),
         labelling_section(labelling(model, gallery)),
+        upright_section_of(model),
         published_section(),
     ]
     return Report("mini", datetime.now(timezone.utc).date().isoformat(), "make eval", found)

@@ -1,0 +1,97 @@
+"""``python -m tools.mini.measure.upright``: the results page's section on which way is up, alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from omnibind_core import media
+from omnibind_core.binder import OmniBind
+from omnibind_core.errors import OmniBindError
+from omnibind_core.evaluation.report import Section, read_report, table, write_report
+from omnibind_core.evaluation.upright import half_of, upright, upright_section
+from omnibind_core.search.gallery import Gallery
+from omnibind_core.store.paths import assets_directory
+from omnibind_core.types import PointCloud
+from tools.mini.pools.vectors import named_shapes
+from tools.mini.shapes.pool import SWEET_HOME, clouds
+
+__all__ = ["main", "parser", "upright_section_of", "upright_shapes"]
+
+
+def upright_shapes() -> list[tuple[str, PointCloud]]:
+    """Give Sweet Home's meshes of the test half, with their keys."""
+    keys, _, cloud = clouds(SWEET_HOME)
+    return [(keys[i], cloud(i)) for i, mesh in enumerate(named_shapes()) if half_of(mesh.name) == "test"]
+
+
+def _of_the_gallery(gallery: Gallery) -> Iterator[tuple[str, PointCloud]]:
+    """Give the gallery's shapes that were made of such meshes."""
+    names = {f"{mesh.archive.name}/{mesh.member}": mesh.name for mesh in named_shapes()}
+    for item in gallery.items:
+        name = names.get(item.source.partition(", ")[2]) if item.modality == "point" else None
+        path = gallery.path(item)
+        if name and path and half_of(name) == "test":
+            read = media.load(path, "point")
+            if isinstance(read, PointCloud):
+                yield item.id, read
+
+
+def _bare(cloud: PointCloud) -> PointCloud:
+    """Leave a cloud of 2,000 points."""
+    step = len(cloud.xyz) // 2000
+    return replace(cloud, xyz=cloud.xyz[::step][:2000], rgb=cloud.rgb[::step][:2000], surfaces=())
+
+
+def upright_section_of(model: OmniBind) -> Section:
+    """Measure the test half, turned and judged in several ways."""
+    shapes, towers = upright_shapes(), model.towers
+    inside = list(_of_the_gallery(Gallery.load(model)))
+    return upright_section(
+        [
+            upright("turned at random, by form", shapes, "any", {}, None),
+            upright("turned at random, by form and views", shapes, "any", towers, None),
+            upright("the same, clouds of 2,000 points", shapes, "any", towers, None, _bare),
+            upright("gallery, turned at random, by form and views", inside, "any", towers, None),
+            upright("Y up, as the application judges", shapes, "y", towers),
+            upright("gallery, Y up, as the application judges", inside, "y", towers),
+            upright("Z up, as the application judges", shapes, "z", towers),
+            upright("turned at random, as the application judges", shapes, "any", towers),
+        ]
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m tools.mini.measure.upright", description="Measure how often it is guessed right what is up."
+    )
+    found.add_argument("--into", type=Path, metavar="PAGE", help="put the section into this results page and its data")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the section, and put it into the page where asked."""
+    options = parser().parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        section = upright_section_of(OmniBind.from_pretrained("mini", device="cpu", dtype="float32"))
+        if options.into:
+            data = assets_directory() / "results.json"
+            report = read_report(data)
+            kept = [one for one in report.sections if one.title != section.title]
+            write_report(replace(report, sections=[*kept[:-1], section, kept[-1]]), options.into, data)
+    except OmniBindError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    sys.stdout.write(table(*section.shown()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
