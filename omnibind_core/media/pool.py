@@ -68,19 +68,26 @@ class Worker:
         """
         with self._ended_after(seconds) as timer:
             if self._process.stdin is not None:
-                with contextlib.suppress(OSError):  # a process that dies meanwhile closes its pipe; reading will tell
+                # A process that dies meanwhile closes its pipe, and so does who ends it; reading will tell.
+                with contextlib.suppress(OSError, ValueError):
                     write_frame(self._process.stdin, header, [data])
             answer = self._read()
             while answer is not None and "want" in answer[0]:
                 found = None if beside is None else beside(str(answer[0]["want"]))
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):
                     if self._process.stdin is not None:
                         write_frame(self._process.stdin, {"found": found is not None}, [found or b""])
                 answer = self._read()
         return answer, answer is None and timer.expired
 
     def _read(self) -> Frame | None:
-        return None if self._process.stdout is None else read_frame(self._process.stdout)
+        pipe = self._process.stdout
+        try:
+            return None if pipe is None else read_frame(pipe)
+        except ValueError:
+            if pipe is None or not pipe.closed:
+                raise
+            return None  # closed by whoever ended the process
 
     @contextlib.contextmanager
     def _ended_after(self, seconds: float) -> Iterator[_Deadline]:

@@ -194,3 +194,10 @@ def test_a_large_parent_does_not_tire_its_workers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], input=PNG.data, capture_output=True, check=True, cwd=ROOT)
     assert done.stdout.split() == [b"1", b"True"]
+
+
+def test_a_process_that_is_ended_before_it_is_ready_is_no_error():
+    worker = pools.Worker(preload=False)
+    worker.close()
+    assert not worker.wait_ready()
+    assert worker.ask({"modality": "image"}, b"", 1.0) == (None, False)
