@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from omnibind_core.errors import ReportError
 
-__all__ = ["Cell", "Chart", "Report", "Section", "read_report", "spell", "table", "write_report"]
+__all__ = ["Cell", "Chart", "Report", "Section", "put_section", "read_report", "spell", "table", "write_report"]
 
 Cell: TypeAlias = str | int | float
 Kind: TypeAlias = Literal["bars"]
@@ -162,6 +162,19 @@ def write_report(report: Report, markdown: Path | None = None, data: Path | None
         markdown.write_text(report.to_markdown(), encoding="utf-8")
     if data is not None:
         data.write_text(report.to_json(), encoding="utf-8")
+
+
+def put_section(section: Section, markdown: Path, data: Path) -> None:
+    """Put one section into a page and its data, before the last one, instead of the one that had its title.
+
+    Raises
+    ------
+    ReportError
+        The data cannot be read.
+    """
+    report = read_report(data)
+    kept = [one for one in report.sections if one.title != section.title]
+    write_report(replace(report, sections=[*kept[:-1], section, *kept[-1:]]), markdown, data)
 
 
 def read_report(path: Path) -> Report:

@@ -30,6 +30,7 @@ _COMPONENTS = 50
 _PERPLEXITY = 20.0
 _NEIGHBOURS = 5  # items among which a new vector is placed
 _LANDMARKS = 1_500  # of more items so many are laid out, and the others are put among them: t-SNE takes minutes else
+_AT_ONCE = 4_096  # items whose cosines with all landmarks are held at once
 _SHARP = 20.0  # how much the nearest of these counts: as in a softmax of cosines
 
 
@@ -150,7 +151,10 @@ def _flat(rows: FloatArray) -> FloatArray:
 def _around(rows: FloatArray, chosen: NDArray[np.int64]) -> FloatArray:
     """Lay some rows out, and put each of the others among those that it is nearest to: -> (n, 2)."""
     landmarks = _flat(rows[chosen])
-    places = np.stack([_among(near, landmarks) for near in rows @ rows[chosen].T])
+    places = np.zeros((len(rows), 2), np.float32)
+    for start in range(0, len(rows), _AT_ONCE):
+        near = rows[start : start + _AT_ONCE] @ rows[chosen].T
+        places[start : start + _AT_ONCE] = [_among(one, landmarks) for one in near]
     places[chosen] = landmarks
     return places
 

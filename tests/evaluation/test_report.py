@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from omnibind_core.errors import ReportError
-from omnibind_core.evaluation.report import Chart, Report, Section, read_report, table, write_report
+from omnibind_core.evaluation.report import Chart, Report, Section, put_section, read_report, table, write_report
 from omnibind_core.evaluation.retrieval import measure, section
 from omnibind_core.store.paths import assets_directory
 
@@ -124,3 +124,14 @@ def test_the_committed_figures_can_be_read():
 
 def test_tables_round_numbers_and_keep_counts():
     assert table(["a", "b"], [[1, 2.345]]).splitlines()[-1] == "| 1 | 2.3 |"
+
+
+def test_one_section_takes_the_place_before_the_last(tmp_path):
+    page, data = tmp_path / "page.md", tmp_path / "page.json"
+    sections = [Section(title, "", ["n"], [[1]]) for title in ("first", "measured again", "last")]
+    write_report(Report("mini", "2026-01-01", "make eval", sections), page, data)
+    put_section(Section("measured again", "anew", ["n"], [[2]]), page, data)
+    found = read_report(data).sections
+    assert [one.title for one in found] == ["first", "measured again", "last"]
+    assert found[1].rows == [[2]]
+    assert "anew" in page.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from omnibind_core.binding.files import load_files
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
 from omnibind_core.errors import OmniBindError
-from omnibind_core.evaluation.report import Section, read_report, table, write_report
+from omnibind_core.evaluation.report import Section, put_section, table
 from omnibind_core.evaluation.separating import ASKED, measure_separation, pairs, separation_section, threshold
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.specialists.load import load
@@ -91,10 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             section = separating_section(model)
             if options.into:
-                data = assets_directory() / "results.json"
-                report = read_report(data)
-                kept = [one for one in report.sections if one.title != section.title]
-                write_report(replace(report, sections=[*kept[:-1], section, kept[-1]]), options.into, data)
+                put_section(section, options.into, assets_directory() / "results.json")
     except OmniBindError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -13,7 +13,7 @@ import torch
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import OmniBindError
-from omnibind_core.evaluation.report import Section, read_report, table, write_report
+from omnibind_core.evaluation.report import Section, put_section, table
 from omnibind_core.evaluation.upright import half_of, upright, upright_section
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
@@ -82,10 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         section = upright_section_of(OmniBind.from_pretrained("mini", device="cpu", dtype="float32"))
         if options.into:
-            data = assets_directory() / "results.json"
-            report = read_report(data)
-            kept = [one for one in report.sections if one.title != section.title]
-            write_report(replace(report, sections=[*kept[:-1], section, kept[-1]]), options.into, data)
+            put_section(section, options.into, assets_directory() / "results.json")
     except OmniBindError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
