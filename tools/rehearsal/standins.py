@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 __all__ = [
+    "BLOCK",
     "FORMS",
     "Keys",
     "keys_of_heads",
@@ -53,7 +54,7 @@ Keys: TypeAlias = Mapping[str, tuple[tuple[int, ...], str]]
 """{tensor: (shape, type)}."""
 
 DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
-_BLOCK = 1 << 16  # numbers of each tensor that are not zero, at most
+BLOCK = 1 << 16  # numbers of each tensor that are not zero, at most
 _SCALE = 0.02  # of the made-up numbers
 
 
@@ -202,7 +203,7 @@ def _written(folder: Path, source: HubFile, form: _Form, keys: Keys, part: int, 
 
 def _numbers(name: str, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
     """Make the first numbers of a tensor up; the rest of it is zero."""
-    count = min(int(np.prod(shape, dtype=np.int64)), _BLOCK)
+    count = min(int(np.prod(shape, dtype=np.int64)), BLOCK)
     kind: torch.dtype = getattr(torch, dtype)
     if not kind.is_floating_point:
         return torch.zeros(count, dtype=kind)
