@@ -21,13 +21,15 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import PIL.Image
 import torch
 from torch import Tensor, nn
 
+from omnibind_core.machine import memory
 from omnibind_core.machine.exhaustion import free, in_parts
-from omnibind_core.machine.memory import Budget, _example, place
+from omnibind_core.machine.memory import _example
 from omnibind_core.machine.names import PLANS
 from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists.base import Specialist
@@ -146,18 +148,27 @@ def towers(folder: Path, device: torch.device, small: bool) -> Iterator[Row]:
                         "tower": name, "modality": modality, "batch": batch, "load s": round(loaded, 1),
                         "ms": round(1e3 * took, 2), "peak GB": round(peak(device), 2),
                     }  # fmt: skip
+            del tower  # nothing may hold it when the next one's memory is counted
 
 
 def plans(folder: Path, device: torch.device, small: bool) -> Iterator[Row]:
     """Time one large tower by each memory plan, with nothing of it on the card but what must be."""
-    name, modality = "eva_clip_18b" if small else "eva02_e14_plus", IMAGE
+    name = "eva_clip_18b" if small else "eva02_e14_plus"
+    exact = torch.zeros(0)
     for plan in PLANS:
         reset(device)
         where = device if plan == "resident" else CPU
-        with built(name, folder, where, torch.bfloat16, small) as tower:
-            placed = place(tower, plan, device, Budget(0))
-            took = seconds(partial(placed.embed, modality, [_example(modality)]), device, 1 if small else REPEATS)
-            yield {"tower": name, "plan": plan, "ms": round(1e3 * took, 1), "peak GB": round(peak(device), 2)}
+        with built(name, folder, where, torch.bfloat16, small) as tower, mock.patch.object(memory, "TOLERANCE", 2.0):
+            placed = memory.place(tower, plan, device, memory.Budget(0))
+            reset(device)
+            took = seconds(partial(placed.embed, IMAGE, [_example(IMAGE)]), device, 1 if small else REPEATS)
+            vector = placed.embed(IMAGE, [_example(IMAGE)]).cpu()
+            exact = exact if len(exact) else vector
+            yield {
+                "tower": name, "plan": plan, "ms": round(1e3 * took, 1), "peak GB": round(peak(device), 2),
+                "1 - cosine": float(1 - (vector * exact).sum()),
+            }  # fmt: skip
+            del tower, placed
 
 
 def agreement(folder: Path, device: torch.device, small: bool) -> Iterator[Row]:

@@ -245,7 +245,7 @@ def decide(
     """Settle plan and number type. What is said about a machine and what is then loaded both come from here.
 
     Without a card, "auto" takes the type that was measured as the faster one, unless only bfloat16 leaves room for the
-    weights as they are.
+    weights as they are. On a card it takes bfloat16 for large presets, and float32 for those that need no plan.
 
     Parameters
     ----------
@@ -271,6 +271,8 @@ def decide(
     wanted = list(modalities)
     fast = choose_dtype(dtype, device)
     if not any(is_published(name) for name in _names(preset, wanted)):
+        if dtype == "auto" and card is not None:
+            fast = torch.float32  # measured on a card: no slower with towers this small, and the gallery's vectors
         return Decision("resident", fast, "small enough for most machines", ())
     types = [fast, torch.bfloat16] if dtype == "auto" and card is None and fast != torch.bfloat16 else [fast]
     found: list[Decision] = []

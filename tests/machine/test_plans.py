@@ -204,3 +204,11 @@ def test_what_an_interrupted_fetch_left_needs_no_room_again(empty_cache, monkeyp
     assert whole.wanted - rest.wanted == 9 * GB
     assert not whole.enough
     assert rest.enough
+
+
+def test_small_presets_compute_in_float32_on_a_card(monkeypatch):
+    monkeypatch.setattr(plans, "choose_dtype", lambda name, device: getattr(torch, name, torch.bfloat16))
+    card = {"device": torch.device("cuda"), "card": 80 * GB, "machine": 60 * GB}
+    assert plans.decide(load_preset("mini"), **card).dtype == torch.float32
+    assert plans.decide(load_preset("mini"), dtype="bfloat16", **card).dtype == torch.bfloat16
+    assert plans.decide(load_preset("base"), **card).dtype == torch.bfloat16
