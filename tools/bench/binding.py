@@ -270,7 +270,7 @@ def page(sizes: Sizes, device: str, folder: Path) -> str:
         where = "one thread of a CPU, float32; seconds are the processor's, so that other programs do not count"
     return "\n".join([
         f"Sizes of `{sizes.preset}`, made-up vectors (random numbers, embeddings of nothing), {sizes.rows:,} items a "
-        f"pool, on {where}. {'' if device.startswith('cuda') else 'On CUDA: not measured. '}Memory is the most "
+        f"pool, on {where}. Memory is the most "
         "that the whole process held, but for pages of the mapped shards. Hours are extrapolated.",
         "", f"Shards of widths {', '.join(map(str, widths))}: {on_disk / 1e9:.1f} GB written in {seconds:.0f} s.", "",
         "### Search of pairs", "", *search(pools, sizes, device), "",
