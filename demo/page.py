@@ -6,14 +6,16 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from fastapi.exceptions import RequestValidationError
-from gradio import queueing, route_utils, routes
+from gradio import http_server, queueing, route_utils, routes
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
+from uvicorn import Config
 
 from demo import api, sessions
 from demo.guard import allowed_hosts, layers, malformed
@@ -30,6 +32,7 @@ from demo.tabs import about, classify, compare, explore, map, results, separate,
 from demo.turns import Turns
 from demo.uploads import Uploads
 from omnibind_core import media
+from omnibind_core.serve.connections import Bounded
 
 __all__ = ["build_demo", "launch", "stop"]
 
@@ -89,6 +92,7 @@ def launch(demo: gr.Blocks, service: Service, **changes: Any) -> str:
 
     for module in (queueing, route_utils, routes):
         module.traceback = Told()
+    http_server.Config = partial(Config, http=Bounded)
     sessions.take_over()
     around = layers(
         hosts=allowed_hosts(settings.host, settings.hosts, os.environ.get("SPACE_HOST")),

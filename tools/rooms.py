@@ -92,7 +92,7 @@ _FLAT = {
 }
 _ONLY = {
     ("demo", "evaluation"): {"omnibind_core.evaluation.report"},
-    ("demo", "serve"): {"omnibind_core.serve.gate", "omnibind_core.serve.http"},
+    ("demo", "serve"): {"omnibind_core.serve.connections", "omnibind_core.serve.gate", "omnibind_core.serve.http"},
 }
 """Of a room that another one may import in part: which modules."""
 

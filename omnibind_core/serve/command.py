@@ -13,6 +13,7 @@ import uvicorn
 
 from omnibind_core.errors import OmniBindError, QueryError
 from omnibind_core.search.explorer import Explorer
+from omnibind_core.serve.connections import Bounded
 from omnibind_core.serve.gate import check_host, keys_of_environment
 from omnibind_core.serve.http import api
 
@@ -63,7 +64,9 @@ def serve(load: Callable[[], Explorer], host: str, port: int) -> None:
         return found[0]
 
     server = _Server(
-        uvicorn.Config(api(explorer, lambda: bool(found), keys), host, port, log_level="warning", server_header=False)
+        uvicorn.Config(
+            api(explorer, lambda: bool(found), keys), host, port, http=Bounded, log_level="warning", server_header=False
+        )
     )
 
     def loading() -> None:
