@@ -29,6 +29,7 @@ def test_stages_run_in_order_or_as_asked(monkeypatch):
 
 def test_every_stage_can_be_started(monkeypatch):
     started = []
+    monkeypatch.setattr(mini, "PROGRAMS", {})
     for module in ("pictures", "sounds.train", "shapes.__main__", "routers"):
         monkeypatch.setattr(f"tools.mini.{module}.make", lambda out, module=module: started.append(module))
     assert mini.main(["eyes", "ears", "shapes", "routers"]) == 0
@@ -75,3 +76,13 @@ def test_published_figures_are_marked_as_published():
     assert "not measured here" in section.text
     assert len(section.rows) == 13
     assert section.rows[4] == ["text-image, COCO: R@1", "56.94", "60.08", "62.64"]
+
+
+def test_programs_are_looked_for_before_the_first_stage(monkeypatch, capsys):
+    monkeypatch.setattr(mini.shutil, "which", lambda name: None if name in ("espeak-ng", "npm") else name)
+    monkeypatch.setattr(mini, "STAGES", {"eyes": pytest.fail, "ears": pytest.fail, "languages": pytest.fail})
+    assert mini.main([]) == 2
+    assert "training without espeak-ng, npm" in capsys.readouterr().err
+    with pytest.raises(MediaError):
+        mini.check_programs(["languages"])
+    mini.check_programs(["eyes", "gallery"])

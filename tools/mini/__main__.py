@@ -9,7 +9,7 @@
 
 A stage that was killed goes on where its last checkpoint was; one that is finished only reads what it kept, in
 :func:`omnibind_core.store.paths.cache_directory`. Media are fetched with apt, so this needs Debian;
-word lists come by npm.
+word lists come by npm, instruments by fluidsynth, speech by espeak-ng.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from omnibind_core.errors import OmniBindError
+from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.store.paths import assets_directory
 
 __all__ = ["STAGES", "main", "parser"]
@@ -62,6 +63,30 @@ STAGES: Mapping[str, Callable[[Path], None]] = {
     "gallery": _gallery,
 }
 """In order, what writes into mini's folder; each only reads what those before it wrote."""
+PROGRAMS: Mapping[str, Sequence[str]] = {
+    "eyes": ("apt-get", "dpkg-deb"),
+    "ears": ("apt-get", "dpkg-deb", "fluidsynth", "espeak-ng"),
+    "shapes": ("apt-get", "dpkg-deb"),
+    "languages": ("npm",),
+}
+"""What a stage calls: looked for before the first one begins, rather than after an hour."""
+
+
+def check_programs(stages: Iterable[str]) -> None:
+    """Look for the programs that stages call.
+
+    Raises
+    ------
+    MediaError
+        Some are not here; names them all.
+    """
+    wanted = dict.fromkeys(program for stage in stages for program in PROGRAMS.get(stage, ()))
+    if missing := [program for program in wanted if not shutil.which(program)]:
+        raise MediaError(
+            f"training without {', '.join(missing)}",
+            f"a machine with {', '.join(wanted)}: Debian 12, for this command only",
+            "apt install " + " ".join(missing),
+        )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         command.error(f"stage {', '.join(unknown)}: choose some of {', '.join(STAGES)}")
     try:
+        check_programs(options.stages or STAGES)
         for name in options.stages or STAGES:
             start = time.monotonic()
             STAGES[name](options.out)

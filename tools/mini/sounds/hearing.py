@@ -7,7 +7,9 @@ sounds that are new. All that is random is decided by the sound's own key.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from omnibind_core.machine.runtime import usable_cores
 from omnibind_core.media.audio import resample
 from omnibind_core.specialists import aisfx
 from omnibind_core.specialists.base import unit
@@ -163,17 +166,26 @@ def _embed(name: str, recorded: tuple[Clip, ...], folder: Path, copies: bool) ->
     # What may be heard behind a copy: signals of our own, the same whatever the table says.
     behind = [powers(audio) for _, audio in pools_rendered.signals()] if copies else []
 
+    @torch.inference_mode()
+    def one(clip: Clip, audio: Audio, count: int) -> None:
+        power = powers(audio)
+        rng = np.random.default_rng((_SEED, *hashlib.sha256(clip.key.encode()).digest()[:8]))
+        changed = [augmenting.augment(power, behind, rng, ears.frames) for _ in range(count)]
+        rows = unit(torch.stack([ears.features(each) for each in (power, *changed)]))
+        write_tensors(path(clip), {"clean": rows[0], "copies": rows[1:].half()}, {})
+
     def make(sounds: Iterable[tuple[Clip, Audio]], count: int, total: int | None, title: str) -> list[Clip]:
-        made = []
-        for clip, audio in tqdm(sounds, title, total=total, disable=None):
-            made.append(clip)
-            if path(clip).is_file():
-                continue
-            power = powers(audio)
-            rng = np.random.default_rng((_SEED, *hashlib.sha256(clip.key.encode()).digest()[:8]))
-            changed = [augmenting.augment(power, behind, rng, ears.frames) for _ in range(count)]
-            rows = unit(torch.stack([ears.features(one) for one in (power, *changed)]))
-            write_tensors(path(clip), {"clean": rows[0], "copies": rows[1:].half()}, {})
+        made, under_way = [], deque[Future[None]]()
+        with ThreadPoolExecutor(usable_cores()) as pool:  # one sound a core, each in sums of one order
+            for clip, audio in tqdm(sounds, title, total=total, disable=None):
+                made.append(clip)
+                if path(clip).is_file():
+                    continue
+                under_way.append(pool.submit(one, clip, audio, count))
+                if len(under_way) > 4 * usable_cores():
+                    under_way.popleft().result()
+            while under_way:
+                under_way.popleft().result()
         return made
 
     new = tuple(clip for clip in recorded if not path(clip).is_file())
