@@ -141,7 +141,8 @@ def test_nothing_is_near_a_mix_where_nothing_is_near_any_of_what_is_wanted(explo
     chair, stool, noise, more, dog = (
         explorer.embed(said, "text").term(weight)
         for said, weight in [
-            ("a wooden chair", 1.0), ("a wooden stool", 0.5), ("asdkfj qwpeor zz", 1.0), ("xvbnm wrtzu", 0.4), ("a dog", 1),
+            ("a wooden chair", 1.0), ("a wooden stool", 0.5), ("asdkfj qwpeor zz", 1.0), ("xvbnm wrtzu", 0.4),
+            ("a dog", 1.0),
         ]
     )  # fmt: skip
     assert "audio" in explorer.search([chair, stool]).far
