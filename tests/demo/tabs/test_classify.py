@@ -9,8 +9,8 @@ import pytest
 from demo.service import Service
 from demo.tabs.classify import classify, classify_item
 
+from ...media.makers import lying_bed
 from ..conftest import GALLERY, Put, example
-from .test_explore import lying_bed
 
 
 def test_naming(service: Service, upload: Put) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -22,11 +21,10 @@ from demo.tabs.explore import callbacks
 from demo.tabs.explore.boxes import boxes, chosen_up
 from omnibind_core.media import load_points
 from omnibind_core.media.shapes import TO_Y_UP
-from omnibind_core.media.upright import turn
 from omnibind_core.search.compose import Options
 from omnibind_core.types import MODALITIES, Modality
 
-from ...media.makers import film
+from ...media.makers import film, lying_bed
 from ..conftest import EXAMPLES, GALLERY, Put, example
 
 OPTIONS = Options()
@@ -260,13 +258,6 @@ def test_a_shape_can_be_turned(service: Service, upload: Put) -> None:
     assert float(before.vector @ again.vector) > 0.9999, "it is the file that is turned, not what is shown of it"
     nothing = callbacks.give_text(service, Visit(), "red", "new", OPTIONS).visit
     assert callbacks.turn(service, nothing, "z", OPTIONS).answers is None
-
-
-def lying_bed(path: Path) -> Path:
-    """Points of a bed in a file in which Z is up: its format does not say."""
-    bed = load_points(GALLERY / "shapes" / "bed-1.glb")
-    np.save(path, np.hstack([turn(bed, TO_Y_UP["z"].T).xyz, bed.rgb]))
-    return path
 
 
 def test_what_is_assumed_is_shown_and_turned_with_one_click(service: Service, upload: Put, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from demo.html.separated import answer
 from demo.service import Service
 from demo.tabs.separate import MIXTURES, before, hear, separate, separate_item
 
+from ...media.makers import lying_bed
 from ..conftest import EXAMPLES, GALLERY, example
-from .test_explore import lying_bed
 
 Put = Callable[[Path], dict[str, str]]
 FIRST = next(iter(MIXTURES))
