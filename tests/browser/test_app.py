@@ -204,6 +204,17 @@ def test_a_card_opens_and_can_be_mixed(page: Page) -> None:
     expect(drawer).to_be_hidden(timeout=ANSWER)
 
 
+def test_an_answer_is_added_once_however_often_it_is_clicked(page: Page) -> None:
+    ready(page)
+    card = page.locator(".ob-column.ob-image .ob-card").nth(1)
+    card.hover()
+    card.locator("[data-act=add]").dblclick()
+    expect(page.locator(".ob-chip")).to_have_count(2, timeout=ANSWER)
+    answered(page)
+    expect(page.locator(".ob-chip")).to_have_count(2)
+    expect(page.locator(".ob-notice")).to_have_count(0)
+
+
 def test_a_sound_plays_in_place(page: Page) -> None:
     ready(page)
     page.locator(".ob-column.ob-audio [data-play]").first.click()
