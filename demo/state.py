@@ -216,9 +216,11 @@ class Visit:
         Raises
         ------
         QueryError
-            The mix is full.
+            The mix is full, or holds that item of the gallery already.
         """
         kept = () if mode == "new" else self.ingredients
+        if new.item_id and any(one.item_id == new.item_id for one in kept):
+            raise QueryError("something that is in the mix already", "something else", "move its slider instead")
         if len(kept) >= MAX_TERMS:
             raise QueryError(f"a mix of {len(kept)} terms and one more", f"at most {MAX_TERMS}", "remove a term first")
         key = f"t{self.serial + 1}"

@@ -63,7 +63,11 @@ def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient]
     stack = f'<div class="ob-stack">{cards}</div>'
     if far:  # of its own kind the nearest are worth a look all the same
         shown = " open" if [term.modality for term in terms] == [modality] else ""
-        said = f"Nothing here is near. {PLURALS[modality]} that belong to such a query lie nearer in 19 of 20 cases."
+        said = (
+            f"Nothing here is near. {PLURALS[modality]} that belong to such a query lie nearer in 19 of 20 cases."
+            if len(terms) == 1
+            else "Nothing here is near any of what is mixed."
+        )
         folded = f"<summary>Show the nearest</summary>{stack}"
         stack = f'<p class="ob-none">{said}</p><details class="ob-far"{shown}>{folded}</details>'
     return (

@@ -30,6 +30,7 @@ __all__ = [
     "ready_mixes",
     "scores",
     "status",
+    "steps",
     "told",
 ]
 
@@ -169,21 +170,20 @@ def mix(visit: Visit) -> str:
     else:
         hint = "" if count < MAX_TERMS else "The mix is full."
     chips = "".join(_chip(one, one.key == visit.inspected) for one in visit.ingredients)
-    return f'<div class="ob-chips" data-turn="{visit.turn}">{chips}<p class="ob-hint">{hint}</p>{_steps(count)}</div>'
+    return f'<div class="ob-chips" data-turn="{visit.turn}">{chips}<p class="ob-hint">{hint}</p></div>'
 
 
-def _steps(count: int) -> str:
-    """Draw the ways back and forth, and for two terms the one to swap their weights."""
-    ways = [("undo", "Undo"), ("redo", "Redo")]
-    if count == 2:
-        ways.insert(0, ("swap", "Swap the two weights"))
-    return (
-        '<span class="ob-steps">'
-        + "".join(
-            f'<button data-act="{act}" title="{label}" aria-label="{label}">{icon(act)}</button>' for act, label in ways
-        )
-        + "</span>"
+def steps(visit: Visit) -> str:
+    """Draw the ways back and forth, grey where there is none, and the one to swap the weights of two terms."""
+    ways = [("undo", "Undo", bool(visit.past)), ("redo", "Redo", bool(visit.future))]
+    if len(visit.ingredients) == 2:
+        ways.insert(0, ("swap", "Swap the two weights", True))
+    buttons = "".join(
+        f'<button data-act="{act}" title="{label}" aria-label="{label}"{"" if there else " disabled"}>'
+        f"{icon(act)}</button>"
+        for act, label, there in ways
     )
+    return f'<span class="ob-steps">{buttons}</span>'
 
 
 def _chip(one: Ingredient, inspected: bool) -> str:

@@ -24,6 +24,15 @@
     }
   });
 
+  // The box for shapes would take only what its viewer shows; more is read, so it opens the chooser of all.
+  document.addEventListener('click', (event) => {
+    const input = event.target.closest?.('.ob-inputs .ob-point button.upload-container') && target();
+    if (!input) return;
+    event.preventDefault();
+    event.stopPropagation();
+    input.click();
+  }, true);
+
   document.addEventListener('dragenter', (event) => { if (brings(event)) { depth += 1; veil(true); } }, true);
   document.addEventListener('dragleave', (event) => {
     if (brings(event)) { depth = Math.max(0, depth - 1); if (!depth) veil(false); }

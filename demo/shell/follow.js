@@ -13,7 +13,7 @@
     place?.scrollIntoView({ behavior: still ? 'auto' : 'smooth', block: 'start' });
   };
   document.addEventListener('click', (event) => {
-    const from = event.target.closest('.ob-send, [data-act=example], [data-act=say], [data-act=mix], [data-act=search], [data-act=add], [data-act=subtract]');
+    const from = event.target.closest('.ob-send, .ob-two button.primary, [data-act=example], [data-act=say], [data-act=mix], [data-act=search], [data-act=add], [data-act=subtract]');
     if (from) asked(from);
   });
   document.addEventListener('keydown', (event) => {

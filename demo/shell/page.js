@@ -32,6 +32,10 @@ element.addEventListener('click', (event) => {
     return;
   }
   const button = event.target.closest('[data-act]');
+  // The answers stay until the next ones are there: what is being added is not added again meanwhile.
+  if (button?.closest('.ob-actions') && button.dataset.act !== 'search') {
+    button.parentElement.querySelectorAll('button:not([data-act=search])').forEach((one) => { one.disabled = true; });
+  }
   if (button && element.contains(button)) trigger('select', { act: button.dataset.act, id: button.dataset.id || '' });
 });
 

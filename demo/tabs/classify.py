@@ -12,11 +12,10 @@ from demo.html import panels
 from demo.html.icons import ORDER
 from demo.service import Service
 from demo.settings import MODEL_EVENTS
+from demo.shell.asking import Answer, Asking, answered, subject, wire_asking
 from demo.shell.examples import Examples
-from demo.shell.notice import dismissible, notice_box
+from demo.shell.notice import notice_box
 from demo.shell.theme import html
-from demo.shell.uploads import embed_upload
-from demo.shell.view import attempt
 from demo.state import Ingredient
 
 __all__ = ["TITLE", "build", "classify", "classify_item", "wire"]
@@ -34,13 +33,12 @@ _LEAD = (
 class Parts:
     """Components that the wiring needs."""
 
-    file: gr.File
-    text: gr.Textbox
+    asking: Asking
     labels: gr.Textbox
-    button: gr.Button
-    chips: list[gr.HTML]
     verdict: gr.HTML
     notice: gr.HTML
+    opened: gr.State
+    first: str
 
 
 def build(service: Service, examples: Examples) -> Parts:
@@ -54,21 +52,22 @@ def build(service: Service, examples: Examples) -> Parts:
             labels = gr.Textbox(value=_LABELS, label="Labels, separated by commas", lines=3, max_length=8000)
             button = gr.Button("Name it", variant="primary")
             chips = [html(panels.example_chips(modality, examples.faces(modality))) for modality in ORDER]
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=3, min_width=300, elem_classes="ob-found"):
             verdict = html('<p class="ob-note">The verdict appears here.</p>')
             notice = notice_box()
-    return Parts(file, text, labels, button, chips, verdict, notice)
+    first = next((item.id for item, _ in examples.faces("image")), "")
+    return Parts(Asking(file, text, button, chips), labels, verdict, notice, gr.State(False), first)
 
 
-def classify(service: Service, upload: Mapping[str, Any] | None, text: str | None, labels: str) -> tuple[str, str]:
+def classify(
+    service: Service, upload: Mapping[str, Any] | None, text: str | None, labels: str, up: str = "auto"
+) -> Answer:
     """Say which labels fit a file or a sentence.
 
     Parameters
     ----------
-    upload : mapping or None
-        ``{"path": ..., "orig_name": ...}`` as gradio gives it; its modality is told from its content.
-    text : str or None
-        A sentence, where there is no file.
+    upload, text, up
+        See :func:`demo.shell.asking.subject`.
     labels : str
         Separated by commas or line ends.
 
@@ -77,56 +76,44 @@ def classify(service: Service, upload: Mapping[str, Any] | None, text: str | Non
     tuple of str
         HTML of the verdict (empty where there is none) and of the notice.
     """
-    return _verdict(
-        service, lambda: embed_upload(service, upload) if upload else service.embed(text or "", "text"), labels
-    )
+    return _verdict(service, lambda: subject(service, upload, text, up), labels)
 
 
-def classify_item(service: Service, item_id: str, labels: str) -> tuple[str, str]:
+def classify_item(service: Service, item_id: str, labels: str) -> Answer:
     """As :func:`classify`, for an item of the gallery."""
     return _verdict(service, lambda: service.item(item_id), labels)
 
 
-def _verdict(service: Service, subject: Callable[[], Ingredient], labels: str) -> tuple[str, str]:
-    def say() -> str:
-        made, explorer = subject(), service.wait()
+def _verdict(service: Service, asked: Callable[[], Ingredient], labels: str) -> Answer:
+    def draw(made: Ingredient) -> str:
+        explorer = service.wait()
         rows = explorer.classify(made.vector, labels.replace("\n", ",").split(","))
         return panels.scores(rows, made, explorer.fits(made.vector, made.modality, rows[0]))
 
-    verdict, notice = attempt("classify", lambda: service.steady(say))
-    return verdict or "", notice
+    return answered(service, "classify", asked, draw)
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
-    """Say what happens when something is dropped, typed or clicked."""
-    del demo, tab
-    p = parts
+    """Say what happens when the tab is opened, and when something is dropped, typed or clicked."""
+    del demo
+    p, outputs = parts, [parts.verdict, parts.notice]
     heavy: dict[str, Any] = {
         "api_visibility": "private", "preprocess": False, "show_progress": "minimal", "show_progress_on": p.verdict,
         "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
     }  # fmt: skip
 
-    def answer(verdict: str, notice: str) -> list[Any]:
-        return [verdict or gr.skip(), notice]
+    def answer(file: Any, text: str, up: str, labels: str) -> Answer:
+        return classify(service, file, text, labels, up)
 
-    # Of a sentence and a file the later one counts; the other no longer stands there.
-    def named(upload: Any, text: str, labels: str) -> list[Any]:
-        by_words = bool(text.strip())
-        answered = classify(service, None if by_words else upload, text, labels)
-        return [*answer(*answered), None if by_words else gr.skip()]
+    def answer_item(item_id: str, labels: str) -> Answer:
+        return classify_item(service, item_id, labels)
 
-    def filed(upload: Any, labels: str) -> list[Any]:
-        return [*answer(*classify(service, upload, "", labels)), ""]
+    wire_asking(p.asking, [p.labels], outputs, answer, answer_item, heavy, [p.labels.submit])
 
-    outputs = [p.verdict, p.notice]
-    asked = [p.button.click, p.text.submit, p.labels.submit]
-    gr.on(asked, named, [p.file, p.text, p.labels], [*outputs, p.file], **heavy)
-    p.file.upload(filed, [p.file, p.labels], [*outputs, p.text], **heavy)
+    def first(opened: bool, labels: str) -> list[Any]:
+        if opened or not p.first:
+            return [gr.skip(), gr.skip(), True]
+        verdict, notice = classify_item(service, p.first, labels)
+        return [verdict or gr.skip(), notice, True]
 
-    def tried(labels: str, event: gr.EventData) -> list[Any]:
-        return answer(*classify_item(service, str(event._data.get("id")), labels))
-
-    for chips in p.chips:
-        chips.select(tried, p.labels, outputs, **heavy)
-
-    dismissible(p.notice)
+    tab.select(first, [p.opened, p.labels], [*outputs, p.opened], **heavy)

@@ -64,7 +64,7 @@ def build(service: Service, examples: Examples) -> Parts:
     shown = html('<div class="ob-map ob-waiting">The map is being drawn …</div>', js=_JS)
     marks = html("", "ob-hidden", js=_MARKS_JS)
     notice = notice_box()
-    answers = html("", "ob-results")
+    answers = html("", "ob-results ob-map-answers")
     return Parts(text, gap, shown, marks, answers, notice)
 
 

@@ -14,10 +14,10 @@ from demo.html import panels, separated
 from demo.html.icons import ORDER
 from demo.service import Service
 from demo.settings import MODEL_EVENTS
+from demo.shell.asking import Answer, Asking, answered, subject, wire_asking
 from demo.shell.examples import Examples
-from demo.shell.notice import dismissible, notice_box
+from demo.shell.notice import notice_box
 from demo.shell.theme import html
-from demo.shell.uploads import embed_upload
 from demo.shell.view import attempt
 from demo.state import Ingredient
 from omnibind_core import media
@@ -52,10 +52,7 @@ class Parts:
 
     mixture: gr.Dropdown
     sound: gr.File
-    text: gr.Textbox
-    file: gr.File
-    button: gr.Button
-    chips: list[gr.HTML]
+    asking: Asking
     answer: gr.HTML
     notice: gr.HTML
     opened: gr.State
@@ -75,10 +72,10 @@ def build(service: Service, examples: Examples) -> Parts:
             file = gr.File(label="… or by a file", height=150)
             button = gr.Button("Pull it out", variant="primary")
             chips = [html(panels.example_chips(m, examples.faces(m))) for m in ORDER if m != "text"]
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=3, min_width=300, elem_classes="ob-found"):
             answer = html(_EMPTY, js=None)
             notice = notice_box()
-    return Parts(mixture, sound, text, file, button, chips, answer, notice, gr.State(False))
+    return Parts(mixture, sound, Asking(file, text, button, chips), answer, notice, gr.State(False))
 
 
 def hear(service: Service, sound: Mapping[str, Any] | None, mixture: str | None) -> Audio:
@@ -99,7 +96,7 @@ def hear(service: Service, sound: Mapping[str, Any] | None, mixture: str | None)
     return Audio(mixed, _RATE)
 
 
-def before(service: Service, mixture: str | None, sound: Mapping[str, Any] | None) -> tuple[str, str]:
+def before(service: Service, mixture: str | None, sound: Mapping[str, Any] | None) -> Answer:
     """Show a sound before anything is pulled out of it: HTML of it (empty where there is none) and of the notice."""
 
     def show() -> str:
@@ -122,7 +119,8 @@ def separate(
     sound: Mapping[str, Any] | None,
     text: str | None,
     file: Mapping[str, Any] | None,
-) -> tuple[str, str]:
+    up: str = "auto",
+) -> Answer:
     """Pull out of a sound what a file or a sentence names.
 
     Parameters
@@ -133,34 +131,30 @@ def separate(
         ``{"path": ..., "orig_name": ...}`` as gradio gives it.
     text : str or None
         A sentence, where there is no file.
+    up : str
+        The axis that points up in a shape's file.
 
     Returns
     -------
     tuple of str
         HTML of the answer (empty where there is none) and of the notice.
     """
-    return _answer(
-        service, mixture, sound, lambda: embed_upload(service, file) if file else service.embed(text or "", "text")
-    )
+    return _answer(service, mixture, sound, lambda: subject(service, file, text, up))
 
 
-def separate_item(
-    service: Service, mixture: str | None, sound: Mapping[str, Any] | None, item_id: str
-) -> tuple[str, str]:
+def separate_item(service: Service, mixture: str | None, sound: Mapping[str, Any] | None, item_id: str) -> Answer:
     """As :func:`separate`, for what an item of the gallery shows."""
     return _answer(service, mixture, sound, lambda: service.item(item_id))
 
 
 def _answer(
     service: Service, mixture: str | None, sound: Mapping[str, Any] | None, query: Callable[[], Ingredient]
-) -> tuple[str, str]:
-    def say() -> str:
-        heard, asked = hear(service, sound, mixture), query()
-        made = service.wait().separate(heard, asked.term())
-        return separated.answer(heard, made, asked.label)
+) -> Answer:
+    def draw(asked: Ingredient) -> str:
+        heard = hear(service, sound, mixture)
+        return separated.answer(heard, service.wait().separate(heard, asked.term()), asked.label)
 
-    answer, notice = attempt("separate", lambda: service.steady(say))
-    return answer or "", notice
+    return answered(service, "separate", query, draw)
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
@@ -175,32 +169,20 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def shown(answer: str, notice: str) -> list[Any]:
         return [answer or gr.skip(), notice]
 
-    # Of words and a file the later one counts, and so of a mixture and a sound; the other no longer stands there.
-    def asked(mixture: str, sound: Any, text: str, file: Any) -> list[Any]:
-        by_words = bool(text.strip())
-        answer = separate(service, mixture, sound, text, None if by_words else file)
-        return [*shown(*answer), None if by_words else gr.skip()]
+    def answer(file: Any, text: str, up: str, mixture: str, sound: Any) -> Answer:
+        return separate(service, mixture, sound, text, file, up)
 
-    def filed(mixture: str, sound: Any, file: Any) -> list[Any]:
-        return [*shown(*separate(service, mixture, sound, "", file)), ""]
+    def answer_item(item_id: str, mixture: str, sound: Any) -> Answer:
+        return separate_item(service, mixture, sound, item_id)
 
     outputs = [p.answer, p.notice]
-    inputs = [p.mixture, p.sound, p.text, p.file]
-    gr.on([p.button.click, p.text.submit], asked, inputs, [*outputs, p.file], **heavy)
-    p.file.upload(filed, [p.mixture, p.sound, p.file], [*outputs, p.text], **heavy)
+    wire_asking(p.asking, [p.mixture, p.sound], outputs, answer, answer_item, heavy)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def first(opened: bool, mixture: str | None, sound: Any) -> list[Any]:
         return [*([gr.skip(), gr.skip()] if opened else shown(*before(service, mixture, sound))), True]
 
+    # Of a mixture and a sound the later one counts; the other no longer stands there.
     tab.select(first, [p.opened, p.mixture, p.sound], [*outputs, p.opened], **quiet)
     p.sound.upload(lambda sound: [None, *shown(*before(service, None, sound))], p.sound, [p.mixture, *outputs], **quiet)
     p.mixture.input(lambda name: [None, *shown(*before(service, name, None))], p.mixture, [p.sound, *outputs], **quiet)
-
-    def tried(mixture: str, sound: Any, event: gr.EventData) -> list[Any]:
-        return shown(*separate_item(service, mixture, sound, str(event._data.get("id"))))
-
-    for chips in p.chips:
-        chips.select(tried, [p.mixture, p.sound], outputs, **heavy)
-
-    dismissible(p.notice)

@@ -94,7 +94,8 @@ class Found:
     seconds : float
         What the search took, without embedding.
     far : frozenset of Modality
-        Where even the best answer is farther than what belongs together is; known for a query of one term.
+        Where even the best answer is farther than what belongs together is; of a mix, where that is so of each of its
+        wanted terms alone.
     """
 
     hits: Mapping[Modality, list[Hit]] = field(default_factory=dict)

@@ -314,20 +314,21 @@ class Explorer:
         """
         gallery = self.gallery
         start = time.perf_counter()
-        hits = gallery.search(
-            terms,
-            options.k,
-            modalities=[one for one in modalities if not options.kinds or one in options.kinds],
-            operator=options.operator,
-            match=options.match,
-            centred=options.centred,
-            exclude=exclude,
-            only=_allowed(options, self.gallery),
-        )
-        far: frozenset[Modality] = frozenset()
-        if len(terms) == 1 and terms[0].weight > 0:
-            hits, far = gallery.judged(hits, terms[0].modality, options.match, options.centred)
-        return Found(hits, time.perf_counter() - start, far)
+        how: dict[str, Any] = {"match": options.match, "centred": options.centred}
+        where: dict[str, Any] = {
+            "modalities": [one for one in modalities if not options.kinds or one in options.kinds],
+            "exclude": exclude,
+            "only": _allowed(options, self.gallery),
+        }
+        hits = gallery.search(terms, options.k, operator=options.operator, **how, **where)
+        wanted = [term for term in terms if term.weight > 0]
+        if len(terms) == len(wanted) == 1:
+            hits, far = gallery.judged(hits, wanted[0].modality, **how)
+            return Found(hits, time.perf_counter() - start, far)
+        # A good answer to a mix is often a third thing, so only its wanted terms can be judged, each alone.
+        alone = [gallery.search([replace(one, weight=1.0)], 1, **how, **where) for one in wanted]
+        parts = [gallery.judged(one, term.modality, **how)[1] for one, term in zip(alone, wanted, strict=True)]
+        return Found(hits, time.perf_counter() - start, frozenset.intersection(*parts) if parts else frozenset())
 
     def locate(self, term: Term, given: Media) -> Located:
         """Find a query in a picture, a sound or a shape; the next query in the same input costs no model.

@@ -112,15 +112,21 @@ def _judged(
     scores = operator.scores(vectors[used], weights[used], rows)
     usual = operator.scores(vectors[used], weights[used], reference if len(reference) else rows)
     mean_score, deviation = float(usual.mean()), max(float(usual.std()), 1e-6)
+    near = np.zeros(len(rows), bool)  # to a wanted term alone, as in the gallery
+    for term, vector in zip(terms, vectors, strict=True):
+        if term.weight > 0:
+            alone, all_alone = rows @ vector, (reference if len(reference) else rows) @ vector
+            z = (alone - all_alone.mean()) / max(float(all_alone.std()), 1e-6)
+            near |= gallery.scale(term.modality, modality, "media", options.centred).reached(alone, z)
     scale = gallery.scale(terms[0].modality, modality, "media", options.centred) if _single(terms) else None
     made = []
-    for one, row, score in zip(own, rows, scores, strict=True):
+    for one, row, score, is_near in zip(own, rows, scores, near, strict=True):
         cosines = tuple(float(cosine) for cosine in vectors @ row)
         z = (float(score) - mean_score) / deviation
         hit = Hit(one.id, modality, one.caption, float(score), z, cosines, one.file, one.thumbnail)
         if scale is not None:
             hit = replace(hit, share=scale.share(cosines[0]))
-        made.append((hit, scale is not None and scale.is_near(hit)))
+        made.append((hit, bool(is_near)))
     return made
 
 

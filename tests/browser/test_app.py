@@ -23,6 +23,7 @@ from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import Modality
 from tools.words import walk
 
+from ..media.makers import lying_bed
 from .conftest import FLAGS, served
 
 pytestmark = pytest.mark.browser
@@ -203,6 +204,17 @@ def test_a_card_opens_and_can_be_mixed(page: Page) -> None:
     expect(drawer).to_be_hidden(timeout=ANSWER)
 
 
+def test_an_answer_is_added_once_however_often_it_is_clicked(page: Page) -> None:
+    ready(page)
+    card = page.locator(".ob-column.ob-image .ob-card").nth(1)
+    card.hover()
+    card.locator("[data-act=add]").dblclick()
+    expect(page.locator(".ob-chip")).to_have_count(2, timeout=ANSWER)
+    answered(page)
+    expect(page.locator(".ob-chip")).to_have_count(2)
+    expect(page.locator(".ob-notice")).to_have_count(0)
+
+
 def test_a_sound_plays_in_place(page: Page) -> None:
     ready(page)
     page.locator(".ob-column.ob-audio [data-play]").first.click()
@@ -274,6 +286,20 @@ def test_a_zip_is_a_shape(page: Page, tmp_path: Path) -> None:
     answered(page)
 
 
+def test_any_shape_is_chosen_from_its_box_and_turned_from_its_notice(page: Page, tmp_path: Path) -> None:
+    ready(page)
+    with page.expect_file_chooser() as chooser:
+        page.locator(".ob-inputs .ob-point button.upload-container").click()
+    chooser.value.set_files(lying_bed(tmp_path / "bed.npy"))
+    term(page, "bed")
+    chosen = page.locator(".ob-input.ob-point .ob-small label.selected")
+    expect(chosen).to_have_text("Auto")
+    page.locator(".ob-turns [data-id='-z']").click()
+    expect(chosen).to_have_text("Z↓", timeout=ANSWER)
+    say(page, "the sea")
+    expect(chosen).to_have_text("Auto", timeout=ANSWER)
+
+
 def test_the_microphone_is_a_source(page: Page) -> None:
     ready(page)
     sound = page.locator(".ob-input.ob-audio")
@@ -316,8 +342,9 @@ def test_visitors_do_not_see_one_another(page: Page, browser: Browser, app: tupl
 def test_naming(page: Page) -> None:
     ready(page)
     page.get_by_role("tab", name="Name it").click()
-    page.locator(".ob-two .ob-try.ob-image button").first.click()
-    expect(page.locator(".ob-verdict li").first).to_be_visible(timeout=ANSWER)
+    expect(page.locator(".ob-verdict.ob-image li").first).to_be_visible(timeout=ANSWER)  # it opens with an answer
+    page.locator(".ob-two .ob-try.ob-audio button:visible").first.click()
+    expect(page.locator(".ob-verdict.ob-audio li").first).to_be_visible(timeout=ANSWER)
 
 
 def test_a_link_brings_the_same_answers_in_another_browser(
@@ -455,9 +482,13 @@ def test_nothing_on_the_page_is_left_without_words(browser: Browser, app: tuple[
 
 def test_answers_follow_a_slider_while_it_moves_and_steps_are_undone(page: Page) -> None:
     ready(page)
+    undo, redo = page.get_by_role("button", name="Undo"), page.get_by_role("button", name="Redo")
+    expect(undo).to_be_disabled()  # what the page opened with is no step of the visitor's
     page.get_by_role("button", name="A dog by the sea").click()
     expect(page.locator(".ob-chip")).to_have_count(2, timeout=ANSWER)
     answered(page)
+    expect(undo).to_be_enabled()
+    expect(redo).to_be_disabled()
     page.locator(".ob-walk summary").click()
     expect(page.locator(".ob-way .ob-band").first).to_be_visible()
     slider, first = page.locator(".ob-chip input[type=range]").nth(1), page.locator(".ob-column.ob-image .ob-caption")
@@ -473,6 +504,7 @@ def test_answers_follow_a_slider_while_it_moves_and_steps_are_undone(page: Page)
     page.wait_for_timeout(500)
     page.keyboard.press("Control+z")
     expect(page.locator(".ob-chip output").nth(1)).to_have_text("+1.00", timeout=ANSWER)
+    expect(redo).to_be_enabled(timeout=ANSWER)
     page.locator(".ob-way [data-act=stop]").nth(2).click()
     expect(page.locator(".ob-chip output").nth(1)).to_have_text("+0.25", timeout=ANSWER)
     page.get_by_role("button", name="Swap the two weights").click()

@@ -18,7 +18,7 @@ from demo.page import TABS, build_demo
 from demo.service import Service
 from demo.settings import Settings
 from demo.shell.tab import Tab
-from demo.tabs.explore.layout import UPS
+from demo.tabs.explore.boxes import UPS
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
 from omnibind_core.store.catalogue import Item
 

@@ -20,6 +20,11 @@ import pillow_heif
 import soundfile
 import trimesh
 
+from omnibind_core.media import load_points
+from omnibind_core.media.shapes import TO_Y_UP
+from omnibind_core.media.upright import turn
+from omnibind_core.store.paths import assets_directory
+
 RATE = 16_000
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
 
@@ -234,3 +239,10 @@ def film(
                 part.pts, done = done, done + part.samples
                 container.mux(audio.encode(part))
             container.mux(audio.encode(None))
+
+
+def lying_bed(path: Path) -> Path:
+    """Points of a bed in a file in which Z is up: its format does not say."""
+    bed = load_points(assets_directory() / "gallery" / "shapes" / "bed-1.glb")
+    np.save(path, np.hstack([turn(bed, TO_Y_UP["z"].T).xyz, bed.rgb]))
+    return path

@@ -8,6 +8,7 @@ import pytest
 
 from omnibind_core import cli
 from omnibind_core.errors import MediaError, QueryError
+from omnibind_core.evaluation.compositions import read_compositions
 from omnibind_core.search.answers import (
     LabelScore,
     embedded_form,
@@ -134,6 +135,37 @@ def test_what_is_near_and_what_is_not(explorer):
     assert gibberish.far == set(MODALITIES)
     mixed = explorer.search([explorer.embed("a dog", "text").term(), explorer.embed("rain", "text").term(0.5)])
     assert not mixed.far and mixed.hits["audio"][0].share is None
+
+
+def test_nothing_is_near_a_mix_where_nothing_is_near_any_of_what_is_wanted(explorer):
+    chair, stool, noise, more, dog = (
+        explorer.embed(said, "text").term(weight)
+        for said, weight in [
+            ("a wooden chair", 1.0), ("a wooden stool", 0.5), ("asdkfj qwpeor zz", 1.0), ("xvbnm wrtzu", 0.4),
+            ("a dog", 1.0),
+        ]
+    )  # fmt: skip
+    assert "audio" in explorer.search([chair, stool]).far
+    assert explorer.search([noise, more]).far == set(MODALITIES)
+    assert not explorer.search([noise, dog]).far, "one of them is enough"
+    unwanted = explorer.embed("a dog", "text").term(-1.0)
+    assert explorer.search([noise, unwanted]).far == set(MODALITIES), "what is unwanted does not count"
+    assert not explorer.search([unwanted]).far, "nothing is said where nothing is wanted"
+
+
+def test_right_answers_to_written_mixes_are_never_called_far(explorer):
+    judged = 0
+    for query in read_compositions():
+        terms = [
+            (explorer.item(one.item) if one.item else explorer.embed(one.text, "text")).term(one.weight)
+            for one in query.terms
+        ]
+        given = {one.item for one in query.terms}
+        found = explorer.search(terms, Options(k=1), modalities=query.targets, exclude=given)
+        right = {modality for modality, hits in found.hits.items() if hits[0].id in query.gold}
+        assert not right & found.far, query.id
+        judged += len(right)
+    assert judged > 20
 
 
 def test_the_other_forms(explorer):

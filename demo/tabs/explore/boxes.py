@@ -10,7 +10,10 @@ from demo.html.icons import ORDER
 from demo.state import Ingredient, Visit
 from omnibind_core.types import Modality
 
-__all__ = ["boxes"]
+__all__ = ["UPS", "boxes", "chosen_up"]
+
+UPS = [("Auto", "auto"), ("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
+"""What may point up in a shape's file; what is taken at first stands in front."""
 
 
 def boxes(before: Visit, after: Visit, given: Modality | None = None) -> list[Any]:
@@ -30,6 +33,19 @@ def boxes(before: Visit, after: Visit, given: Modality | None = None) -> list[An
     return [
         _box(modality, before.standing(modality), after.standing(modality), given == modality) for modality in ORDER
     ]
+
+
+def chosen_up(before: Visit, after: Visit) -> Any:
+    """Say which way up is chosen next: that of the shape that stands in its input; without one it is guessed again.
+
+    A direction that only the notice offers is added for as long as it holds.
+    """
+    old, new = before.standing("point"), after.standing("point")
+    if (old and (old.key, old.up)) == (new and (new.key, new.up)):
+        return gr.skip()
+    up = UPS[0][1] if new is None else new.up
+    ways = UPS if up in dict(UPS).values() else [*UPS, (f"{up[-1].upper()}↓", up)]
+    return gr.Radio(ways, value=up)
 
 
 def _box(modality: Modality, old: Ingredient | None, new: Ingredient | None, given: bool) -> Any:

@@ -17,10 +17,11 @@ from demo.shell.examples import Examples
 from demo.shell.notice import notice_box
 from demo.shell.theme import PAGE_JS, html
 from demo.state import Visit
+from demo.tabs.explore.boxes import UPS
 from omnibind_core.search.compose import MATCHES, OPERATORS, Options
 from omnibind_core.types import Modality
 
-__all__ = ["UPS", "Parts", "build", "facets"]
+__all__ = ["Parts", "build", "facets"]
 
 _MODES = [("New search", "new"), ("+ Add", "add"), ("− Subtract", "subtract")]
 # What can be taken away follows the answers while it is looked at.
@@ -29,8 +30,6 @@ window.addEventListener('ob-answers', () => {{
   if (element.checkVisibility?.() && element.querySelector('.ob-takeaway')) trigger('select', {{}});
 }});
 """
-UPS = [("Auto", "auto"), ("Y↑", "y"), ("Z↑", "z"), ("X↑", "x")]
-"""What may point up in a shape's file; what is taken at first stands in front."""
 _MATCHES = {"media+caption": "the thing and its caption", "media": "the thing alone"}
 
 
@@ -50,6 +49,7 @@ class Parts:
     send: gr.Button
     choices: dict[str, Any]
     mix: gr.HTML
+    steps: gr.HTML
     walk: gr.HTML
     answers: gr.HTML
     library: gr.Accordion
@@ -68,8 +68,8 @@ class Parts:
 
     def page(self) -> list[Any]:
         """Give the outputs of every event, in the order of the wiring's updates."""
-        shown = [self.visit, self.mix, self.walk, self.answers, self.inside, self.notice]
-        return [*shown, *self.drawer.outputs(), *self.inputs.values()]
+        shown = [self.visit, self.mix, self.steps, self.walk, self.answers, self.inside, self.notice]
+        return [*shown, *self.drawer.outputs(), *self.inputs.values(), self.up]
 
 
 def build(service: Service, examples: Examples) -> Parts:
@@ -85,7 +85,9 @@ def build(service: Service, examples: Examples) -> Parts:
         with gr.Column(scale=4, min_width=320, elem_classes="ob-main"):
             inputs, chips, up, send = _inputs(examples)
             with gr.Column(elem_classes="ob-mix"):
-                mix = html(panels.mix(Visit()))
+                with gr.Row(elem_classes="ob-mixed"):
+                    mix = html(panels.mix(Visit()))
+                    steps = html(panels.steps(Visit()), "ob-steps-box")
                 chips.append(html(panels.ready_mixes([one.title for one in examples.mixes])))
             walk = html("", "ob-walk-box")
             answers = html(cards.skeleton(), "ob-results")
@@ -108,7 +110,7 @@ def build(service: Service, examples: Examples) -> Parts:
     notice, drawer = notice_box(), Drawer.build()
     return Parts(
         examples, visit, status, pulse, mode, inputs, chips, up, files, send, choices,
-        mix, walk, answers, library, collections, preset, presets, take, taken,
+        mix, steps, walk, answers, library, collections, preset, presets, take, taken,
         gr.State((), time_to_live=3600), mine_files, mine_list, inside, sliders, notice, drawer,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from demo.shell.drawer import Drawer
 from demo.shell.view import View
 from demo.state import Visit
 from demo.tabs.explore import callbacks
-from demo.tabs.explore.boxes import boxes
+from demo.tabs.explore.boxes import boxes, chosen_up
 from demo.tabs.explore.layout import Parts, facets
 from omnibind_core.search.compose import Options
 from omnibind_core.types import Modality
@@ -38,11 +38,17 @@ _NAME_OF_SEND = """(mode) => obWords.say(
 _PROGRESS = gr.Progress()
 
 
-def _updates(view: View, before: Visit, given: Modality | None = None) -> list[Any]:
-    """Give a view as values for :meth:`Parts.page`; `given` is the input that something was put into by hand."""
+def _updates(view: View, before: Visit, given: Modality | None = None, *, step: bool = True) -> list[Any]:
+    """Give a view as values for :meth:`Parts.page`.
+
+    `given` is the input that something was put into by hand; what the page did by itself is no `step` to be undone.
+    """
     keep = gr.skip()
-    parts = [keep if part is None else part for part in (view.mix, view.walk, view.answers, view.inside)]
-    return [before.follow(view.visit), *parts, view.notice, *Drawer.updates(view), *boxes(before, view.visit, given)]
+    after = before.follow(view.visit) if step else view.visit
+    parts = [keep if part is None else part for part in (view.mix, panels.steps(after), view.walk, view.answers)]
+    inside = keep if view.inside is None else view.inside
+    shown = [after, *parts, inside, view.notice, *Drawer.updates(view)]
+    return [*shown, *boxes(before, after, given), chosen_up(before, after)]
 
 
 def _shown(value: Any) -> Any:
@@ -77,7 +83,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         if view is not None and session[p.visit._id] is not visit:  # asked while this was computed: that stands
             view = None
         # Where nothing happened nothing is sent: neither a notice nor a newer visit is overwritten by a tick.
-        shown = [gr.skip()] * len(outputs) if view is None else _updates(view, visit)
+        shown = [gr.skip()] * len(outputs) if view is None else _updates(view, visit, step=False)
         said = link_options(part) if part and view is not None and not visit.ingredients else None
         how = [gr.skip() if said is None else _shown(getattr(said, name)) for name in p.choices]
         return [panels.status(now), gr.Timer(active=not now.settled), *how, *shown]
@@ -133,7 +139,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
             return _updates(callbacks.give_example(service, asked(visit, chosen), target, mode, how), visit)
         return _updates(callbacks.act(service, asked(visit, chosen), action, target, how), visit)
 
-    for part in (*p.chips, p.mix, p.walk, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
+    for part in (*p.chips, p.mix, p.steps, p.walk, p.answers, p.inside, p.notice, p.drawer.head, p.drawer.tail):
         part.select(clicked, [p.visit, p.mode, *choices], outputs, **heavy)
 
     def weighed(visit: Visit, weights: object, *chosen: Any) -> list[Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from demo.service import Service
 from demo.tabs.classify import classify, classify_item
 
+from ...media.makers import lying_bed
 from ..conftest import GALLERY, Put, example
 
 
@@ -18,6 +21,16 @@ def test_naming(service: Service, upload: Put) -> None:
     assert classify_item(service, example("audio").id, "dog, piano")[1] == ""
     assert "labels" in classify(service, None, "a dog", " , ")[1]
     assert "Given" in classify(service, None, "", "dog")[1]
+
+
+def test_a_guessed_axis_is_told_and_can_be_turned(service: Service, upload: Put, tmp_path: Path) -> None:
+    file = upload(lying_bed(tmp_path / "bed.npy"))
+    guessed, notice = classify(service, file, "", "bed, tree")
+    assert "The file does not say which way is up: z was taken." in notice
+    assert 'data-act="turn" data-id="y"' in notice
+    turned, quiet = classify(service, file, "", "bed, tree", "y")
+    assert turned != guessed
+    assert quiet == ""
 
 
 def test_the_unexpected_is_logged_and_shown_kindly(

@@ -6,25 +6,25 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import gradio as gr
 import pytest
 from PIL import Image as Pillow
 
 from demo import links
+from demo.html import panels
 from demo.html.icons import ORDER
 from demo.service import Service
 from demo.settings import Settings
 from demo.shell.view import View
 from demo.state import Visit
 from demo.tabs.explore import callbacks
-from demo.tabs.explore.boxes import boxes
+from demo.tabs.explore.boxes import boxes, chosen_up
 from omnibind_core.media import load_points
 from omnibind_core.media.shapes import TO_Y_UP
-from omnibind_core.media.upright import turn
 from omnibind_core.search.compose import Options
 from omnibind_core.types import MODALITIES, Modality
 
-from ...media.makers import film
+from ...media.makers import film, lying_bed
 from ..conftest import EXAMPLES, GALLERY, Put, example
 
 OPTIONS = Options()
@@ -221,6 +221,11 @@ def test_steps_can_be_undone_and_terms_muted_and_swapped(service: Service) -> No
     empty = step(other, callbacks.act(service, other, "clear", "", OPTIONS))
     assert empty.undo().ingredients == other.ingredients
     assert Visit().undo().ingredients == Visit().redo().ingredients == ()
+    assert panels.steps(Visit()).count(" disabled") == 2, "there is nothing to undo or redo"
+    assert panels.steps(back).count(" disabled") == 0
+    assert panels.steps(other).count(" disabled") == 1
+    twice = callbacks.give_item(service, one, "image/dog-2", "add", OPTIONS)
+    assert "already" in twice.notice and twice.visit is one
     assert "a mix of two" in callbacks.act(service, one, "swap", "", OPTIONS).notice.lower()
 
 
@@ -255,13 +260,6 @@ def test_a_shape_can_be_turned(service: Service, upload: Put) -> None:
     assert callbacks.turn(service, nothing, "z", OPTIONS).answers is None
 
 
-def lying_bed(path: Path) -> Path:
-    """Points of a bed in a file in which Z is up: its format does not say."""
-    bed = load_points(GALLERY / "shapes" / "bed-1.glb")
-    np.save(path, np.hstack([turn(bed, TO_Y_UP["z"].T).xyz, bed.rgb]))
-    return path
-
-
 def test_what_is_assumed_is_shown_and_turned_with_one_click(service: Service, upload: Put, tmp_path: Path) -> None:
     file = upload(lying_bed(tmp_path / "bed.npy"))
     first = callbacks.give_file(service, Visit(), file, "point", "auto", "new", OPTIONS)
@@ -275,6 +273,11 @@ def test_what_is_assumed_is_shown_and_turned_with_one_click(service: Service, up
     told = callbacks.turn(service, chosen.visit, "z", OPTIONS)
     assert float(assumed.vector @ told.visit.ingredients[0].vector) > 0.999
     assert told.notice == ""
+    assert chosen_up(first.visit, chosen.visit).value == "y", "the chooser says what was clicked"
+    over = callbacks.act(service, chosen.visit, "turn", "-z", OPTIONS).visit
+    assert chosen_up(chosen.visit, over).choices[-1] == ("Z↓", "-z")
+    assert chosen_up(over, callbacks.act(service, over, "clear", "", OPTIONS).visit).value == "auto"
+    assert not isinstance(chosen_up(over, over), gr.Radio), "nothing is sent where nothing changed"
 
 
 def test_an_example_shape_can_be_turned(service: Service) -> None:

@@ -9,6 +9,7 @@ from demo.html.separated import answer
 from demo.service import Service
 from demo.tabs.separate import MIXTURES, before, hear, separate, separate_item
 
+from ...media.makers import lying_bed
 from ..conftest import EXAMPLES, GALLERY, example
 
 Put = Callable[[Path], dict[str, str]]
@@ -36,6 +37,12 @@ def test_an_upload_is_taken_apart_instead_of_the_mixture(service: Service, uploa
     assert notice == ""
     assert said.count("<audio") == 3
     assert abs(hear(service, sound, FIRST).seconds - 4) > 0.01  # its own length, not the mixture's
+
+
+def test_a_guessed_axis_of_what_is_asked_with_is_told(service: Service, upload: Put, tmp_path: Path) -> None:
+    file = upload(lying_bed(tmp_path / "bed.npy"))
+    assert 'data-act="turn"' in separate(service, FIRST, None, "", file)[1]
+    assert separate(service, FIRST, None, "", file, "y")[1] == ""
 
 
 def test_what_is_not_there_is_said_so(service: Service) -> None:
