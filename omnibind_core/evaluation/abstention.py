@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from omnibind_core.search.gallery import Gallery
 from omnibind_core.search.nearness import Scale, scale
 from omnibind_core.types import MODALITIES, FloatArray, Modality
 
-__all__ = ["Abstention", "abstention", "abstention_section"]
+__all__ = ["Abstention", "Mixes", "abstention", "abstention_section", "mixes", "strangers"]
 
 TEST_SEED = 2  # seed 1 is what the rule was chosen on
 _TITLES: Mapping[Modality, str] = {"image": "picture", "audio": "sound", "point": "shape", "text": "sentence"}
@@ -46,24 +47,43 @@ class Abstention:
     n: int
 
 
-def abstention(model: OmniBind, gallery: Gallery, n: int = 120, seed: int = TEST_SEED) -> list[Abstention]:
+@dataclass(frozen=True)
+class Mixes:
+    """Of sums of two, all modalities together.
+
+    Attributes
+    ----------
+    refused : Figure
+        Share of sums of two nonsense inputs that is told "nothing here is near", percent.
+    alarms : Figure
+        Share of right answers to sums of two gallery items that is told so, percent.
+    n : int
+        Number of those right answers.
+    """
+
+    refused: Figure
+    alarms: Figure
+    n: int
+
+
+def strangers(model: OmniBind, n: int = 120, seed: int = TEST_SEED) -> dict[Modality, FloatArray]:
+    """Embed inputs that show nothing: {modality: (n, D) float32 unit rows}."""
+    return {m: np.vstack([model.embed(m, [one]).vectors for one in nonsense(m, n, seed)]) for m in MODALITIES}
+
+
+def abstention(gallery: Gallery, strange: Mapping[Modality, FloatArray]) -> list[Abstention]:
     """Measure it for each pair of modalities.
 
     Parameters
     ----------
-    model : OmniBind
     gallery : Gallery
-        Of the model's preset.
-    n : int
-        Inputs that show nothing, of each modality.
-    seed : int
-        Of these inputs.
+    strange : mapping of Modality to ndarray
+        From :func:`strangers`, with the gallery's preset.
     """
     found = []
     for asked in MODALITIES:
-        strange = np.vstack([model.embed(asked, [one]).vectors for one in nonsense(asked, n, seed)])
         for among in MODALITIES:
-            refused = ~_near(gallery.scale(asked, among), strange @ gallery.rows(among, "media+caption").T)
+            refused = ~_near(gallery.scale(asked, among), strange[asked] @ gallery.rows(among, "media+caption").T)
             alarms = _alarms(gallery, asked, among)
             found.append(
                 Abstention(asked, among, figure(refused), figure(alarms) if len(alarms) else None, len(alarms))
@@ -88,6 +108,47 @@ def _alarms(gallery: Gallery, asked: Modality, among: Modality) -> NDArray[np.bo
     return np.concatenate(alarms)
 
 
+def mixes(gallery: Gallery, strange: Mapping[Modality, FloatArray], n: int = 400, seed: int = TEST_SEED) -> Mixes:
+    """Measure it for sums of two, where a column is far if each of the two alone finds nothing near there.
+
+    Parameters
+    ----------
+    gallery : Gallery
+    strange : mapping of Modality to ndarray
+        From :func:`strangers`, with the gallery's preset.
+    n : int
+        Sums of gallery items, and of nonsense, for each pair of modalities and each column.
+    seed : int
+        Of what is drawn.
+    """
+    draw, alarms, refused = np.random.default_rng(seed), [], []
+    for pair, among in product(combinations_with_replacement(MODALITIES, 2), MODALITIES):
+        candidates, shown = gallery.rows(among, "media+caption"), gallery.concepts(among)
+        rows = [gallery.rows(m, "media") for m in pair]
+        drawn = [draw.integers(len(one), size=n) for one in rows]
+
+        def cosines(queries: FloatArray, given: Sequence[NDArray[np.int64] | None]) -> FloatArray:
+            found: FloatArray = queries @ candidates.T  # noqa: B023 - used in this turn only
+            for modality, own in zip(pair, given, strict=True):  # noqa: B023
+                if own is not None and modality == among:  # noqa: B023
+                    found[np.arange(len(found)), own] = np.nan
+            return found
+
+        def far(terms: Sequence[FloatArray], given: Sequence[NDArray[np.int64] | None]) -> NDArray[np.bool_]:
+            each = zip(pair, terms, strict=True)  # noqa: B023
+            near = [_near(gallery.scale(m, among), cosines(one, given)) for m, one in each]  # noqa: B023
+            return ~np.logical_or(*near)
+
+        terms = [one[which] for one, which in zip(rows, drawn, strict=True)]
+        best = np.nanargmax(cosines(terms[0] + terms[1], drawn), axis=1)
+        names = [np.array(gallery.concepts(m))[which] for m, which in zip(pair, drawn, strict=True)]
+        right = np.any([one == np.array(shown)[best] for one in names], axis=0)
+        alarms.append(far(terms, drawn)[right])
+        refused.append(far([strange[m][draw.integers(len(strange[m]), size=n)] for m in pair], (None, None)))
+    told = np.concatenate(alarms)
+    return Mixes(figure(np.concatenate(refused)), figure(told), len(told))
+
+
 def _near(measure: Scale, cosines: FloatArray) -> NDArray[np.bool_]:
     """Say of each row of a query's cosines whether its best is near: (n, m) -> (n,)."""
     if not len(cosines):
@@ -96,8 +157,8 @@ def _near(measure: Scale, cosines: FloatArray) -> NDArray[np.bool_]:
     return measure.reached(best, (best - np.nanmean(cosines, axis=1)) / np.nanstd(cosines, axis=1))
 
 
-def abstention_section(found: list[Abstention]) -> Section:
-    """Lay the figures out, a row for each modality of queries."""
+def abstention_section(found: list[Abstention], summed: Mixes) -> Section:
+    """Lay the figures out, a row for each modality of queries; sums of two in a sentence."""
     of = {(one.asked, one.among): one for one in found}
     refused = np.mean([one.refused.value for one in found])
     told = [one for one in found if one.alarms is not None]
@@ -115,7 +176,9 @@ def abstention_section(found: list[Abstention]) -> Section:
         "percent, 95 % interval) **/ true matches called far** by thresholds read off the other half of the concepts "
         "(percent; their number). Noise is no nonsense to the ears: rain and wind are noise, so sounds are refused "
         f"least. The mean over all pairs: {refused:.1f} % of nonsense refused, {alarms:.1f} % of true matches called "
-        "far.",
+        "far. A mix is far where each of its wanted terms alone is: of sums of two nonsense inputs "
+        f"{summed.refused} % are refused, of the right answers to sums of two gallery items (n {summed.n:,}; they show "
+        f"what one of the two shows) {summed.alarms} % are called far, by the same gallery's thresholds.",
         ["query", *(f"among {_TITLES[among]}s" for among in MODALITIES)],
         rows,
     )

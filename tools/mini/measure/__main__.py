@@ -17,7 +17,7 @@ import torch
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import OmniBindError, ReportError
-from omnibind_core.evaluation.abstention import abstention, abstention_section
+from omnibind_core.evaluation.abstention import abstention, abstention_section, mixes, strangers
 from omnibind_core.evaluation.comparing import comparing_section, sorting
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
@@ -50,7 +50,8 @@ def measured() -> Report:
     model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
     mixing = sections(evaluate_compositions(model))
     gallery = Gallery.load(model)
-    silence = abstention_section(abstention(model, gallery))
+    strange = strangers(model)
+    silence = abstention_section(abstention(gallery, strange), mixes(gallery, strange))
     places = localising_section(localising(model, gallery))
     apart, together = separating_section(model), comparing_section(sorting(gallery))
     found = [
