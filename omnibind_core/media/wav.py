@@ -84,6 +84,8 @@ def mend(data: bytes) -> Waves | None:
         body = struct.pack("<HHIIHH", tag, channels, rate, min(speed, 0xFFFFFFFF), block & 0xFFFF, bits)
     promised = size / speed if speed and not streamed else None
     fact = chunks.get(b"fact")
+    if promised is None and rate and fact is not None and fact[1] == 4 and not streamed:  # of no constant speed
+        promised = int.from_bytes(data[fact[0] : fact[0] + 4], "little") / rate or None
     parts = [(b"fmt ", body)]
     if fact is not None and fact[1] == 4:
         parts.append((b"fact", data[fact[0] : fact[0] + 4]))

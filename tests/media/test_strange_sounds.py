@@ -218,6 +218,8 @@ def half(data: bytes) -> bytes:
         (half(sound("mka", SWEEP)), 1.0, 2.0),
         (half(sound("webm", SWEEP)), 1.0, 2.0),
         (half(sound("flac", SWEEP)), 1.0, 2.0),
+        (half(sound("w64", SWEEP)), 1.0, 2.0),
+        (half(sound("caf", SWEEP, subtype="ALAC_16")), 1.0, 2.0),
     ],
 )
 def test_what_is_there_of_a_file_is_heard(data: bytes, there: float, said: float) -> None:
