@@ -73,12 +73,12 @@ def read_gltf(blob: Blob) -> Sequence[Part] | Points:
 
 
 def _read(tree: Any, binary: bytes | None, blob: Blob) -> Sequence[Part] | Points:
-    if not isinstance(tree, dict) or "asset" not in tree:
+    old = isinstance(tree, dict) and isinstance(tree.get("meshes"), dict)  # lists came with version 2
+    if not isinstance(tree, dict) or ("asset" not in tree and not old):
         raise undecodable(blob.name, blob.extension, "its JSON has no glTF asset")
-    if str(tree["asset"].get("version", "2.0")).partition(".")[0] != "2":
-        raise MediaError(
-            f"{blob.name} of glTF version {tree['asset']['version']!r:.20}", "version 2", "export it again"
-        )
+    version = "1.0" if old else tree["asset"].get("version", "2.0")
+    if str(version).partition(".")[0] != "2":
+        raise MediaError(f"{blob.name} of glTF version {version!r:.20}", "version 2", "export it again")
     for extension in tree.get("extensionsRequired", []):
         if extension not in _UNDERSTOOD:
             raise MediaError(

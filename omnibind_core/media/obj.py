@@ -83,6 +83,7 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     libraries: list[str] = []
     faces: dict[str, _Faces] = {"": _Faces()}
     current = faces[""]
+    curved = False
     count = 0
     for line in text.split("\n"):
         words = line.split(None, 1)
@@ -103,8 +104,12 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
             current = faces.setdefault(rest.strip(), _Faces())
         elif key == "mtllib":
             libraries.append(rest.strip())
+        elif key in ("surf", "curv", "curv2"):
+            curved = True
         elif key == "#MRGB":
             painted.append(rest.strip())
+    if curved:
+        note("curved surfaces (NURBS) are not read: what is seen are points and flat faces")
     check_counts(blob.name, count, len(vertices) if count else 0, 0 if count else len(vertices))
     table = _rows(blob, vertices, 3)
     xyz, rgb = table[:, :3], _vertex_colours(table, painted)

@@ -33,6 +33,7 @@ _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("binary glTF", ("glb",), 0, b"glTF"),
     ("NumPy", ("npy",), 0, b"\x93NUMPY"),
     ("PLY", ("ply",), 0, b"ply"),
+    ("binary OFF", ("off",), 0, b"OFF BINARY"),
     ("TIFF", ("tiff", "tif"), 0, b"II*\0"),
     ("TIFF", ("tiff", "tif"), 0, b"MM\0*"),
     ("TIFF", ("tiff", "tif"), 0, b"II+\0"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from omnibind_core.errors import MediaError
 from omnibind_core.media import load_points
 from omnibind_core.media.sniff import sniff
 
@@ -312,6 +313,16 @@ def test_packed_splats(bounds):
     np.testing.assert_allclose(cloud.rgb, PAINT[visible] / 255, atol=1e-3)
     np.testing.assert_allclose(cloud.xyz, load_points(BALL[visible]).xyz, atol=2e-3)
     assert cloud.notices == ("100 of 300 splats are nearly transparent and were left out",)
+
+
+def test_what_is_not_read_is_named():
+    curved = b"\n".join(b"v %d %d %d" % (i, i * i, i % 3) for i in range(9))
+    cloud = load_points(curved + b"\ncstype bspline\ndeg 1 1\nsurf 0 1 0 1 1 2 3 4\nend\n", extension="obj")
+    assert cloud.notices == ("curved surfaces (NURBS) are not read: what is seen are points and flat faces",)
+    with pytest.raises(MediaError, match=r"glTF version '1\.0'"):
+        load_points(b'{"meshes": {"a": {"primitives": []}}, "buffers": {"b": {}}}', extension="gltf")
+    with pytest.raises(MediaError, match="the binary form, which is not read"):
+        load_points(b"OFF BINARY\n" + bytes(64), extension="off")
 
 
 def test_numbers_that_look_like_frames_of_sound_are_not_called_so():
