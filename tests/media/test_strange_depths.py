@@ -257,3 +257,17 @@ def test_a_png_packed_for_a_telephone() -> None:
     assert (rgb[:, 48:] == 255).all()
     with pytest.raises(MediaError, match="damaged"):
         load_image(data.replace(b"\x08\x06\0\0\0", b"\x08\x02\0\0\0"), "png")
+
+
+@pytest.mark.parametrize(
+    "fill",
+    ["var(--paint)", "var( --paint , #00f )", "var(--other, #c00)", "var(--other, rgb(204, 0, 0))", "var(--deep)"],
+)
+def test_a_drawing_whose_colours_have_names(fill: str) -> None:
+    """As icons of today have them; resvg paints them black."""
+    style = "<style>:root { --deep: var(--paint); --paint: #c00; }</style>"
+    data = f'<svg xmlns="http://www.w3.org/2000/svg" width="80" height="60">{style}<rect width="40" height="60" '
+    assert load_image(f'{data} fill="{fill}"/></svg>'.encode(), "svg").rgb[300, 100].tolist() == [204, 0, 0]
+    wide = "".join(f"--a{i}: {f'var(--a{i + 1})' * 12};" for i in range(9))
+    with pytest.raises(MediaError, match="more than 4 MB"):
+        load_image(data.replace(style, f"<style>*{{{wide}}}</style>").encode() + b'fill="var(--a0)"/></svg>', "svg")
