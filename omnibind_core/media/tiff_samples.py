@@ -28,7 +28,7 @@ _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _INK = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4}  # photometric -> samples that make a colour
 _WHITE_IS_ZERO, _INDEXED, _CMYK = 0, 3, 5
 _CHUNK = 64  # rows whose bits are taken apart at a time
-_MOST_BYTES = 4 * limits.MAX_PIXELS
+_MOST_BYTES = 3 * limits.MAX_PIXELS
 
 
 def by_samples(data: bytes, found: Directory) -> PIL.Image.Image | None:
@@ -45,7 +45,7 @@ def by_samples(data: bytes, found: Directory) -> PIL.Image.Image | None:
     -------
     PIL.Image.Image or None
         L, LA, RGB, RGBA, CMYK, or F for what has a range of its own; None of a kind that this does not read, or
-        that has more than 4 bytes a pixel of the largest picture.
+        that has more than 3 bytes a pixel of the largest picture.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def by_samples(data: bytes, found: Directory) -> PIL.Image.Image | None:
     same = set(found.values.get(_BITS, (1,))) == {bits}
     if not ink or ink > count or not known or not same or found.one(_COMPRESSION, 1) not in _PACKED:
         return None
-    if width * height * count * bits > 8 * _MOST_BYTES:
+    if width * height * count * max(bits, 8) > 8 * _MOST_BYTES:
         return None
     planes = count if found.one(_PLANES, 1) == 2 else 1
     inside = count // planes
@@ -154,12 +154,12 @@ def _samples(raw: NDArray[np.uint8], found: Directory, width: int, count: int, b
         if predictor == _DIFFERENCES and form != _FLOAT:
             values = np.cumsum(values, axis=1, dtype=values.dtype.newbyteorder("="))
         return values
-    out = np.empty((rows, width * count), np.uint32)
+    out: NDArray[Any] = np.empty((rows, width * count), "u1" if bits < 8 else "u2" if bits < 16 else "u4")
     for first, part in _pieces(raw):
         bit = np.unpackbits(part, axis=1)[:, : width * count * bits].reshape(len(part), width * count, bits)
         if bits == 24 and found.order == "<":
             bit = np.concatenate([bit[..., 16:], bit[..., 8:16], bit[..., :8]], axis=2)
-        out[first : first + len(part)] = bit @ (1 << np.arange(bits - 1, -1, -1)).astype(np.uint32)
+        out[first : first + len(part)] = bit @ (1 << np.arange(bits - 1, -1, -1)).astype(out.dtype)
     if form == _SIGNED:
         return (out.astype(np.int64) - ((out >> (bits - 1)).astype(np.int64) << bits)).reshape(rows, width, count)
     return out.reshape(rows, width, count)
