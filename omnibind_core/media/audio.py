@@ -174,7 +174,7 @@ def _raw(demuxer: str, blob: Blob) -> Attempts:
 
     def second() -> Stream:
         stream = by_ffmpeg(blob.name, blob.data, demuxer)
-        claims = _caf_claims(blob.data) if demuxer == "caf" else 1.0
+        claims = {"caf": _caf_claims, "w64": _w64_claims}.get(demuxer, lambda _: 1.0)(blob.data)
         return replace(stream, promised=None if stream.promised is None else stream.promised * claims)
 
     def first() -> Stream:
@@ -191,11 +191,24 @@ def _raw(demuxer: str, blob: Blob) -> Attempts:
 def _caf_claims(data: bytes) -> float:
     """How many times the samples that are there a CAF claims to hold, which both libraries overlook."""
     start = 8
+    if data[36:40] == bytes(4):  # bytes of a packet: packed, and another chunk tells its length
+        return 1.0
     while start + 16 <= len(data):
         size = int.from_bytes(data[start + 4 : start + 12], "big", signed=True)
         if data[start : start + 4] == b"data":
             return max(size / (len(data) - start - 12), 1.0)
         start += 12 + max(size, 0)
+    return 1.0
+
+
+def _w64_claims(data: bytes) -> float:
+    """How many times the samples that are there a Wave64 claims to hold."""
+    start = 40
+    while start + 24 <= len(data):
+        size = int.from_bytes(data[start + 16 : start + 24], "little")
+        if data[start : start + 4] == b"data":
+            return max((size - 24) / max(len(data) - start - 24, 1), 1.0)
+        start += max(size + -size % 8, 24)
     return 1.0
 
 

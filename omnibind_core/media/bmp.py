@@ -1,4 +1,4 @@
-"""BMP that Pillow refuses or reads wrongly: samples that lie where masks say, and runs of 4 bits (RLE4)."""
+"""BMP that Pillow refuses or reads wrongly: masks, runs of 4 and 24 bits, 2 bits, a JPEG or PNG inside."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from omnibind_core.media.notices import note
 
-__all__ = ["by_ffmpeg", "by_masks", "is_rle4"]
+__all__ = ["by_ffmpeg", "by_masks", "by_pairs", "by_runs", "inside", "is_rle4"]
 
-_RLE4, _FIELDS = 2, (3, 6)  # entries of the header's "compression"
+_RLE4, _RLE24, _FIELDS = 2, 4, (3, 6)  # entries of the header's "compression"
 _LEAST_THERE = 0.1
 _ROWS = 64  # that are taken apart at a time
 
@@ -89,6 +89,57 @@ def by_masks(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image 
         for channel, mask in enumerate(masks):
             samples[first : first + _ROWS, :, channel] = _samples(pixels, mask)
     return PIL.Image.fromarray(samples[::-1] if height > 0 else samples)  # rows come from below, or not
+
+
+def by_pairs(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image | None:
+    """Read 2 bits a pixel, as handhelds wrote them; parameters and return value as of `by_masks`."""
+    start, header, width, height, bits, kind = _header(data)
+    if bits != 2 or kind:
+        return None
+    check(width, abs(height))
+    table = np.frombuffer(data[14 + header : 14 + header + 16].ljust(16, b"\0"), np.uint8).reshape(4, 4)[:, 2::-1]
+    stride = (width * bits + 31) // 32 * 4
+    if len(data) - start < stride * abs(height):
+        return None
+    rows = np.frombuffer(data, np.uint8, stride * abs(height), start).reshape(-1, stride)
+    indices = np.stack([rows >> shift & 3 for shift in (6, 4, 2, 0)], axis=2).reshape(len(rows), -1)[:, :width]
+    return PIL.Image.fromarray(table[indices[::-1] if height > 0 else indices])
+
+
+def by_runs(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image | None:
+    """Read runs of 24 bits, as OS/2 wrote them; parameters and return value as of `by_masks`."""
+    start, _, width, height, bits, kind = _header(data)
+    if bits != 24 or kind != _RLE24 or height < 1:
+        return None
+    check(width, height)
+    rows = np.zeros((height, width, 3), np.uint8)
+    at, x, y = start, 0, height - 1
+    while at + 2 <= len(data) and y >= 0:
+        run, what = data[at], data[at + 1]
+        if run:  # one colour
+            rows[y, x : x + run] = tuple(data[at + 1 : at + 4].ljust(3, b"\0")[::-1])
+            x, at = x + run, at + 4
+        elif what > 2:  # as they are, filled up to two bytes
+            some = np.frombuffer(data[at + 2 : at + 2 + 3 * what].ljust(3 * what, b"\0"), np.uint8).reshape(-1, 3)
+            room = max(width - x, 0)
+            rows[y, x : x + what] = some[:room, ::-1]
+            x, at = x + what, at + 2 + 3 * what + what % 2
+        elif what == 2 and at + 4 <= len(data):  # a step
+            x, y, at = x + data[at + 2], y - data[at + 3], at + 4
+        elif what == 1:
+            break
+        else:
+            x, y, at = 0, y - 1, at + 2
+    return PIL.Image.fromarray(rows)
+
+
+def inside(data: bytes) -> tuple[bytes, str] | None:
+    """Give the JPEG or PNG that a file wraps, and its extension; None where it wraps none."""
+    start, _, _, _, bits, kind = _header(data)
+    if bits or kind not in (4, 5):
+        return None
+    body = data[start:]
+    return (body, "png" if body.startswith(b"\x89PNG") else "jpg") if body[:1] in (b"\x89", b"\xff") else None
 
 
 def _header(data: bytes) -> tuple[int, int, int, int, int, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
+from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.media.obj import decoded_text
 from omnibind_core.media.shapes import Points, check_counts
@@ -54,7 +55,7 @@ def _as_rows(array: NDArray[Any]) -> NDArray[Any]:
 def _fields(dtype: np.dtype[Any]) -> list[str] | None:
     """Names of a table's columns, in the order x y z red green blue; None where there are no such columns."""
     known = {name.lower(): name for name in dtype.names or ()}
-    for place in (("x", "y", "z"), ("xyz",), ("position",), ("points",)):
+    for place in (("x", "y", "z"), ("xyz",), ("position",), ("positions",), ("point",), ("points",), ("pos",)):
         if set(place) <= set(known):
             for paint in (("red", "green", "blue"), ("r", "g", "b"), ("rgb",), ("color",), ("colors",)):
                 if set(paint) <= set(known):
@@ -103,7 +104,7 @@ def _opaque(column: NDArray[Any]) -> bool:
 
 def _normals(columns: NDArray[Any]) -> bool:
     """Whether nearly every row has length 1, as normals do and colours do not."""
-    if columns.dtype.kind != "f" or not len(columns):
+    if not len(columns):
         return False
     rows = np.linalg.norm(columns[np.isfinite(columns).all(axis=1)].astype(np.float64), axis=1)
     return bool(len(rows) and (np.abs(rows - 1.0) < 0.02).mean() > 0.98)
@@ -177,13 +178,20 @@ def read_xyz(blob: Blob) -> Points:
     """
     text = decoded_text(blob)
     check_counts(blob.name, points=text.count("\n"))
-    lines = [line for line in text.split("\n") if line.strip() and not line.lstrip().startswith(("#", "//"))]
+    if (grid := _grid(blob, text)) is not None:
+        return grid
+    filled = [line.strip() for line in text.split("\n") if line.strip()]
+    lines = [line for line in filled if not line.startswith(("#", "//"))]
     if not lines:
         raise undecodable(blob.name, "xyz", "no line of numbers")
     part = _parting(lines)
     named: list[str] = []
-    while lines and (words := part(lines[0])) and not all(_is_number(word) for word in words):
-        named = [word.lower().strip("\"'") for word in words]  # the last line of words names the columns
+    for line in filled[: filled.index(lines[0])]:  # the last line of words names the columns, a comment too
+        named = [word.lower() for word in part(line.lstrip("#/"))]
+    while lines and (words := part(lines[0])) and not all(numbers := [_is_number(word) for word in words]):
+        if sum(numbers) >= 3:  # a name or an element in front of its place
+            break
+        named = [word.lower() for word in words]
         lines = lines[1:]
     if len(lines) > 1 and len(part(lines[0])) == 1 < len(part(lines[1])):  # a count of points
         lines = lines[1:]
@@ -204,6 +212,9 @@ def read_xyz(blob: Blob) -> Points:
     if by_name is not None:
         place, colour = by_name
         return Points(table[:, place], None if colour is None else _colours(table[:, colour]))
+    if width > 3 and len(table) >= limits.MIN_POINTS and _counts_up(table[:, 0]):
+        note("the first column numbers the points and was left out")
+        table = table[:, 1:]
     table = table[:, :_MOST_COLUMNS]
     behind = table[:, 3:]
     if np.isfinite(behind).all() and (behind == np.round(behind)).all() and behind.max(initial=0) > 1:
@@ -218,6 +229,7 @@ def _table(blob: Blob, rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         return np.array(flat, np.float64).reshape(len(rows), -1)
     except ValueError:
         pass
+    flat = [word.translate(_EXPONENT) if word[:1] in "+-.0123456789" else word for word in flat]
     good = np.array([_is_number(word) for word in flat]).reshape(len(rows), -1)
     kept = good.mean(axis=0) > _WRONG
     if kept.sum() < 3 or (~good[:, kept]).mean() > _WRONG:
@@ -235,20 +247,49 @@ def _parting(lines: Sequence[str]) -> Callable[[str], list[str]]:
         for words in blanks[-10:]
     )
     if decimal:
-        return lambda line: line.translate(_BLANKS).replace(",", ".").split()
+        return lambda line: [word.replace(",", ".") for word in line.translate(_BLANKS).split() if word != ","]
     return lambda line: line.translate(_BLANKS).replace(",", " ").split()
 
 
-_BLANKS = str.maketrans(";()[]{}|", " " * 8)
+_BLANKS = str.maketrans(";()[]{}|\"'", " " * 10)
+_EXPONENT = str.maketrans("Dd", "ee")  # Fortran's
 _DECIMAL = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 
 
 def _is_number(word: str) -> bool:
     try:
-        float(word)
+        float(word.translate(_EXPONENT) if word[:1] in "+-.0123456789" else word)
     except ValueError:
         return False
     return True
+
+
+def _counts_up(column: NDArray[np.float64]) -> bool:
+    """Whether a column is 0, 1, 2 and so on, or 1, 2, 3."""
+    return bool(column[0] in (0, 1) and (np.diff(column) == 1).all())
+
+
+def _grid(blob: Blob, text: str) -> Points | None:
+    """Read a grid of heights (ESRI ASCII): lines that name a number, then rows from the north."""
+    found: dict[str, float] = {}
+    at = 0
+    while match := _ENTRY.match(text, at):
+        found[match[1].lower()] = float(match[2].replace(",", "."))
+        at = match.end()
+    if not {"ncols", "nrows"} <= set(found):
+        return None
+    columns, rows = int(found["ncols"]), int(found["nrows"])
+    check_counts(blob.name, points=columns * rows)
+    heights = _table(blob, [text[at:].replace(",", ".").split()])[0]
+    if len(heights) != columns * rows or not columns:
+        raise undecodable(blob.name, "asc", f"{len(heights):,} of {columns * rows:,} heights")
+    side = found.get("cellsize", 1.0)
+    row, column = np.divmod(np.arange(len(heights)), columns)
+    place = np.column_stack([column * side, -row * side, heights])
+    return Points(place[heights != found.get("nodata_value", -9999.0)])
+
+
+_ENTRY = re.compile(r"\s*([A-Za-z_]+)\s+([-+]?[\d.,]+(?:[eE][-+]?\d+)?)[ \t]*(?:\n|\Z)")
 
 
 _PLACES = (("x", "y", "z"), ("//x", "y", "z"), ("px", "py", "pz"))

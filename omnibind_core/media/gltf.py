@@ -32,7 +32,8 @@ _INSTANCING = "EXT_mesh_gpu_instancing"
 # Extensions that a file may require: read here, or without effect on form and colour.
 _UNDERSTOOD = {
     _DRACO, _INSTANCING, "KHR_mesh_quantization", "KHR_texture_transform", "KHR_materials_unlit", "EXT_texture_webp",
-    "EXT_texture_avif", "KHR_materials_pbrSpecularGlossiness", "KHR_materials_emissive_strength", "KHR_lights_punctual",
+    "EXT_texture_avif", "MSFT_texture_dds",
+    "KHR_materials_pbrSpecularGlossiness", "KHR_materials_emissive_strength", "KHR_lights_punctual",
     "KHR_materials_clearcoat", "KHR_materials_ior", "KHR_materials_sheen", "KHR_materials_specular",
     "KHR_materials_transmission", "KHR_materials_volume", "KHR_materials_anisotropy", "KHR_materials_iridescence",
     "KHR_materials_variants", "KHR_xmp_json_ld", "KHR_materials_dispersion", "KHR_node_visibility",
@@ -42,6 +43,7 @@ _REMEDIES = {
     "KHR_meshopt_compression": "decompress it: `gltf-transform copy in.glb out.glb`, or export it without compression",
     "KHR_texture_basisu": "convert its textures: `gltf-transform ktxdecompress in.glb out.glb`, or export it again",
 }
+_PADDING = 3  # bytes that may be missing at a chunk's end
 _POINTS, _TRIANGLES, _STRIP, _FAN = 0, 4, 5, 6
 
 
@@ -53,12 +55,12 @@ def read_glb(blob: Blob) -> Sequence[Part] | Points:
         raise undecodable(blob.name, "glb", "its header is damaged")
     if version != 2:
         raise MediaError(f"{blob.name} of glTF version {version}", "version 2", "export it as glTF 2.0")
-    if length > len(data):
-        raise undecodable(blob.name, "glb", f"{len(data):,} of {length:,} bytes are there")
     chunks: dict[bytes, bytes] = {}
     start = 12
     while start + 8 <= len(data):  # the length in the header may be too small
         size, kind = int.from_bytes(data[start : start + 4], "little"), data[start + 4 : start + 8]
+        if kind in (b"JSON", b"BIN\0") and start + 8 + size > len(data) + _PADDING:
+            raise undecodable(blob.name, "glb", f"{len(data):,} of {max(length, start + 8 + size):,} bytes are there")
         chunks.setdefault(kind, data[start + 8 : start + 8 + size])
         start += 8 + size
     # Some programs pad the JSON with zeros instead of blanks.
@@ -71,12 +73,12 @@ def read_gltf(blob: Blob) -> Sequence[Part] | Points:
 
 
 def _read(tree: Any, binary: bytes | None, blob: Blob) -> Sequence[Part] | Points:
-    if not isinstance(tree, dict) or "asset" not in tree:
+    old = isinstance(tree, dict) and isinstance(tree.get("meshes"), dict)  # lists came with version 2
+    if not isinstance(tree, dict) or ("asset" not in tree and not old):
         raise undecodable(blob.name, blob.extension, "its JSON has no glTF asset")
-    if str(tree["asset"].get("version", "2.0")).partition(".")[0] != "2":
-        raise MediaError(
-            f"{blob.name} of glTF version {tree['asset']['version']!r:.20}", "version 2", "export it again"
-        )
+    version = "1.0" if old else tree["asset"].get("version", "2.0")
+    if str(version).partition(".")[0] != "2":
+        raise MediaError(f"{blob.name} of glTF version {version!r:.20}", "version 2", "export it again")
     for extension in tree.get("extensionsRequired", []):
         if extension not in _UNDERSTOOD:
             raise MediaError(
@@ -229,6 +231,8 @@ def _primitive(
     if mode == _POINTS:
         return Points(vertices, rgb)
     faces = read.faces if read.faces is not None else _indexed(primitive, buffers, len(vertices), mode)
+    if material.cutoff is not None and rgb is not None:
+        faces = _visible(faces, read("COLOR_0", None), material.cutoff)
     if material.factor is not None:
         rgb = (np.ones((len(vertices), 3), np.float32) if rgb is None else rgb) * material.factor
     channel = f"TEXCOORD_{material.channel}"
@@ -258,6 +262,15 @@ def _vertex_colours(attributes: Json, read: Reader, buffers: Buffers, count: int
     full = float(np.iinfo(values.dtype).max) if values.dtype.kind in "iu" else 1.0  # whole though not marked as parts
     rgb = (values / full).astype(np.float32)
     return np.clip(np.nan_to_num(rgb), 0, 1) if rgb.shape == (count, 3) else None
+
+
+def _visible(faces: NDArray[np.int64], colours: NDArray[Any], cutoff: float) -> NDArray[np.int64]:
+    """Leave out triangles whose corners are all as good as transparent."""
+    if colours.shape[1] < 4 or (len(faces) and (faces.min() < 0 or faces.max() >= len(colours))):
+        return faces
+    full = float(np.iinfo(colours.dtype).max) if colours.dtype.kind in "iu" else 1.0
+    seen: NDArray[np.int64] = faces[(colours[:, 3][faces] >= cutoff * full).any(axis=1)]
+    return seen
 
 
 def _triangles(indices: NDArray[np.int64], mode: int) -> NDArray[np.int64]:

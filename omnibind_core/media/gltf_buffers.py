@@ -20,6 +20,7 @@ Json: TypeAlias = dict[str, Any]
 
 _DTYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _MOST_ROWS = 4 * limits.MAX_VERTICES
+_PADDING = 3  # bytes at a buffer's end that some programs count and do not write
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
@@ -97,6 +98,8 @@ class Buffers:
                 )
             data = found
         length = whole(buffer, "byteLength")
+        if len(data) < length <= len(data) + _PADDING:
+            data += bytes(length - len(data))
         if len(data) < length:
             raise undecodable(self._blob.name, self._blob.extension, f"{len(data):,} of a buffer's {length:,} bytes")
         return data

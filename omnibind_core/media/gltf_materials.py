@@ -45,6 +45,8 @@ class Material:
         What lies beyond the texture's edges.
     hidden : bool
         Whether nothing of it can be seen.
+    cutoff : float, optional
+        Alpha of a vertex's colour below which there is no surface; None where alpha says nothing.
     """
 
     factor: FloatArray | None = None
@@ -53,6 +55,7 @@ class Material:
     transform: Doubles = field(default_factory=lambda: np.eye(2, 3))
     wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")
     hidden: bool = False
+    cutoff: float | None = None
 
 
 class Materials:
@@ -104,14 +107,21 @@ class Materials:
                 shines = dark is not None and int(dark.max()) < 255 * _DARK
         if shines and glow is not None:  # nothing but its own light shows
             rgb, reference, cutoff = glow, entry.get("emissiveTexture"), None
-        if reference is None:
-            if glow is not None and not shines and rgb is not None and "emissiveTexture" not in entry:
+        below = None
+        if reference is None and glow is not None and not shines and rgb is not None:
+            if "emissiveTexture" in entry:  # light comes on top of what the surface has by itself
+                below, reference = (rgb, glow), entry["emissiveTexture"]
+            else:
                 rgb = np.clip(rgb + glow, 0, 1).astype(np.float32)
-            return Material(rgb)
+        if reference is None:
+            return Material(rgb, cutoff=cutoff)
         shift = reference.get("extensions", {}).get("KHR_texture_transform", {})
         channel = whole(shift, "texCoord", whole(reference, "texCoord", 0))
         texture, wrap = self._texture(reference.get("index"), None if cutoff is None else cutoff / max(alpha, 1e-6))
-        return Material(rgb, texture, channel, _transform(shift), wrap)
+        if below is not None and texture is not None:
+            rgb, mixed = None, below[0] * 255.0 + below[1] * texture[:, :, :3]
+            texture = np.concatenate([np.clip(mixed, 0, 255).round().astype(np.uint8), texture[:, :, 3:]], axis=2)
+        return Material(rgb, texture, channel, _transform(shift), wrap, cutoff=cutoff)
 
     def _texture(self, index: Any, cutoff: float | None) -> tuple[NDArray[np.uint8] | None, tuple[Wrap, Wrap]]:
         """Pixels of a texture, and its wrapping; no pixels where its picture is not read, or damaged."""
@@ -120,7 +130,7 @@ class Materials:
         source = next(
             (
                 found
-                for name in ("EXT_texture_webp", "EXT_texture_avif")
+                for name in ("EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds")
                 if (found := extensions.get(name, {}).get("source")) is not None
             ),
             texture.get("source"),

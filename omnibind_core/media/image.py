@@ -21,11 +21,12 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import bmp, boxed, cut, junk, limits, png, svg, tiff
+from omnibind_core.media import bmp, boxed, cut, jpeg, junk, limits, png, svg, tiff
 from omnibind_core.media.notices import note, noticing
 from omnibind_core.media.pixels import blank, plain, spread
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.source import Blob, open_blob, undecodable
+from omnibind_core.media.tiff_samples import by_samples
 from omnibind_core.types import Image
 
 __all__ = ["FORMATS", "ImageSource", "decode", "load_image"]
@@ -96,6 +97,8 @@ def decode(blob: Blob) -> Image:
         data, kind = svg.rasterise(data), "PNG"
     if kind == "PNG":
         data = png.pixels_only(data)
+    if kind == "JPEG":
+        data = jpeg.mended(data)
     if kind == "HEIF":
         import pillow_heif
 
@@ -103,31 +106,41 @@ def decode(blob: Blob) -> Image:
     check = partial(_check_size, name=blob.name)
     if kind == "BMP" and bmp.is_rle4(data):
         return _from_pillow(bmp.by_ffmpeg(data, check), blob.name, 0)
+    if kind == "BMP" and (inner := bmp.inside(data)) is not None:
+        return decode(replace(blob, data=inner[0], extension=inner[1]))
+    if kind == "PNG" and png.is_iphone(data):
+        return _from_pillow(png.by_iphone(data, check), blob.name, 0)
+    if kind == "JPEG" and jpeg.is_lossless(data):
+        return _from_pillow(jpeg.by_ffmpeg(data, check), blob.name, 0)
     directory = tiff.directory(data) if kind == "TIFF" else None
     if directory is not None and directory.beyond_pillow:
-        _check_size(*directory.size, blob.name)
-        return _from_pillow(tiff.by_ffmpeg(data, directory, blob.name), blob.name, 0)
+        return _from_pillow(_odd_tiff(data, directory, blob.name), blob.name, 0)
     if directory is not None and directory.white_is_zero:
         positive = decode(replace(blob, data=tiff.as_black_is_zero(data, directory)))
         return replace(positive, rgb=np.invert(positive.rgb))
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=[kind]) as picture:
-            _check_scans(data, picture, blob.name)
-            return _from_pillow(picture, blob.name, png.depth(data))
+        with PIL.Image.open(io.BytesIO(data), formats=[kind]) as opened:
+            _check_scans(data, opened, blob.name)
+            return _from_pillow(opened, blob.name, png.depth(data))
     except MediaError:
         raise
     except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
-        if kind == "BMP" and (masked := bmp.by_masks(data, check)) is not None:
-            return _from_pillow(masked, blob.name, 0)
+        if kind == "BMP":
+            for read in (bmp.by_masks, bmp.by_pairs, bmp.by_runs):
+                if (picture := read(data, check)) is not None:
+                    return _from_pillow(picture, blob.name, 0)
         if kind == "PNG" and (quiet := png.still(data)) is not data:
             return decode(replace(blob, data=quiet))
         if kind in cut.KINDS:
             return _from_pillow(_cut(data, kind, blob.name, error), blob.name, 0)
         if kind == "TIFF":
+            odd = isinstance(error, PIL.UnidentifiedImageError) or "raw mode" in str(error)
+            if odd and directory is not None:
+                return _from_pillow(_odd_tiff(data, directory, blob.name), blob.name, 0)
             shorter = _whole_tiff(data, directory, blob.name, error)
             if shorter is not data:
-                with PIL.Image.open(io.BytesIO(shorter), formats=[kind]) as picture:
-                    return _from_pillow(picture, blob.name, 0)
+                with PIL.Image.open(io.BytesIO(shorter), formats=[kind]) as opened:
+                    return _from_pillow(opened, blob.name, 0)
         elif kind not in _ROW_BY_ROW or isinstance(error, (ValueError, RuntimeError)):
             raise
         return _in_part(data, kind, blob.name, error)
@@ -168,12 +181,19 @@ def _whole_tiff(data: bytes, directory: tiff.Directory | None, name: str, error:
     shorter = tiff.without_missing_strips(data)
     if shorter is not None:
         return shorter
-    if isinstance(error, PIL.UnidentifiedImageError):
-        _check_size(*directory.size, name)
-        raise MediaError(
-            f"{name}, a TIFF of {directory.words}", "8 or 16 bits a sample", "save it again with 8 or 16 bits"
-        ) from error
     return data
+
+
+def _odd_tiff(data: bytes, directory: tiff.Directory, name: str) -> PIL.Image.Image:
+    """Read a TIFF that Pillow gets wrong or refuses: by its samples, else by FFmpeg."""
+    _check_size(*directory.size, name)
+    try:
+        picture = by_samples(data, directory)
+    except (OSError, ValueError, struct.error) as error:
+        raise undecodable(name, "tiff", error) from error
+    picture = picture or tiff.by_ffmpeg(data, directory, name)
+    picture.getexif()[_ORIENTATION] = directory.one(_ORIENTATION, 1)
+    return picture
 
 
 def _what_is_there(picture: PIL.Image.Image, error: Exception) -> PIL.Image.Image:

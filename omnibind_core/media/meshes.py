@@ -1,14 +1,9 @@
-"""STL: the binary form here, with its colours; text by trimesh, which is imported in the decoding process only.
-
-The triangles that a file declares are counted before trimesh sees it.
-"""
+"""STL, binary with its colours, and text wherever its lines end."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,38 +11,35 @@ from numpy.typing import NDArray
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
 from omnibind_core.media.notices import note
+from omnibind_core.media.obj import NO_NUMBER
+from omnibind_core.media.polygons import triangles
 from omnibind_core.media.shapes import Part, check_counts
 from omnibind_core.media.sniff import wide_encoding
 from omnibind_core.media.source import Blob, undecodable
 from omnibind_core.types import FloatArray
 
-__all__ = ["preload", "read_stl"]
+__all__ = ["read_stl"]
 
 _ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("paint", "<u2")])
 _FAR = 10.0  # times the size of the declared triangles: those behind them lie nearer
 _LEAST_THERE = 0.1  # of the triangles of a file whose end is missing
-_TRIANGLE = (
-    b"solid\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\nendsolid\n"
-)
-
-
-def preload() -> None:
-    """Import trimesh and let it read a triangle, which imports what it loads late."""
-    read_stl(Blob(_TRIANGLE, "a triangle", "stl"))
+_END = 4_096  # bytes in which an end is looked for
+_CORNER = re.compile(rb"vertex\s+([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,]+)|(endloop|endfacet)", re.IGNORECASE)
 
 
 def read_stl(blob: Blob) -> Sequence[Part]:
     """Read an STL. Binary ones may begin with "solid", say 0 triangles, and have bytes behind the last."""
     data = blob.data
     encoding = wide_encoding(data)
-    if encoding or b"\0" not in data[:4096]:  # a binary one has zeros, in its count at the latest
+    if encoding or _is_text(data):
         return _read_text(blob, data.decode(encoding, "replace").encode() if encoding else data)
     if len(data) < 84:
         raise undecodable(blob.name, "stl", "fewer bytes than its header takes")
     declared = int.from_bytes(data[80:84], "little")
+    data += bytes(-(len(data) - 84) % 50 if (len(data) - 84) % 50 >= 48 else 0)  # only two spare bytes are missing
     there = (len(data) - 84) // 50
-    if declared in (0, 0xFFFFFFFF) and there:  # written before its length was known
-        declared = there
+    if there and (declared == 0 or declared >= 1 << 31 or int.from_bytes(data[80:84], "big") == there):
+        declared = there  # written before its length was known, or by a machine of the other byte order
     elif declared < there and len(data) == 84 + 50 * there and _go_on(data, declared, there):
         note(f"{there:,} triangles are there, not {declared:,} as its header says: all are read")
         declared = there
@@ -88,7 +80,7 @@ def _painted(header: bytes, paint: NDArray[np.uint16]) -> FloatArray | None:
     at = header.find(b"COLOR=")
     if 0 <= at <= 70:
         whole = np.frombuffer(header[at + 6 : at + 9], np.uint8).astype(np.float32) / 255.0
-        rgb = np.where(own[:, None], whole, fifths[:, ::-1])
+        rgb = np.where((own | (not paint.any()))[:, None], whole, fifths[:, ::-1])
     elif own.any() and (paint[~own] == 0).all() and not (paint == 0xFFFF).all():
         rgb = np.where(own[:, None], fifths, np.float32(limits.GREY))
     else:
@@ -96,31 +88,38 @@ def _painted(header: bytes, paint: NDArray[np.uint16]) -> FloatArray | None:
     return np.repeat(rgb.astype(np.float32), 3, axis=0)
 
 
+def _is_text(data: bytes) -> bool:
+    """Whether this is the text form: without zeros, which a binary one has in its count at the latest, or nearly so."""
+    head = data[:_END].rstrip(b"\0")
+    return b"\0" not in head or (
+        head[:512].lstrip()[:5].lower() == b"solid"
+        and re.search(rb"\sfacet\s.*\svertex\s+[-+.\d]", head, re.DOTALL) is not None
+    )
+
+
 def _read_text(blob: Blob, data: bytes) -> Sequence[Part]:
-    """Read the text form, whatever stands before its first line, its line ends and decimal signs."""
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    start = re.search(rb"^[ \t]*(?:\xef\xbb\xbf)*solid\b", data, re.MULTILINE | re.IGNORECASE)
-    data = data[start.start() :].removeprefix(b"\xef\xbb\xbf") if start else b"solid\n" + data
-    if b"," in data and b"." not in data[data.find(b"\n") :]:
+    """Read the text form: corners between the ends of their loops, whatever else stands around them."""
+    whole = b"endsolid" in data[-_END:].lower()
+    data = re.sub(rb"(?:^|[\r\n])[ \t]*(?:end)?solid[^\r\n]{0,200}(?=[\r\n])", b"", data, flags=re.IGNORECASE)  # names
+    if b"," in data and b"." not in data:
         data = data.replace(b",", b".")
-    faces = data.lower().count(b"endfacet")
-    check_counts(blob.name, faces)
-    if not faces:
+    check_counts(blob.name, data.lower().count(b"endfacet"))
+    words: list[bytes] = []
+    ends: list[int] = []
+    for found in _CORNER.finditer(data):
+        if found.lastindex == 4:
+            ends.append(len(words))
+        else:
+            words += found.groups()[:3]
+    if not words:
         raise MediaError(f"{blob.name}, which has no faces", "a mesh with faces", "export it as a mesh")
-    if b"endsolid" not in data[-4096:].lower():  # trimesh reads nothing of a solid without an end
-        data = data[: data.lower().rfind(b"endfacet") + 8] + b"\nendsolid\n"
+    if not whole:
         note("the end of the file is missing: what is there is read")
-    return [_part(piece) for piece in _load(data, "stl_ascii")]
-
-
-def _load(data: bytes, kind: str) -> list[Any]:
-    """Let trimesh parse the bytes; without a resolver it cannot reach any other file."""
-    import trimesh
-
-    shape: Any = trimesh.load(io.BytesIO(data), file_type=kind, process=False)
-    pieces = list(shape.geometry.values()) if hasattr(shape, "geometry") else [shape]
-    return [piece for piece in pieces if len(getattr(piece, "faces", ()))]
-
-
-def _part(mesh: Any) -> Part:
-    return Part(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64))
+    try:
+        corners = np.array(words[: ends[-1] if ends else 0], np.float64).reshape(-1, 3)
+    except ValueError:
+        words = [b"nan" if NO_NUMBER.fullmatch(word.decode("latin-1")) else word for word in words]
+        corners = np.array(words[: ends[-1]], np.float64).reshape(-1, 3)
+    counts = np.diff(np.unique([0, *ends])) // 3
+    faces = triangles(counts.astype(np.int64), np.arange(len(corners)), corners, blob.name)
+    return [Part(corners, faces)]

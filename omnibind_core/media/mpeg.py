@@ -27,6 +27,7 @@ _RATES = {
 _HERTZ = (44_100, 48_000, 32_000)
 _HALVINGS = {3: 0, 2: 1, 0: 2}  # version 1, 2, 2.5
 _AAC_HEADER = 7
+_MONO = 3  # of the channel modes
 
 
 def find(data: bytes) -> tuple[str, int] | None:
@@ -85,11 +86,13 @@ def links(data: bytes) -> list[bytes]:
 
 def _chain(data: bytes, at: int) -> str:
     """Kind of the frames that follow one another from here: "mp3", "aac" or ""."""
-    first = data[at : at + 3]
+    first = data[at : at + 4]
     for _ in range(_CHAIN):
         here = data[at : at + _AAC_HEADER]
         length = _frame_bytes(here)
         if not length or here[1] & 0xFE != first[1] & 0xFE or (here[2] ^ first[2]) & 0x0C:
+            return ""
+        if first[1] & 0x06 and (here[3] >> 6 == _MONO) != (first[3] >> 6 == _MONO):  # numbers that look like frames
             return ""
         at += length
         if at == len(data):
@@ -107,7 +110,7 @@ def _frame_bytes(header: bytes) -> int:
         fits = header[1] & 0xF6 == 0xF0 and header[2] >> 2 & 0xF <= 12 and length > _AAC_HEADER
         return length if fits else 0
     index, hertz, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if version == 1 or not 1 <= index <= 14 or hertz == 3:
+    if version == 1 or not 1 <= index <= 14 or hertz == 3 or header[3] & 3 == 2:
         return 0
     bits = _RATES[version == 3, layer][index] * 1_000
     rate = _HERTZ[hertz] >> _HALVINGS[version]

@@ -23,7 +23,10 @@ from omnibind_core.media.source import Blob, shown, undecodable
 from omnibind_core.media.textures import companion_texture
 from omnibind_core.types import FloatArray, Wrap
 
-__all__ = ["decoded_text", "read_obj"]
+__all__ = ["NO_NUMBER", "decoded_text", "read_obj"]
+
+NO_NUMBER = re.compile(r"[-+]?(?:nan\(\w*\)|1\.#\w+)", re.IGNORECASE)
+"""How programs of Windows write what is no number: -nan(ind), 1.#QNAN, 1.#INF."""
 
 _OLD = {"V": "v", "F": "f", "fo": "f", "VT": "vt"}  # as very old programs write them
 _MOST_FILES = 64
@@ -41,12 +44,13 @@ class _Faces:
 
 @dataclass(frozen=True)
 class _Material:
-    """What colours a surface: Kd in 0..1, and the name of its picture."""
+    """What colours a surface: Kd in 0..1, the name of its picture, and what scales and moves that (su, sv, u, v)."""
 
     rgb: tuple[float, float, float] | None = None
     texture: str = ""
     clamp: bool = False
     opacity: float = 1.0
+    spread: tuple[float, float, float, float] = (1.0, 1.0, 0.0, 0.0)
 
 
 def decoded_text(blob: Blob) -> str:
@@ -62,6 +66,8 @@ def decoded_text(blob: Blob) -> str:
             ) from None
         text = data.decode("latin-1").removeprefix("\xef\xbb\xbf")
     text = text.lstrip("\ufeff").rstrip("\0")
+    if "nan(" in text or "1.#" in text:
+        text = NO_NUMBER.sub("nan", text)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -77,6 +83,7 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     libraries: list[str] = []
     faces: dict[str, _Faces] = {"": _Faces()}
     current = faces[""]
+    curved = False
     count = 0
     for line in text.split("\n"):
         words = line.split(None, 1)
@@ -97,8 +104,12 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
             current = faces.setdefault(rest.strip(), _Faces())
         elif key == "mtllib":
             libraries.append(rest.strip())
+        elif key in ("surf", "curv", "curv2"):
+            curved = True
         elif key == "#MRGB":
             painted.append(rest.strip())
+    if curved:
+        note("curved surfaces (NURBS) are not read: what is seen are points and flat faces")
     check_counts(blob.name, count, len(vertices) if count else 0, 0 if count else len(vertices))
     table = _rows(blob, vertices, 3)
     xyz, rgb = table[:, :3], _vertex_colours(table, painted)
@@ -236,12 +247,13 @@ def _textured(
     pairs, number = np.unique(corners * len(uv) + where, return_inverse=True)
     vertex, place = np.divmod(pairs, max(1, len(uv)))
     wrap: Wrap = "clamp" if material.clamp else "repeat"
+    places_on = uv[place, :2] * material.spread[:2] + material.spread[2:]
     return Part(
         xyz[vertex],
         number.reshape(-1)[places],
         # A texture replaces Kd in practice: many files leave that black beside it.
         None if rgb is None else rgb[vertex],
-        np.nan_to_num(uv[place, :2], posinf=0.0, neginf=0.0).astype(np.float32),
+        np.nan_to_num(places_on, posinf=0.0, neginf=0.0).astype(np.float32),
         texture,
         (wrap, wrap),
     )
@@ -278,7 +290,7 @@ def _read_materials(blob: Blob, data: bytes, folder: str) -> dict[str, _Material
     found: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}
     for line in text.split("\n"):
-        words = line.split(None, 1)
+        words = re.sub(r"\s#\s.*", "", line).split(None, 1)
         if len(words) == 2:
             if words[0].lower() == "newmtl":
                 current = found.setdefault(words[1].strip(), {})
@@ -294,8 +306,9 @@ def _read_materials(blob: Blob, data: bytes, folder: str) -> dict[str, _Material
 
 
 def _material(lines: Mapping[str, str]) -> _Material:
-    texture, clamp = _picture_name(lines.get("map_kd") or lines.get("map_ka", ""))
-    rgb = _numbers(lines.get("kd", ""), 3)
+    texture, clamp, spread = _picture_name(lines.get("map_kd") or lines.get("map_ka", ""))
+    paint = lines.get("kd", "")
+    rgb = _numbers(f"{paint} {paint} {paint}" if len(paint.split()) == 1 else paint, 3)  # one number is grey
     if rgb is not None and max(rgb) > 1.0:
         rgb = [one / 255.0 for one in rgb] if max(rgb) <= 255.0 else rgb
     opacity = _numbers(lines.get("d", "").replace("-halo", ""), 1)
@@ -303,12 +316,12 @@ def _material(lines: Mapping[str, str]) -> _Material:
     # MeshLab and others write Tr 1 for what is opaque; what is wholly invisible says so by d 0.
     seen = opacity[0] if opacity else 1.0 - clear[0] if clear and clear[0] < 1 else 1.0
     red, green, blue = (min(max(one, 0.0), 1.0) for one in rgb or (0.0, 0.0, 0.0))
-    return _Material(None if rgb is None else (red, green, blue), texture, clamp, seen)
+    return _Material(None if rgb is None else (red, green, blue), texture, clamp, seen, spread)
 
 
 def _numbers(text: str, count: int) -> list[float] | None:
     try:
-        values = [float(word) for word in text.split()[:count]]
+        values = [float(word.replace(",", ".")) for word in text.split()[:count]]
     except ValueError:
         return None
     return values if len(values) == count and np.isfinite(values).all() else None
@@ -321,6 +334,7 @@ _OPTIONS = {
     "-boost": 1,
     "-cc": 1,
     "-clamp": 1,
+    "-colorspace": 1,
     "-imfchan": 1,
     "-mm": 2,
     "-texres": 1,
@@ -328,16 +342,17 @@ _OPTIONS = {
 """Options before a picture's name, and how many words each takes; -o, -s and -t take one to three numbers."""
 
 
-def _picture_name(text: str) -> tuple[str, bool]:
-    """Name behind the options of a map_Kd line, blanks in it included, and whether the picture ends at its edges."""
+def _picture_name(text: str) -> tuple[str, bool, tuple[float, float, float, float]]:
+    """Name behind the options of a map_Kd line, blanks in it included, whether it ends at its edges, and its spread."""
     words, clamp = text.split(" "), False
+    scale, offset = [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]
     while words and words[0].startswith("-"):
         option = words.pop(0)
         if option in _OPTIONS:
             clamp = clamp or (option == "-clamp" and words[:1] == ["on"])
             del words[: _OPTIONS[option]]
         elif option in ("-o", "-s", "-t"):
-            for _ in range(3):
+            for place in range(3):
                 if words and re.fullmatch(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", words[0]):
-                    words.pop(0)
-    return " ".join(words).strip(), clamp
+                    {"-s": scale, "-o": offset}.get(option, [0.0] * 3)[place] = float(words.pop(0))
+    return " ".join(words).strip(), clamp, (scale[0], scale[1], offset[0], offset[1])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.media.obj import decoded_text
 from omnibind_core.media.polygons import triangles
@@ -35,7 +36,7 @@ def read_off(blob: Blob) -> Sequence[Part] | Points:
     counts = [*([head[2]] if head[2] else []), *words[0][1:]]  # some programs glue the counts to the word
     body = words[1:]
     dimensions = 1 if "nOFF" in words[0][0] else 0  # a number of its own, in front of the counts
-    while len(counts) < 2 + dimensions and body:
+    while body and (len(counts) < 2 + dimensions or (len(counts) == 2 + dimensions and len(body[0]) == 1)):
         counts += body.pop(0)
     if dimensions and counts[:1] != ["3"]:
         raise undecodable(blob.name, "off", "a shape that is not of three dimensions")
@@ -116,7 +117,7 @@ def _colours(columns: NDArray[np.float64]) -> FloatArray | None:
 
 
 def _faces(blob: Blob, rows: Sequence[Sequence[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray | None]:
-    """Corners of each face, and the colour of each where all have one (three or four numbers behind the corners)."""
+    """Corners of each face, and its colour, three or four numbers behind them: grey where only others have one."""
     counts: list[int] = []
     corners: list[int] = []
     colours: list[list[str]] = []
@@ -128,10 +129,15 @@ def _faces(blob: Blob, rows: Sequence[Sequence[str]]) -> tuple[NDArray[np.int64]
             counts.append(count)
             corners += map(int, row[1 : 1 + count])
             colours.append(list(row[1 + count : 4 + count]))
-        painted = np.array(colours, np.float64) if all(len(one) == 3 for one in colours) else None
+        there = np.array([len(one) == 3 for one in colours], bool)
+        painted = np.array([one for one in colours if len(one) == 3], np.float64).reshape(-1, 3)
     except ValueError:
         raise undecodable(blob.name, "off", "a face that is not of whole numbers") from None
-    rgb = None if painted is None else _colours(painted)
-    if rgb is not None and painted is not None and all(word.isdecimal() for one in colours for word in one):
-        rgb = (painted / 255.0).astype(np.float32)  # whole numbers are 0 to 255, also where all are 0 or 1
+    found = _colours(painted)
+    rgb = None
+    if found is not None:
+        if all(word.isdecimal() for one in colours for word in one):
+            found = (painted / 255.0).astype(np.float32)  # whole numbers are 0 to 255, also where all are 0 or 1
+        rgb = np.full((len(there), 3), limits.GREY, np.float32)
+        rgb[there] = found
     return np.array(counts, np.int64), np.array(corners, np.int64), rgb

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 
-__all__ = ["blank", "plain", "spread"]
+__all__ = ["blank", "fractions", "plain", "spread"]
 
 _TO_8_BITS = (np.arange(65_536) / 257).round().astype(np.uint8)
 _DEPTHS = (255, 1_023, 4_095, 65_535)  # 8, 10, 12 and 16 bits, of what is stored in 16 or 32
@@ -47,20 +47,23 @@ def _eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
             grey = PIL.Image.merge("LA", [grey, PIL.Image.fromarray(np.where(wide == key, 0, 255).astype(np.uint8))])
         return grey
     if picture.mode == "F":  # Pillow's own range is 0..255; files of fractions have 0..1
-        values = np.asarray(picture)
-        finite = np.isfinite(values)
-        if not finite.all():
-            values = np.where(finite, values, values[finite].min(initial=0.0))
-        low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
-        if low < 0.0 or high > 255.0:  # measurements, not brightness
-            note(f"values of {low:g} to {high:g} are brought to black to white")
-            return PIL.Image.fromarray(((values - low) * (255.0 / (high - low))).round().astype(np.uint8))
-        scale = 255.0 if 0.0 < high <= 1.0 else 1.0
-        return PIL.Image.fromarray((values * scale).round().astype(np.uint8))
+        return PIL.Image.fromarray(fractions(np.asarray(picture)))
     if isinstance(key, tuple) and max(key) > 255:  # of a 16-bit PNG, whose samples Pillow has halved by now
         picture = picture.copy()
         picture.info["transparency"] = tuple(value >> 8 for value in key)
     return picture
+
+
+def fractions(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bring fractions of any range to 0..255: of any shape, said where they are measurements, not brightness."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        values = np.where(finite, values, values[finite].min(initial=0.0))
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    if low < 0.0 or high > 255.0:
+        note(f"values of {low:g} to {high:g} are brought to black to white")
+        return np.asarray(((values - low) * (255.0 / (high - low))).round(), np.uint8)
+    return np.asarray((values * (255.0 if 0.0 < high <= 1.0 else 1.0)).round(), np.uint8)
 
 
 def _sixteen_bits(wide: NDArray[Any]) -> NDArray[np.uint16]:

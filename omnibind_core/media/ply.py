@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omnibind_core.media import splats
 from omnibind_core.media.notices import note
+from omnibind_core.media.obj import NO_NUMBER, decoded_text
 from omnibind_core.media.polygons import triangles
 from omnibind_core.media.shapes import Doubles, Part, Points, check_counts
+from omnibind_core.media.sniff import wide_encoding
 from omnibind_core.media.source import Blob, undecodable
 from omnibind_core.media.textures import companion_texture
 from omnibind_core.types import FloatArray
@@ -47,11 +50,8 @@ _COORDINATES: tuple[tuple[str, str], ...] = (
     ("texcoord_x", "texcoord_y"),
 )
 _CORNERS = ("vertex_indices", "vertex_index", "vertex_indexes")
-_SPLAT = ("f_dc_0", "f_dc_1", "f_dc_2")
 _LATER = ("vertex", "face", "tristrips")  # elements that matter here
 _LEAST_THERE = 0.1  # of the rows of a file whose end is missing
-_HARMONIC = 0.28209479177387814  # of degree 0: what a splat's first colour coefficient is multiplied with
-_VISIBLE = 0.1  # opacity below which a splat is hardly seen
 _INTEGERS = {"i1": 127.0, "u1": 255.0, "i2": 32_767.0, "u2": 65_535.0}
 
 
@@ -82,6 +82,8 @@ class _Element:
 
 def read_ply(blob: Blob) -> Sequence[Part] | Points:
     """Read a mesh where there are faces or strips, else points; of splats those that can be seen."""
+    if wide_encoding(blob.data):
+        blob = replace(blob, data=decoded_text(blob).encode("latin-1", "replace"))
     elements, order, comments, start = _header(blob)
     _check(blob, elements, order, start)
     if order == "a":
@@ -90,6 +92,8 @@ def read_ply(blob: Blob) -> Sequence[Part] | Points:
         _read_binary(blob, elements, "<" if order == "l" else ">", start)
     table = {element.name: element for element in elements}
     vertex = table.get("vertex")
+    if vertex is not None and "chunk" in table and set(vertex.columns) >= splats.PACKED:
+        vertex.columns.update(splats.unpacked(vertex.columns, table["chunk"].columns))
     if vertex is None or not {"x", "y", "z"} <= set(vertex.columns):
         raise undecodable(blob.name, "ply", "no vertices with x, y and z")
     xyz = np.column_stack([vertex.columns[axis] for axis in "xyz"])
@@ -99,7 +103,10 @@ def read_ply(blob: Blob) -> Sequence[Part] | Points:
     places = triangles(counts, corners, xyz, blob.name)
     faces = corners[places]
     rgb = _colours(vertex)
-    uv, texture = _texture(blob, vertex, comments)
+    pictures = _pictures(comments)
+    if pictures and "face" in table and (wedges := _wedges(table["face"], counts)) is not None:
+        return _with_wedges(blob, xyz, rgb, counts, corners, places, wedges, table["face"], pictures)
+    uv, texture = _texture(blob, vertex, pictures)
     painted = _colours(table["face"]) if rgb is None and "face" in table else None
     if painted is not None and len(painted) == len(counts):  # a colour of its own for each corner
         _check_range(blob, faces, len(xyz))
@@ -177,6 +184,8 @@ def _shorten(blob: Blob, element: _Element, there: int) -> None:
 
 def _read_text(blob: Blob, elements: Sequence[_Element], start: int) -> None:
     body = blob.data[start:].rstrip(b"\0")
+    if b"nan(" in body or b"1.#" in body:
+        body = NO_NUMBER.sub("nan", body.decode("latin-1")).encode("latin-1")
     if b"," in body and b"." not in body:  # decimal commas
         body = body.replace(b",", b".")
     lines = [line for line in re.split(rb"\r\n|\n|\r", body) if line.strip()]
@@ -343,7 +352,8 @@ def _polygons(table: Mapping[str, _Element]) -> tuple[NDArray[np.int64], NDArray
     corners: list[NDArray[np.int64]] = []
     if "face" in table:
         lists = table["face"].lists
-        name = next((name for name in _CORNERS if name in lists), None)
+        whole = [one.name for one in table["face"].properties if one.length and one.kind[0] in "iu"]
+        name = next((name for name in (*_CORNERS, *whole[:1]) if name in lists), None)
         if name is not None:
             counts.append(lists[name][0])
             corners.append(_whole(lists[name][1]))
@@ -407,33 +417,59 @@ def _unpacked(values: NDArray[np.float64], kind: str) -> FloatArray | None:
 
 
 def _points(vertex: _Element, xyz: Doubles) -> Points:
-    rgb = _colours(vertex)
-    if not set(_SPLAT) <= set(vertex.columns):
-        return Points(xyz, rgb)
-    first = np.column_stack([vertex.columns[name] for name in _SPLAT])
-    rgb = np.clip(np.nan_to_num(0.5 + _HARMONIC * first), 0.0, 1.0).astype(np.float32)
-    if "opacity" not in vertex.columns:
-        return Points(xyz, rgb)
-    with np.errstate(over="ignore"):
-        seen = 1.0 / (1.0 + np.exp(-vertex.columns["opacity"])) >= _VISIBLE
-    if seen.sum() < max(8, len(seen) // 100) or seen.all():
-        return Points(xyz, rgb)
-    note(f"{int((~seen).sum()):,} of {len(seen):,} splats are nearly transparent and were left out")
-    return Points(xyz[seen], rgb[seen])
+    return splats.seen(xyz, vertex.columns) if set(vertex.columns) >= splats.COLOURS else Points(xyz, _colours(vertex))
+
+
+def _pictures(comments: Sequence[str]) -> list[str]:
+    """Names of the pictures that comments give."""
+    lines = [line.split(None, 2) for line in comments]
+    return [words[2] for words in lines if len(words) > 2 and words[1] == "TextureFile"]
 
 
 def _texture(
-    blob: Blob, vertex: _Element, comments: Sequence[str]
+    blob: Blob, vertex: _Element, pictures: Sequence[str]
 ) -> tuple[FloatArray | None, NDArray[np.uint8] | None]:
-    """Texture coordinates and the picture that a comment names, where both are there."""
-    names = [
-        line.split(None, 2)[2] for line in comments if line.split()[1:2] == ["TextureFile"] and len(line.split()) > 2
-    ]
+    """Texture coordinates and their picture, where both are there."""
     pair = next((pair for pair in _COORDINATES if set(pair) <= set(vertex.columns)), None)
-    if not names or pair is None:
+    if not pictures or pair is None:
         return None, None
-    texture = companion_texture(blob, names[0])
+    texture = companion_texture(blob, pictures[0])
     if texture is None:
         return None, None
-    uv = np.column_stack([vertex.columns[name] for name in pair])
-    return np.nan_to_num(uv, posinf=0.0, neginf=0.0).astype(np.float32), texture
+    return _flat(np.column_stack([vertex.columns[name] for name in pair])), texture
+
+
+def _flat(uv: NDArray[np.float64]) -> FloatArray:
+    return np.nan_to_num(uv, posinf=0.0, neginf=0.0).astype(np.float32)
+
+
+def _wedges(face: _Element, counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Texture coordinates of the faces' corners, as MeshLab writes them: (sum of counts, 2); None without them."""
+    lengths, values = face.lists.get("texcoord", (None, None))
+    if lengths is None or values is None or len(lengths) != len(counts) or (lengths != 2 * counts).any():
+        return None
+    return values.reshape(-1, 2)
+
+
+def _with_wedges(
+    blob: Blob,
+    xyz: Doubles,
+    rgb: FloatArray | None,
+    counts: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    places: NDArray[np.int64],
+    wedges: NDArray[np.float64],
+    face: _Element,
+    pictures: Sequence[str],
+) -> list[Part]:
+    """Make a part for each picture, whose corners have places on it of their own."""
+    _check_range(blob, corners[places], len(xyz))
+    number = face.columns.get("texnumber", np.zeros(len(counts)))
+    owner = np.nan_to_num(number)[np.repeat(np.arange(len(counts)), np.maximum(counts - 2, 0))]
+    parts = []
+    for one in np.unique(owner):
+        mine = places[owner == one].ravel()
+        texture = companion_texture(blob, pictures[int(one)]) if 0 <= one < len(pictures) else None
+        paint = None if rgb is None or texture is not None else rgb[corners[mine]]
+        parts.append(Part(xyz[corners[mine]], np.arange(len(mine)).reshape(-1, 3), paint, _flat(wedges[mine]), texture))
+    return parts

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+
+import PIL.Image
 
 from omnibind_core.media.notices import note
 
-__all__ = ["SIGNATURE", "depth", "pixels_only", "still"]
+__all__ = ["SIGNATURE", "by_iphone", "depth", "is_iphone", "pixels_only", "still"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Transparency, the frames of an animation, the orientation; critical parts have a capital letter first.
@@ -64,6 +67,61 @@ def pixels_only(data: bytes, kept: Collection[bytes] = _KEPT) -> bytes:
     if wrong:
         note(f"{wrong} {'part' if wrong == 1 else 'parts'} of the picture with a wrong checksum read all the same")
     return b"".join(parts)
+
+
+def is_iphone(data: bytes) -> bool:
+    """Whether Apple's tools packed it for a telephone: other browsers do not know that form."""
+    return data[12:16] == b"CgBI"
+
+
+def by_iphone(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image:
+    """Read a PNG packed for a telephone: bare Deflate, blue first, colours multiplied by alpha.
+
+    Parameters
+    ----------
+    data : bytes
+        What `pixels_only` gives.
+    check : callable
+        Takes width and height before anything is unpacked; raises where they are too large.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGBA.
+
+    Raises
+    ------
+    ValueError
+        It is damaged.
+    OSError
+        As Pillow raises.
+    """
+    at, header = len(SIGNATURE), b""
+    parts = []
+    while at + 12 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        body = data[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            header = body
+        if kind == b"IDAT":
+            parts.append(body)
+        at += 12 + size
+    packed = b"".join(parts)
+    if len(header) != 13 or header[8:10] != b"\x08\x06":
+        raise ValueError("its header is damaged")
+    width, height = struct.unpack_from(">II", header)
+    check(width, height)
+    try:
+        rows = zlib.decompressobj(wbits=-15).decompress(packed, 4 * width * height + 16 * height + 1)
+    except zlib.error as error:
+        raise ValueError("its pixels are damaged") from error
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")]
+    plain = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    with PIL.Image.open(io.BytesIO(SIGNATURE + plain), formats=["PNG"]) as picture:
+        blue, green, red, alpha = picture.split()
+    return PIL.Image.merge("RGBa", [red, green, blue, alpha]).convert("RGBA")
 
 
 def depth(data: bytes) -> int:

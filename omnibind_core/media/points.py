@@ -1,6 +1,6 @@
 """Shapes: from a mesh, a scene or a file of points to coloured points on the unit sphere.
 
-trimesh is imported in the decoding process only. No reader opens a file: what a shape names beside itself (materials,
+No reader opens a file: what a shape names beside itself (materials,
 buffers, pictures) is asked of the process that gave it, which looks in one place only (:mod:`.bundles`).
 """
 
@@ -101,7 +101,6 @@ def _turned(shape: Sequence[Part] | Points, name: str, up: Up) -> PointCloud:
 
 def preload() -> None:
     """Import what reading needs, ahead of the first file."""
-    meshes.preload()
     upright.preload()
 
 

@@ -33,6 +33,7 @@ _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("binary glTF", ("glb",), 0, b"glTF"),
     ("NumPy", ("npy",), 0, b"\x93NUMPY"),
     ("PLY", ("ply",), 0, b"ply"),
+    ("binary OFF", ("off",), 0, b"OFF BINARY"),
     ("TIFF", ("tiff", "tif"), 0, b"II*\0"),
     ("TIFF", ("tiff", "tif"), 0, b"MM\0*"),
     ("TIFF", ("tiff", "tif"), 0, b"II+\0"),
@@ -70,7 +71,8 @@ _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("executable", (), 0, b"MZ"),
 )
 
-_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_CERTAIN = tuple(signature for _, _, offset, signature in _SIGNATURES if offset == 0 and len(signature) > 3)
+_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")
 
 
 def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
@@ -92,7 +94,7 @@ def sniff(head: bytes, size: int) -> tuple[str, Collection[str]]:
     """
     # A binary STL has no signature, but its length follows from its count of triangles.
     triangles = int.from_bytes(head[80:84], "little") if len(head) >= 84 else -1
-    if triangles > 0 and size == 84 + 50 * triangles:
+    if triangles > 0 and size == 84 + 50 * triangles and not head.startswith(_CERTAIN):
         return "binary STL", ("stl",)
     encoding = wide_encoding(head)
     if encoding and not mpeg.find(head):  # the marks are headers of MPEG audio, too

@@ -32,6 +32,9 @@ _UNITS = {
     "": 1.0,
 }
 _LENGTH = r"\s*(\d*\.?\d+(?:e[-+]?\d+)?)\.?\s*(px|pt|pc|mm|cm|in|em|ex|)\s*"
+_PROPERTY = re.compile(r"(--[\w-]{1,80})\s*:([^;{}<>\"]{1,200})")
+_USE = re.compile(r"var\(\s*(--[\w-]{1,80})\s*(?:,([^()<>\"]{0,200}(?:\([^()<>\"]{0,80}\))?[^()<>\"]{0,80}))?\)")
+_DEEP = 5
 _GZIP = b"\x1f\x8b"
 _INSIDE = re.compile(r"\s*(?:#|data:image/(?:png|jpeg|jpg|gif|webp)[;,])", re.IGNORECASE)
 
@@ -61,7 +64,7 @@ def rasterise(data: bytes) -> bytes:
         data = _unzipped(data)
     if len(data) > limits.MAX_SVG_BYTES:
         raise ValueError(f"a drawing of more than {limits.MAX_SVG_BYTES / limits.MB:.0f} MB")
-    text = _without_outside(data)
+    text = _with_values(_without_outside(data))
     with _ending_after(limits.SVG_SECONDS):
         try:
             width, height = _shape(text)
@@ -102,6 +105,20 @@ def _without_outside(data: bytes) -> str:
     if dropped:
         note(f"{dropped} {'link' if dropped == 1 else 'links'} out of the drawing not followed")
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _with_values(text: str) -> str:
+    """Put the values of custom properties where they are used: resvg knows no var(), and paints black instead."""
+    if "var(" not in text:
+        return text
+    known = {found[1]: found[2].strip() for found in _PROPERTY.finditer(text)}
+    for _ in range(_DEEP):  # one value may use another
+        text = _USE.sub(lambda found: known.get(found[1], (found[2] or "").strip()), text)
+        if len(text) > limits.MAX_SVG_BYTES:
+            raise ValueError(f"a drawing of more than {limits.MAX_SVG_BYTES / limits.MB:.0f} MB")
+        if "var(" not in text:
+            break
+    return text
 
 
 def _shape(text: str) -> tuple[float, float]:

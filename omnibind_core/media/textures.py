@@ -17,8 +17,8 @@ from omnibind_core.media.source import Blob, shown
 
 __all__ = ["companion_texture", "open_texture", "picture_beside", "pixels"]
 
-_ENDINGS = ("png", "jpg", "jpeg", "webp", "tga", "bmp")
-_FORMATS = ["PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF", "GIF"]
+_ENDINGS = ("png", "jpg", "jpeg", "webp", "tga", "bmp", "dds")
+_FORMATS = ["PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF", "GIF", "DDS", "AVIF"]
 
 
 def open_texture(data: bytes, name: str) -> PIL.Image.Image | None:

@@ -16,16 +16,31 @@ __all__ = ["Directory", "as_black_is_zero", "by_ffmpeg", "directory", "without_m
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM = 273, 277, 278, 279, 284, 339
-_NEEDED = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM)
-_FORMATS = {3: ("H", 2), 4: ("I", 4)}  # SHORT and LONG, the types that these tags may have
+_TILE_WIDTH = 322
+_NEEDED = {
+    *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM),
+    *(
+        266,
+        274,
+        317,
+        320,
+        _TILE_WIDTH,
+        323,
+        324,
+        325,
+        338,
+    ),  # order of bits, orientation, predictor, palette, tiles, ...
+}
+_FORMATS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4), 16: ("Q", 8)}  # types that these tags may have
+_BIG = 43
 _MOST = 1 << 20  # values of one tag
-_FLOAT, _SEPARATE, _PLAIN, _YCBCR = 3, 2, 1, 6
+_SIGNED, _FLOAT, _SEPARATE, _PLAIN, _YCBCR = 2, 3, 2, 1, 6
 _LEAST_THERE = 0.1
 
 
 @dataclass(frozen=True)
 class Directory:
-    """The first directory of a file.
+    """The first directory of a file, classic or of a BigTIFF.
 
     Attributes
     ----------
@@ -34,7 +49,7 @@ class Directory:
     values : dict of int to tuple of int
         Numbers of the tags that matter here.
     places : dict of int to int
-        Where a tag's entry stands in the file.
+        Where a tag's entry stands in the file; empty of a BigTIFF.
     """
 
     order: str
@@ -54,13 +69,18 @@ class Directory:
     def beyond_pillow(self) -> bool:
         """Whether Pillow gives other colours than the file has, or none.
 
-        Planes of 16 bits, fractions in colour, and brightness beside two colours (YCbCr) where that is not compressed.
+        Planes of 16 bits, fractions and 32 bits in colour, 32 bits without a sign and others with one in grey,
+        tiles that reach over the edge, and brightness beside two colours (YCbCr) where that is not compressed.
         """
         if self.is_ycbcr and self.one(_COMPRESSION, 0) == _PLAIN:
             return True
+        if _TILE_WIDTH in self.values and self.one(_COMPRESSION, _PLAIN) == _PLAIN:
+            return True
         several = self.one(_SAMPLES, 1) > 1
-        deep = max(self.values.get(_BITS, (1,))) > 8
-        return several and deep and (self.one(_PLANES, 1) == _SEPARATE or self.one(_FORM, 1) == _FLOAT)
+        deep = max(self.values.get(_BITS, (1,)))
+        if not several:
+            return (self.one(_FORM, 1) == 1 and deep == 32) or (self.one(_FORM, 1) == _SIGNED and deep < 32)
+        return deep > 8 and (self.one(_PLANES, 1) == _SEPARATE or self.one(_FORM, 1) != 1 or deep > 16)
 
     @property
     def is_ycbcr(self) -> bool:
@@ -70,7 +90,8 @@ class Directory:
     @property
     def white_is_zero(self) -> bool:
         """Whether deep grey is stored as its negative, which Pillow turns round for 8 bits alone."""
-        return self.values.get(_PHOTOMETRIC) == (0,) and max(self.values.get(_BITS, (1,))) > 8
+        known = _PHOTOMETRIC in self.places and self.one(_PHOTOMETRIC, 1) == 0
+        return known and self.one(_BITS, 1) > 8 and self.one(_SAMPLES, 1) == 1
 
     @property
     def words(self) -> str:
@@ -80,7 +101,7 @@ class Directory:
 
 
 def directory(data: bytes) -> Directory | None:
-    """Read the first directory of a classic TIFF.
+    """Read the first directory of a file.
 
     Parameters
     ----------
@@ -90,26 +111,32 @@ def directory(data: bytes) -> Directory | None:
     Returns
     -------
     Directory or None
-        None of a BigTIFF, or where the directory is not there.
+        None where the directory is not there.
     """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
-    if order is None or len(data) < 8:
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None or len(data) < 16:
         return None
-    at = struct.unpack_from(order + "I", data, 4)[0]
-    if at + 2 > len(data):
+    big = struct.unpack_from(order + "H", data, 2)[0] == _BIG
+    # Numbers of the file's own are 4 or 8 bytes long, the count of entries 2 or 8.
+    word, own, counter, first = ("Q", 8, "Q", 8) if big else ("I", 4, "H", 2)
+    at = struct.unpack_from(order + word, data, own)[0]
+    if at + first > len(data):
         return None
-    count = struct.unpack_from(order + "H", data, at)[0]
+    count = struct.unpack_from(order + counter, data, at)[0]
     values: dict[int, tuple[int, ...]] = {}
     places: dict[int, int] = {}
-    for entry in range(at + 2, min(at + 2 + 12 * count, len(data) - 11), 12):
-        tag, kind, often = struct.unpack_from(order + "HHI", data, entry)
+    step = 4 + 2 * own
+    for entry in range(at + first, min(at + first + step * count, len(data) - step + 1), step):
+        tag, kind, often = struct.unpack_from(f"{order}HH{word}", data, entry)
         if tag not in _NEEDED or kind not in _FORMATS or not 0 < often <= _MOST:
             continue
         letter, size = _FORMATS[kind]
-        start = entry + 8 if often * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+        where = entry + 4 + own
+        start = where if often * size <= own else struct.unpack_from(order + word, data, where)[0]
         if start + often * size <= len(data):
             values[tag] = struct.unpack_from(f"{order}{often}{letter}", data, start)
-            places[tag] = entry
+            if not big:
+                places[tag] = entry
     return Directory(order, values, places) if _WIDTH in values and _HEIGHT in values else None
 
 
@@ -127,7 +154,7 @@ def without_missing_strips(data: bytes) -> bytes | None:
         None where nothing is missing, or hardly anything is there.
     """
     found = directory(data)
-    if found is None or not {_STRIPS, _SIZES} <= set(found.values) or found.one(_PLANES, 1) == _SEPARATE:
+    if found is None or not {_STRIPS, _SIZES} <= set(found.places) or found.one(_PLANES, 1) == _SEPARATE:
         return None
     strips = list(zip(found.values[_STRIPS], found.values[_SIZES], strict=False))
     whole = next((i for i, (start, size) in enumerate(strips) if start + size > len(data)), len(strips))
@@ -154,7 +181,7 @@ def as_black_is_zero(data: bytes, found: Directory) -> bytes:
 
 
 def by_ffmpeg(data: bytes, found: Directory, name: str) -> PIL.Image.Image:
-    """Read by FFmpeg's decoder what Pillow cannot; raises MediaError, by what it holds, where that cannot either."""
+    """Read by FFmpeg's decoder what nothing else can; raises MediaError, by what it holds, where that cannot either."""
     import av
 
     try:
@@ -165,6 +192,11 @@ def by_ffmpeg(data: bytes, found: Directory, name: str) -> PIL.Image.Image:
                 return PIL.Image.merge("YCbCr", [PIL.Image.fromarray(plane) for plane in planes]).convert("RGB")
             return PIL.Image.fromarray(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
     except (av.error.FFmpegError, StopIteration, ValueError) as error:
-        raise MediaError(
-            f"{name}, a TIFF of {found.words}", "8 or 16 bits a sample", "save it again with 8 or 16 bits"
-        ) from error
+        raise unread(name, found) from error
+
+
+def unread(name: str, found: Directory) -> MediaError:
+    """Word the error for a kind that nothing reads."""
+    return MediaError(
+        f"{name}, a TIFF of {found.words}", "grey, colours of red, green and blue, CMYK or a palette", "save it as PNG"
+    )

@@ -66,6 +66,10 @@ def mend(data: bytes) -> Waves | None:
     where, size = samples
     if size >= _UNKNOWN and b"ds64" in chunks:
         size = int.from_bytes(data[chunks[b"ds64"][0] + 8 : chunks[b"ds64"][0] + 16], "little")
+    further = [] if size >= _UNKNOWN else _further(data, where + size + size % 2)
+    if further:  # some recorders begin another chunk of samples after a pause
+        data = data[: where + size] + b"".join(further)
+        size += sum(map(len, further))
     there = len(data) - where
     streamed = size >= _UNKNOWN or (size == 0 and there > 0 and not _chunks_follow(data, where))
     kept = there if streamed else min(size, there)
@@ -80,6 +84,8 @@ def mend(data: bytes) -> Waves | None:
         body = struct.pack("<HHIIHH", tag, channels, rate, min(speed, 0xFFFFFFFF), block & 0xFFFF, bits)
     promised = size / speed if speed and not streamed else None
     fact = chunks.get(b"fact")
+    if promised is None and rate and fact is not None and fact[1] == 4 and not streamed:  # of no constant speed
+        promised = int.from_bytes(data[fact[0] : fact[0] + 4], "little") / rate or None
     parts = [(b"fmt ", body)]
     if fact is not None and fact[1] == 4:
         parts.append((b"fact", data[fact[0] : fact[0] + 4]))
@@ -104,6 +110,17 @@ def _chunks(data: bytes, start: int) -> dict[bytes, tuple[int, int]]:
         at = data.find(kind, start if kind == b"data" else 12) if kind not in found else -1
         if at >= 0 and at + 8 <= len(data):
             found[kind] = (at + 8, int.from_bytes(data[at + 4 : at + 8], "little"))
+    return found
+
+
+def _further(data: bytes, start: int) -> list[bytes]:
+    """Give the samples of the chunks behind the first one."""
+    found = []
+    while start + 8 <= len(data) and _plausible(data[start : start + 4]):
+        size = int.from_bytes(data[start + 4 : start + 8], "little")
+        if data[start : start + 4] == b"data":
+            found.append(data[start + 8 : start + 8 + size])
+        start += 8 + size + size % 2
     return found
 
 

@@ -347,8 +347,6 @@ def tiff(
 def test_tiffs_that_pillow_gets_wrong_or_refuses(order: str) -> None:
     alike(load_image(tiff(COLOURS.astype("u2") * 257, planes=True, order=order)).rgb, most=1)
     alike(load_image(tiff(COLOURS.astype("f4") / 255, form=3, order=order)).rgb, most=1)
-    with pytest.raises(MediaError, match=r"a TIFF of 1 x floating 64 bits a pixel.*8 or 16 bits"):
-        load_image(tiff(COLOURS[..., 0].astype("f8") / 255, form=3, order=order))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

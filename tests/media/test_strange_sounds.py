@@ -182,6 +182,8 @@ FMT = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16))
         FMT + chunk(b"LIST", b"INFO" * 9, size=3) + chunk(b"data", PCM),
         FMT + chunk(b"\0\0\0\0", b"") + chunk(b"data", PCM),
         FMT + chunk(b"data", PCM) + chunk(b"LIST", b"INFOend!"),
+        FMT + chunk(b"data", b"") + chunk(b"data", PCM),
+        FMT + chunk(b"data", PCM[:6_002]) + chunk(b"LIST", b"INFO") + chunk(b"data", PCM[6_002:]),
         chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 7, 1, 16)) + chunk(b"data", PCM),
         chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 0, 0, 16)) + chunk(b"data", PCM),
         chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 0)) + chunk(b"data", PCM),
@@ -216,6 +218,8 @@ def half(data: bytes) -> bytes:
         (half(sound("mka", SWEEP)), 1.0, 2.0),
         (half(sound("webm", SWEEP)), 1.0, 2.0),
         (half(sound("flac", SWEEP)), 1.0, 2.0),
+        (half(sound("w64", SWEEP)), 1.0, 2.0),
+        (half(sound("caf", SWEEP, subtype="ALAC_16")), 1.0, 2.0),
     ],
 )
 def test_what_is_there_of_a_file_is_heard(data: bytes, there: float, said: float) -> None:
