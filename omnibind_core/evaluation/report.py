@@ -165,7 +165,7 @@ def write_report(report: Report, markdown: Path | None = None, data: Path | None
 
 
 def put_section(section: Section, markdown: Path, data: Path) -> None:
-    """Put one section into a page and its data, before the last one, instead of the one that had its title.
+    """Put one section into a page and its data: in the place of the one that has its title, else before the last one.
 
     Raises
     ------
@@ -173,8 +173,11 @@ def put_section(section: Section, markdown: Path, data: Path) -> None:
         The data cannot be read.
     """
     report = read_report(data)
-    kept = [one for one in report.sections if one.title != section.title]
-    write_report(replace(report, sections=[*kept[:-1], section, *kept[-1:]]), markdown, data)
+    titles = [one.title for one in report.sections]
+    known = section.title in titles
+    at = titles.index(section.title) if known else max(0, len(titles) - 1)
+    sections = [*report.sections[:at], section, *report.sections[at + known :]]
+    write_report(replace(report, sections=sections), markdown, data)
 
 
 def read_report(path: Path) -> Report:

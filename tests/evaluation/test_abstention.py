@@ -1,0 +1,24 @@
+"""How often "nothing is near" is right, for single inputs and for sums of two."""
+
+import numpy as np
+
+from omnibind_core.evaluation.abstention import abstention, abstention_section, mixes
+from omnibind_core.search.gallery import Gallery
+from omnibind_core.types import MODALITIES
+
+
+def test_what_shows_nothing_is_refused_more_often_than_what_is_right(mini):
+    gallery = Gallery.load(mini)
+    draw = np.random.default_rng(0)
+    rows = {m: gallery.rows(m, "media").mean(0) + 0.2 * draw.standard_normal((40, gallery.rows(m, "media").shape[1])) for m in MODALITIES}
+    strange = {m: (r / np.linalg.norm(r, axis=1, keepdims=True)).astype(np.float32) for m, r in rows.items()}
+    found = abstention(gallery, strange)
+    assert {(one.asked, one.among) for one in found} == {(a, b) for a in MODALITIES for b in MODALITIES}
+    summed = mixes(gallery, strange, n=40)
+    assert summed.n > 400
+    assert summed.refused.value > 80 > 5 > summed.alarms.value
+    known = {m: gallery.rows(m, "media")[:40] for m in MODALITIES}
+    assert mixes(gallery, known, n=40).refused.value < 10  # what the gallery shows is no nonsense
+    section = abstention_section(found, summed)
+    assert str(summed.refused) in section.text
+    assert len(section.rows) == len(MODALITIES)
