@@ -9,9 +9,11 @@ from omnibind_core.types import MODALITIES
 
 def test_what_shows_nothing_is_refused_more_often_than_what_is_right(mini):
     gallery = Gallery.load(mini)
-    draw = np.random.default_rng(0)
-    rows = {m: gallery.rows(m, "media").mean(0) + 0.2 * draw.standard_normal((40, gallery.rows(m, "media").shape[1])) for m in MODALITIES}
-    strange = {m: (r / np.linalg.norm(r, axis=1, keepdims=True)).astype(np.float32) for m, r in rows.items()}
+    draw, strange = np.random.default_rng(0), {}
+    for modality in MODALITIES:
+        known = gallery.rows(modality, "media")
+        rows = known.mean(0) + 0.2 * draw.standard_normal((40, known.shape[1]))
+        strange[modality] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     found = abstention(gallery, strange)
     assert {(one.asked, one.among) for one in found} == {(a, b) for a in MODALITIES for b in MODALITIES}
     summed = mixes(gallery, strange, n=40)
