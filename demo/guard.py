@@ -26,6 +26,7 @@ from starlette.responses import FileResponse, JSONResponse
 from demo.settings import STALLED_SECONDS
 from demo.uploads import Uploads
 from omnibind_core.errors import MediaError, OmniBindError, QueryError
+from omnibind_core.serve.connections import SLOWEST
 from omnibind_core.serve.gate import check_values
 
 __all__ = ["Door", "NoFetching", "Quota", "address_of", "allowed_hosts", "layers", "malformed", "uploaded_path"]
@@ -38,7 +39,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _MAX_BODY = 4_000_000  # bytes of a JSON request; files come through /upload, which has its own limit
-_SLOWEST = 30_000  # bytes a second of an upload that goes on longer than STALLED_SECONDS
 _FORM_BYTES = 64_000  # of an upload's body besides the file: boundaries and names
 _SCHEMES = ("http://", "https://", "//")
 _UPLOAD = re.compile(r"/gradio_api/upload/?$")
@@ -342,7 +342,7 @@ class Quota:
                 message = await asyncio.wait_for(receive(), STALLED_SECONDS)
             except (TimeoutError, asyncio.TimeoutError):
                 slow = True
-            slow = slow or time.monotonic() - began > STALLED_SECONDS + arrived / _SLOWEST
+            slow = slow or time.monotonic() - began > STALLED_SECONDS + arrived / SLOWEST
             if slow:  # what it keeps free is wanted by others
                 return {"type": "http.disconnect"}
             size = len(message.get("body", b""))
@@ -381,7 +381,7 @@ _NO_ROOM = MediaError(
     "more files than there is room for", "what fits into the room there is", "close other pages, or come back"
 )
 _TOO_SLOW = MediaError(
-    "a file that does not arrive", f"{_SLOWEST // 1000} kB a second and more", "try again, or take a smaller one"
+    "a file that does not arrive", f"{SLOWEST // 1000} kB a second and more", "try again, or take a smaller one"
 )
 
 

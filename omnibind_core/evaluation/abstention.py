@@ -53,16 +53,16 @@ class Mixes:
 
     Attributes
     ----------
-    refused : Figure
+    refused : float
         Share of sums of two nonsense inputs that is told "nothing here is near", percent.
-    alarms : Figure
+    alarms : float
         Share of right answers to sums of two gallery items that is told so, percent.
     n : int
-        Number of those right answers.
+        Number of those right answers. They share their items, so there is no interval.
     """
 
-    refused: Figure
-    alarms: Figure
+    refused: float
+    alarms: float
     n: int
 
 
@@ -123,30 +123,36 @@ def mixes(gallery: Gallery, strange: Mapping[Modality, FloatArray], n: int = 400
     """
     draw, alarms, refused = np.random.default_rng(seed), [], []
     for pair, among in product(combinations_with_replacement(MODALITIES, 2), MODALITIES):
-        candidates, shown = gallery.rows(among, "media+caption"), gallery.concepts(among)
-        rows = [gallery.rows(m, "media") for m in pair]
-        drawn = [draw.integers(len(one), size=n) for one in rows]
-
-        def cosines(queries: FloatArray, given: Sequence[NDArray[np.int64] | None]) -> FloatArray:
-            found: FloatArray = queries @ candidates.T  # noqa: B023 - used in this turn only
-            for modality, own in zip(pair, given, strict=True):  # noqa: B023
-                if own is not None and modality == among:  # noqa: B023
-                    found[np.arange(len(found)), own] = np.nan
-            return found
-
-        def far(terms: Sequence[FloatArray], given: Sequence[NDArray[np.int64] | None]) -> NDArray[np.bool_]:
-            each = zip(pair, terms, strict=True)  # noqa: B023
-            near = [_near(gallery.scale(m, among), cosines(one, given)) for m, one in each]  # noqa: B023
-            return ~np.logical_or(*near)
-
-        terms = [one[which] for one, which in zip(rows, drawn, strict=True)]
-        best = np.nanargmax(cosines(terms[0] + terms[1], drawn), axis=1)
-        names = [np.array(gallery.concepts(m))[which] for m, which in zip(pair, drawn, strict=True)]
-        right = np.any([one == np.array(shown)[best] for one in names], axis=0)
-        alarms.append(far(terms, drawn)[right])
-        refused.append(far([strange[m][draw.integers(len(strange[m]), size=n)] for m in pair], (None, None)))
+        drawn = [(m, draw.integers(len(gallery.rows(m, "media")), size=n)) for m in pair]
+        terms = [(m, gallery.rows(m, "media")[own]) for m, own in drawn]
+        best = np.nanargmax(_cosines(gallery, terms[0][1] + terms[1][1], among, drawn), axis=1)
+        shown = np.array(gallery.concepts(among))[best]
+        right = np.any([np.array(gallery.concepts(m))[own] == shown for m, own in drawn], axis=0)
+        alarms.append(_far(gallery, terms, among, drawn)[right])
+        nothing = [(m, strange[m][draw.integers(len(strange[m]), size=n)]) for m in pair]
+        refused.append(_far(gallery, nothing, among))
     told = np.concatenate(alarms)
-    return Mixes(figure(np.concatenate(refused)), figure(told), len(told))
+    return Mixes(100 * float(np.concatenate(refused).mean()), 100 * float(told.mean()), len(told))
+
+
+_Drawn = Sequence[tuple[Modality, NDArray[np.int64]]]
+
+
+def _cosines(gallery: Gallery, queries: FloatArray, among: Modality, own: _Drawn) -> FloatArray:
+    """Compare (n, D) with a column: (n, m), NaN where an item is part of the query."""
+    found: FloatArray = queries @ gallery.rows(among, "media+caption").T
+    for modality, which in own:
+        if modality == among:
+            found[np.arange(len(found)), which] = np.nan
+    return found
+
+
+def _far(
+    gallery: Gallery, terms: Sequence[tuple[Modality, FloatArray]], among: Modality, own: _Drawn = ()
+) -> NDArray[np.bool_]:
+    """Say of n sums whether each of their terms alone finds nothing near: (n,)."""
+    near = [_near(gallery.scale(m, among), _cosines(gallery, rows, among, own)) for m, rows in terms]
+    return np.asarray(~np.any(near, axis=0), bool)
 
 
 def _near(measure: Scale, cosines: FloatArray) -> NDArray[np.bool_]:
@@ -177,8 +183,8 @@ def abstention_section(found: list[Abstention], summed: Mixes) -> Section:
         "(percent; their number). Noise is no nonsense to the ears: rain and wind are noise, so sounds are refused "
         f"least. The mean over all pairs: {refused:.1f} % of nonsense refused, {alarms:.1f} % of true matches called "
         "far. A mix is far where each of its wanted terms alone is: of sums of two nonsense inputs "
-        f"{summed.refused} % are refused, of the right answers to sums of two gallery items (n {summed.n:,}; they show "
-        f"what one of the two shows) {summed.alarms} % are called far, by the same gallery's thresholds.",
+        f"{summed.refused:.1f} % are refused, of the right answers to sums of two gallery items (n {summed.n:,}; "
+        f"they show what one of the two shows) {summed.alarms:.1f} % are called far, by the same gallery's thresholds.",
         ["query", *(f"among {_TITLES[among]}s" for among in MODALITIES)],
         rows,
     )

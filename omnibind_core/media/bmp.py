@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from omnibind_core.media.frames import first_frame
 from omnibind_core.media.notices import note
 
 __all__ = ["by_ffmpeg", "by_masks", "by_pairs", "by_runs", "inside", "is_rle4"]
@@ -42,15 +42,9 @@ def by_ffmpeg(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image
     av.error.FFmpegError
         FFmpeg cannot read it.
     """
-    import av
-
     _, _, width, height, *_ = _header(data)
     check(width, abs(height))
-    with av.open(io.BytesIO(data), format="bmp_pipe") as container:
-        frame = next(container.decode(video=0), None)
-        if frame is None:
-            raise ValueError("it holds no picture")
-        return PIL.Image.fromarray(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+    return PIL.Image.fromarray(first_frame(data, "bmp_pipe"))
 
 
 def by_masks(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
 import PIL.Image
+
+from omnibind_core.media.frames import first_frame
 
 __all__ = ["by_ffmpeg", "is_lossless", "mended"]
 
@@ -73,14 +72,7 @@ def by_ffmpeg(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image
     av.error.FFmpegError
         FFmpeg cannot read it.
     """
-    import av
-
     at = _frame(data)
     height, width = (int.from_bytes(data[at + place : at + place + 2], "big") for place in (5, 7))
     check(width, height)
-    with av.open(io.BytesIO(data), format="jpeg_pipe") as container:
-        frame: Any = next(container.decode(video=0), None)
-        if frame is None:
-            raise ValueError("it holds no picture")
-        form = "gray16le" if frame.format.name.startswith("gray16") else "rgb24"
-        return PIL.Image.fromarray(np.asarray(frame.to_ndarray(format=form)))
+    return PIL.Image.fromarray(first_frame(data, "jpeg_pipe"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import PIL.Image
@@ -12,26 +13,36 @@ import PIL.Image
 from omnibind_core.errors import MediaError
 from omnibind_core.media.notices import note
 
-__all__ = ["Directory", "as_black_is_zero", "by_ffmpeg", "directory", "without_missing_strips"]
+__all__ = ["Directory", "Tag", "as_black_is_zero", "by_ffmpeg", "directory", "without_missing_strips"]
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM = 273, 277, 278, 279, 284, 339
-_TILE_WIDTH = 322
-_NEEDED = {
-    *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES, _FORM),
-    *(
-        266,
-        274,
-        317,
-        320,
-        _TILE_WIDTH,
-        323,
-        324,
-        325,
-        338,
-    ),  # order of bits, orientation, predictor, palette, tiles, ...
-}
+
+class Tag(IntEnum):
+    """Tags that matter here, by what they say."""
+
+    WIDTH = 256
+    HEIGHT = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    FILL = 266
+    STRIPS = 273
+    ORIENTATION = 274
+    SAMPLES = 277
+    ROWS = 278
+    SIZES = 279
+    PLANES = 284
+    PREDICTOR = 317
+    PALETTE = 320
+    TILE_WIDTH = 322
+    TILE_HEIGHT = 323
+    TILES = 324
+    TILE_SIZES = 325
+    EXTRA = 338
+    FORM = 339
+
+
 _FORMATS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4), 16: ("Q", 8)}  # types that these tags may have
+_NEEDED = frozenset(Tag)
 _BIG = 43
 _MOST = 1 << 20  # values of one tag
 _SIGNED, _FLOAT, _SEPARATE, _PLAIN, _YCBCR = 2, 3, 2, 1, 6
@@ -63,7 +74,7 @@ class Directory:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels, 0 where they are not said."""
-        return self.one(_WIDTH, 0), self.one(_HEIGHT, 0)
+        return self.one(Tag.WIDTH, 0), self.one(Tag.HEIGHT, 0)
 
     @property
     def beyond_pillow(self) -> bool:
@@ -72,32 +83,34 @@ class Directory:
         Planes of 16 bits, fractions and 32 bits in colour, 32 bits without a sign and others with one in grey,
         tiles that reach over the edge, and brightness beside two colours (YCbCr) where that is not compressed.
         """
-        if self.is_ycbcr and self.one(_COMPRESSION, 0) == _PLAIN:
+        if self.is_ycbcr and self.one(Tag.COMPRESSION, 0) == _PLAIN:
             return True
-        if _TILE_WIDTH in self.values and self.one(_COMPRESSION, _PLAIN) == _PLAIN:
+        if Tag.TILE_WIDTH in self.values and self.one(Tag.COMPRESSION, _PLAIN) == _PLAIN:
             return True
-        several = self.one(_SAMPLES, 1) > 1
-        deep = max(self.values.get(_BITS, (1,)))
+        several = self.one(Tag.SAMPLES, 1) > 1
+        deep = max(self.values.get(Tag.BITS, (1,)))
         if not several:
-            return (self.one(_FORM, 1) == 1 and deep == 32) or (self.one(_FORM, 1) == _SIGNED and deep < 32)
-        return deep > 8 and (self.one(_PLANES, 1) == _SEPARATE or self.one(_FORM, 1) != 1 or deep > 16)
+            return (self.one(Tag.FORM, 1) == 1 and deep == 32) or (self.one(Tag.FORM, 1) == _SIGNED and deep < 32)
+        return deep > 8 and (self.one(Tag.PLANES, 1) == _SEPARATE or self.one(Tag.FORM, 1) != 1 or deep > 16)
 
     @property
     def is_ycbcr(self) -> bool:
         """Whether samples are brightness and two colours."""
-        return self.one(_PHOTOMETRIC, 0) == _YCBCR
+        return self.one(Tag.PHOTOMETRIC, 0) == _YCBCR
 
     @property
     def white_is_zero(self) -> bool:
         """Whether deep grey is stored as its negative, which Pillow turns round for 8 bits alone."""
-        known = _PHOTOMETRIC in self.places and self.one(_PHOTOMETRIC, 1) == 0
-        return known and self.one(_BITS, 1) > 8 and self.one(_SAMPLES, 1) == 1
+        known = Tag.PHOTOMETRIC in self.places and self.one(Tag.PHOTOMETRIC, 1) == 0
+        return known and self.one(Tag.BITS, 1) > 8 and self.one(Tag.SAMPLES, 1) == 1
 
     @property
     def words(self) -> str:
         """What its samples are, for a message."""
         kinds = {1: "", 2: "signed ", _FLOAT: "floating ", 5: "complex ", 6: "complex "}
-        return f"{self.one(_SAMPLES, 1)} x {kinds.get(self.one(_FORM, 1), '')}{self.one(_BITS, 1)} bits a pixel"
+        return (
+            f"{self.one(Tag.SAMPLES, 1)} x {kinds.get(self.one(Tag.FORM, 1), '')}{self.one(Tag.BITS, 1)} bits a pixel"
+        )
 
 
 def directory(data: bytes) -> Directory | None:
@@ -137,7 +150,7 @@ def directory(data: bytes) -> Directory | None:
             values[tag] = struct.unpack_from(f"{order}{often}{letter}", data, start)
             if not big:
                 places[tag] = entry
-    return Directory(order, values, places) if _WIDTH in values and _HEIGHT in values else None
+    return Directory(order, values, places) if Tag.WIDTH in values and Tag.HEIGHT in values else None
 
 
 def without_missing_strips(data: bytes) -> bytes | None:
@@ -154,18 +167,18 @@ def without_missing_strips(data: bytes) -> bytes | None:
         None where nothing is missing, or hardly anything is there.
     """
     found = directory(data)
-    if found is None or not {_STRIPS, _SIZES} <= set(found.places) or found.one(_PLANES, 1) == _SEPARATE:
+    if found is None or not {Tag.STRIPS, Tag.SIZES} <= set(found.places) or found.one(Tag.PLANES, 1) == _SEPARATE:
         return None
-    strips = list(zip(found.values[_STRIPS], found.values[_SIZES], strict=False))
+    strips = list(zip(found.values[Tag.STRIPS], found.values[Tag.SIZES], strict=False))
     whole = next((i for i, (start, size) in enumerate(strips) if start + size > len(data)), len(strips))
     height = found.size[1]
-    rows = whole * found.one(_ROWS, height)
+    rows = whole * found.one(Tag.ROWS, height)
     if whole == len(strips) or rows < _LEAST_THERE * height:
         return None
     note(f"{100 * rows / height:.0f} % of the picture are there: the rest of the file is missing")
     shorter = bytearray(data)
-    struct.pack_into(found.order + "HII", shorter, found.places[_HEIGHT] + 2, 4, 1, rows)
-    for tag in (_STRIPS, _SIZES):  # Pillow paints further strips over the first ones
+    struct.pack_into(found.order + "HII", shorter, found.places[Tag.HEIGHT] + 2, 4, 1, rows)
+    for tag in (Tag.STRIPS, Tag.SIZES):  # Pillow paints further strips over the first ones
         if whole == 1:  # a single number stands in the entry itself
             struct.pack_into(found.order + "HII", shorter, found.places[tag] + 2, 4, 1, found.values[tag][0])
         else:
@@ -176,7 +189,7 @@ def without_missing_strips(data: bytes) -> bytes | None:
 def as_black_is_zero(data: bytes, found: Directory) -> bytes:
     """Say of a negative that it is none, so that Pillow reads its numbers as they are, in either byte order."""
     said = bytearray(data)
-    struct.pack_into(found.order + "HIHH", said, found.places[_PHOTOMETRIC] + 2, 3, 1, 1, 0)
+    struct.pack_into(found.order + "HIHH", said, found.places[Tag.PHOTOMETRIC] + 2, 3, 1, 1, 0)
     return bytes(said)
 
 

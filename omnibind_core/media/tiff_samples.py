@@ -13,15 +13,10 @@ from numpy.typing import NDArray
 
 from omnibind_core.media import limits
 from omnibind_core.media.pixels import fractions
-from omnibind_core.media.tiff import Directory
+from omnibind_core.media.tiff import Directory, Tag
 
 __all__ = ["by_samples"]
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 262, 266
-_STRIPS, _SAMPLES, _ROWS, _SIZES, _PLANES = 273, 277, 278, 279, 284
-_PREDICTOR, _PALETTE, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _EXTRA, _FORM = (
-    317, 320, 322, 323, 324, 325, 338, 339,
-)  # fmt: skip
 _PACKED = (1, 5, 8, 32946, 32773, 34925, 50000)  # none, LZW, Deflate twice, PackBits, LZMA, Zstandard: bytes are bytes
 _DIFFERENCES, _FLOATING = 2, 3  # predictors
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
@@ -53,15 +48,15 @@ def by_samples(data: bytes, found: Directory) -> PIL.Image.Image | None:
         Parts of it are missing or damaged.
     """
     width, height = found.size
-    count, bits, form = found.one(_SAMPLES, 1), found.one(_BITS, 1), found.one(_FORM, _UNSIGNED)
-    ink = _INK.get(found.one(_PHOTOMETRIC, 1), 0)
+    count, bits, form = found.one(Tag.SAMPLES, 1), found.one(Tag.BITS, 1), found.one(Tag.FORM, _UNSIGNED)
+    ink = _INK.get(found.one(Tag.PHOTOMETRIC, 1), 0)
     known = bits in (16, 32, 64) if form == _FLOAT else 1 <= bits <= 32 and form in (_UNSIGNED, _SIGNED)
-    same = set(found.values.get(_BITS, (1,))) == {bits}
-    if not ink or ink > count or not known or not same or found.one(_COMPRESSION, 1) not in _PACKED:
+    same = set(found.values.get(Tag.BITS, (1,))) == {bits}
+    if not ink or ink > count or not known or not same or found.one(Tag.COMPRESSION, 1) not in _PACKED:
         return None
     if width * height * count * max(bits, 8) > 8 * _MOST_BYTES:
         return None
-    planes = count if found.one(_PLANES, 1) == 2 else 1
+    planes = count if found.one(Tag.PLANES, 1) == 2 else 1
     inside = count // planes
     read = [_plane(data, found, plane, planes, inside, bits, form) for plane in range(planes)]
     return _picture(read[0] if planes == 1 else np.concatenate(read, axis=2), found, ink)
@@ -70,16 +65,17 @@ def by_samples(data: bytes, found: Directory) -> PIL.Image.Image | None:
 def _plane(data: bytes, found: Directory, plane: int, planes: int, count: int, bits: int, form: int) -> NDArray[Any]:
     """Read the samples of one plane, or of all that lie beside one another: (h, w, count)."""
     width, height = found.size
-    tiled = _TILE_WIDTH in found.values
-    own = (_TILES, _TILE_SIZES) if _TILES in found.values else (_STRIPS, _SIZES)  # tiles may be called strips
+    tiled = Tag.TILE_WIDTH in found.values
+    # Tiles may be called strips.
+    own = (Tag.TILES, Tag.TILE_SIZES) if Tag.TILES in found.values else (Tag.STRIPS, Tag.SIZES)
     starts, sizes = (found.values.get(tag, ()) for tag in own)
     each = len(starts) // planes
     starts, sizes = (values[plane * each : (plane + 1) * each] for values in (starts, sizes))
     if not tiled:
         row = (width * count * bits + 7) // 8
-        raw = _bytes(data, found, row, height, starts, sizes, found.one(_ROWS, height))
+        raw = _bytes(data, found, row, height, starts, sizes, found.one(Tag.ROWS, height))
         return _samples(raw, found, width, count, bits, form)
-    across, down = found.one(_TILE_WIDTH, 0), found.one(_TILE_HEIGHT, 0)
+    across, down = found.one(Tag.TILE_WIDTH, 0), found.one(Tag.TILE_HEIGHT, 0)
     if not across or not down or across * down > limits.MAX_PIXELS:
         raise ValueError("tiles without a size")
     columns, rows = -(-width // across), -(-height // down)
@@ -103,23 +99,24 @@ def _bytes(
     data: bytes, found: Directory, row: int, rows: int, starts: Any, sizes: Any, strip: int
 ) -> NDArray[np.uint8]:
     """Unpack strips: read as a picture of grey bytes, which whatever packs them does not notice: (rows, row)."""
-    pack = found.one(_COMPRESSION, 1)
+    parts = [data[start : start + size] for start, size in zip(starts, sizes, strict=False)]  # either may be cut
+    pack = found.one(Tag.COMPRESSION, 1)
     if pack == 1:
-        body = b"".join(data[start : start + size] for start, size in zip(starts, sizes, strict=False))
+        body = b"".join(parts)
         if len(body) < row * rows:
             raise OSError("rows are missing")
         flat = np.frombuffer(body, np.uint8, row * rows).reshape(rows, row)
-        return _mirrored(flat) if found.one(_FILL, 1) == 2 else flat
-    parts = [data[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+        return _mirrored(flat) if found.one(Tag.FILL, 1) == 2 else flat
     high = min(strip or rows, rows)
     entries = [
-        (_WIDTH, 4, [row]), (_HEIGHT, 4, [rows]), (_BITS, 3, [8]), (_COMPRESSION, 3, [pack]), (_PHOTOMETRIC, 3, [1]),
-        (_FILL, 3, [found.one(_FILL, 1)]), (_STRIPS, 4, []), (_SAMPLES, 3, [1]), (_ROWS, 4, [high]),
-        (_SIZES, 4, [len(part) for part in parts]),
+        (Tag.WIDTH, 4, [row]), (Tag.HEIGHT, 4, [rows]), (Tag.BITS, 3, [8]), (Tag.COMPRESSION, 3, [pack]),
+        (Tag.PHOTOMETRIC, 3, [1]),
+        (Tag.FILL, 3, [found.one(Tag.FILL, 1)]), (Tag.STRIPS, 4, []), (Tag.SAMPLES, 3, [1]), (Tag.ROWS, 4, [high]),
+        (Tag.SIZES, 4, [len(part) for part in parts]),
     ]  # fmt: skip
     start = 8 + 2 + 12 * len(entries) + 4
     places = start + 8 * len(parts)
-    entries[6] = (_STRIPS, 4, list(places + np.cumsum([0, *map(len, parts)])[:-1]))
+    entries[6] = (Tag.STRIPS, 4, list(places + np.cumsum([0, *map(len, parts)])[:-1]))
     table, far = b"", b""
     for tag, kind, values in entries:
         packed = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
@@ -142,7 +139,7 @@ def _mirrored(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _samples(raw: NDArray[np.uint8], found: Directory, width: int, count: int, bits: int, form: int) -> NDArray[Any]:
     """Tell samples from their bytes: (h, row) -> (h, width, count)."""
     rows = len(raw)
-    predictor = found.one(_PREDICTOR, 1) if found.one(_COMPRESSION, 1) not in (1, 32773) else 1
+    predictor = found.one(Tag.PREDICTOR, 1) if found.one(Tag.COMPRESSION, 1) not in (1, 32773) else 1
     if form == _FLOAT and predictor == _FLOATING:  # differences of bytes, the highest byte of all samples first
         step = raw[:, : width * count * bits // 8].reshape(rows, -1, count)
         step = np.cumsum(step, axis=1, dtype=np.uint8).reshape(rows, bits // 8, width * count)
@@ -172,11 +169,11 @@ def _pieces(raw: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
 
 def _picture(samples: NDArray[Any], found: Directory, ink: int) -> PIL.Image.Image | None:
     """Bring samples to 8 bits, or to fractions of any range."""
-    bits, photometric = found.one(_BITS, 1), found.one(_PHOTOMETRIC, 1)
+    bits, photometric = found.one(Tag.BITS, 1), found.one(Tag.PHOTOMETRIC, 1)
     whole = samples.dtype.kind == "u"
     full = 2**bits - 1
     if photometric == _INDEXED:
-        table = found.values.get(_PALETTE, ())
+        table = found.values.get(Tag.PALETTE, ())
         if not whole or len(table) != 3 * 2**bits:
             return None
         colours = (np.array(table).reshape(3, -1).T / 257).round().astype(np.uint8)
@@ -193,6 +190,6 @@ def _picture(samples: NDArray[Any], found: Directory, ink: int) -> PIL.Image.Ima
         eight[..., 0] = 255 - eight[..., 0]
     if photometric == _CMYK:
         return PIL.Image.fromarray(np.ascontiguousarray(eight[..., :4]), "CMYK")
-    alpha = samples.shape[2] > ink and found.one(_EXTRA, 0) in (1, 2)
+    alpha = samples.shape[2] > ink and found.one(Tag.EXTRA, 0) in (1, 2)
     eight = np.ascontiguousarray(eight[..., : ink + alpha])
     return PIL.Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight, {2: "LA"}.get(eight.shape[2]))

@@ -43,8 +43,9 @@ CARD = """\
 `make gpu-check` (`python -m tools.gpu_check`) measures all this on a CUDA machine in under ten minutes and downloads
 nothing: towers of base and full at true size from made-up numbers, by modality and batch; memory plans; the card's
 vectors against the processor's (float32 within 1e-4, bfloat16 at a cosine of at least 0.999); stacked heads against a
-loop; a card that is nearly full; the page's first answer. **On an NVIDIA H200 it found** that a query takes 54 ms at
-most of the towers of base and 0.11 s of those of full: [on-a-card.md](on-a-card.md). Please send us yours.
+loop; a card that is nearly full; CUDA graphs and compiling; `mini`, and the page's first answer with it. **On an
+NVIDIA H200 it found** that a query takes 54 ms at most of the towers of base and 0.11 s of those of full:
+[on-a-card.md](on-a-card.md). Please send us yours.
 """
 DIFFERENCES = """\
 ## Where our preprocessing differs from the published

@@ -28,7 +28,7 @@ import torch
 from omnibind_core.errors import MediaError, OmniBindError
 from omnibind_core.store.paths import assets_directory
 
-__all__ = ["STAGES", "main", "parser"]
+__all__ = ["PROGRAMS", "STAGES", "check_programs", "main", "parser"]
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
     "eyes": ("apt-get", "dpkg-deb"),
     "ears": ("apt-get", "dpkg-deb", "fluidsynth", "espeak-ng"),
     "shapes": ("apt-get", "dpkg-deb"),
+    "upright": ("apt-get", "dpkg-deb"),
     "languages": ("npm",),
 }
 """What a stage calls: looked for before the first one begins, rather than after an hour."""
@@ -85,7 +86,7 @@ def check_programs(stages: Iterable[str]) -> None:
         raise MediaError(
             f"training without {', '.join(missing)}",
             f"a machine with {', '.join(wanted)}: Debian 12, for this command only",
-            "apt install " + " ".join(missing),
+            "install them; npm, fluidsynth and espeak-ng are Debian's packages of that name",
         )
 
 
