@@ -430,12 +430,14 @@ def test_a_tour_is_there_before_the_models_and_turns_by_keys(page: Page) -> None
     for number in (5, 7):
         page.get_by_role("button", name="All tours").click()
         page.locator(f".ob-shelf [data-id='{number}:0']").click()
+        expect(page.locator(f".ob-dots-row [data-id='{number}:0']")).to_have_attribute("aria-current", "step")
         steps = page.locator(".ob-dots-row button").count()
         for step in range(1, steps):
             before = str(say.text_content())
             page.get_by_role("button", name="Next", exact=True).click()
             expect(say).not_to_have_text(before, timeout=ANSWER)
             expect(page.locator(".ob-dots-row button").nth(step)).to_have_attribute("aria-current", "step")
+    expect(page.locator(".ob-ready")).to_be_attached(timeout=READY)  # left while it asks, a page says so on the console
     page.get_by_role("link", name="Try it yourself").click()
     term(page, "quantum chromodynamics", READY)
 
