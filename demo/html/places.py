@@ -19,6 +19,7 @@ _SIDE = 720  # pixels of a picture's longer side
 _SHOWN = 560  # pixels that this side takes on the page at most
 _BARS = 120
 _HINT = "Click a place to search with it alone"
+_SCORE = "Of this place and what is looked for, after what all things here have in common is taken away"
 _HOT, _COLD = np.array([109, 94, 245]) / 255, np.array([0.62, 0.62, 0.66])
 
 
@@ -46,7 +47,7 @@ def verdict(found: Located, query: Ingredient) -> str:
         where = f"probably not in it; the nearest is {where}"
     return (
         f'<p class="ob-subject">{icon(query.modality)}<span><b>{escape(query.label)}</b>: {escape(where)}</span>'
-        f"<small>cosine {found.score:+.2f}, less what all have in common</small></p>"
+        f'<small title="{_SCORE}">cosine {found.score:+.2f}; 0 means unrelated</small></p>'
         f'<p class="ob-spot"><button data-act="place">{icon("search")}Search with this place alone</button></p>'
     )
 

@@ -48,10 +48,11 @@ def scene(name: str, gallery: Gallery) -> Image | Audio | PointCloud:
     return joined([media.load(path, modality) for path in paths])
 
 
-def chips() -> str:
-    """Draw the scenes to choose from."""
+def chips(chosen: str = "") -> str:
+    """Draw the scenes to choose from; the one that is looked into stands out."""
     buttons = "".join(
-        f'<button data-act="scene" data-id="{name}">{title}</button>' for name, (title, *_) in _SCENES.items()
+        f'<button data-act="scene" data-id="{name}" aria-pressed="{str(name == chosen).lower()}">{title}</button>'
+        for name, (title, *_) in _SCENES.items()
     )
     return f'<div class="ob-mixes"><div>{buttons}</div></div>'
 

@@ -75,7 +75,7 @@ class Shown:
     answers: str = ""
     shape: str | None = None
     sound: str | None = None
-    notice: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Parts:
 
     def outputs(self) -> list[Any]:
         """Give what an answer has values for."""
-        return [self.asked, self.drawing, self.shape, self.sound, self.answers, self.notice]
+        return [self.asked, self.scenes, self.drawing, self.shape, self.sound, self.answers, self.notice]
 
 
 def build(service: Service, examples: Examples) -> Parts:
@@ -108,7 +108,7 @@ def build(service: Service, examples: Examples) -> Parts:
     with gr.Row(elem_classes="ob-page ob-two"):
         with gr.Column(scale=2, min_width=300, elem_classes="ob-input"):
             html("<h3>Look into</h3>", js=None)
-            chosen = html(scenes.chips())
+            chosen = html(scenes.chips(Asked().inside))
             file = gr.File(label="Your own", height=120)
             html("<h3>Look for</h3>", js=None)
             text = gr.Textbox(label="A word or a sentence", max_length=2000, max_lines=2, placeholder="a dog")
@@ -134,14 +134,16 @@ def look(service: Service, asked: Asked, query: Ingredient | None = None) -> Sho
     """
     now = replace(asked, query=query or asked.query)
     media = _media(service, now)
+    told = media.notices if now.own else ()
     if now.query is None:
         shape, sound = _seen(media, None)
-        return Shown(now, _bare(media), shape=shape, sound=sound)
+        return Shown(now, _bare(media), shape=shape, sound=sound, notices=told)
     if now.query.preset not in {"", service.wait().preset}:
         raise QueryError("a query that another preset read", "one of the preset that answers", "choose it again")
     found = service.wait().locate(Term(now.query.vector, 1.0, now.query.modality, now.query.label), media)
     shape, sound = _seen(media, found)
-    return Shown(now, places.place(found, media, now.query), shape=shape, sound=sound)
+    told = tuple(dict.fromkeys((*told, *now.query.notices)))
+    return Shown(now, places.place(found, media, now.query), shape=shape, sound=sound, notices=told)
 
 
 def spot(service: Service, asked: Asked, place: str) -> Shown:
@@ -215,14 +217,15 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def answer(asked: Asked, run: Any) -> list[Any]:
         shown, notice = attempt("where", lambda: service.steady(run))
         if shown is None:
-            return [asked, *[gr.skip()] * 4, notice]
+            return [asked, *[gr.skip()] * 5, notice]
         return [
             shown.asked,
+            scenes.chips("" if shown.asked.own else shown.asked.inside),
             shown.drawing,
             gr.Model3D(value=shown.shape or None, visible=True if shown.shape else "hidden"),
             gr.Audio(value=shown.sound or None, visible=bool(shown.sound)),
             shown.answers,
-            notice,
+            panels.told(shown.notices),
         ]
 
     def chosen(asked: Asked, event: gr.EventData) -> list[Any]:

@@ -389,6 +389,7 @@ def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page) -> 
     expect(page.locator(".ob-found .ob-subject")).to_contain_text("bottom left", timeout=ANSWER)
     page.locator(".ob-input [data-id=sound]").click()
     expect(page.locator(".ob-strip")).to_be_visible(timeout=ANSWER)
+    expect(page.locator(".ob-input [data-id=sound]")).to_have_attribute("aria-pressed", "true")
     page.locator(".ob-input [data-id=shape]").click()
     expect(page.locator(".ob-found .ob-subject")).to_contain_text("of 2", timeout=ANSWER)
     page.get_by_label("A word or a sentence").fill("a guitar")

@@ -74,6 +74,23 @@ def test_a_file_of_ones_own_is_looked_into(service: Service, upload: Put, modali
     assert shown.drawing and item.concept in shown.drawing
 
 
+def test_what_was_read_in_part_is_told_of_both_files(service: Service, upload: Put, tmp_path: Path) -> None:
+    whole = (GALLERY / "sounds" / "dog-1.ogg").read_bytes()
+    (tmp_path / "cut.ogg").write_bytes(whole[: 2 * len(whole) // 3])
+    path = upload(tmp_path / "cut.ogg")["path"]
+    bare = where.look(service, Asked(inside=path, own=True))
+    assert len(bare.notices) == 1 and "missing" in bare.notices[0]
+    asked = where.look(service, bare.asked, service.embed(path, "audio"))
+    assert asked.notices == bare.notices, "the same, once"
+    assert where.look(service, Asked(), service.item(scenes.FIRST_QUERY)).notices == ()
+
+
+def test_the_scene_that_is_looked_into_stands_out() -> None:
+    assert scenes.chips("sound").count('aria-pressed="true"') == 1
+    assert 'data-id="sound" aria-pressed="true"' in scenes.chips("sound")
+    assert 'aria-pressed="true"' not in scenes.chips()
+
+
 def test_what_makes_no_sense_is_said(service: Service, tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="scene"):
         where.look(service, Asked(inside="nonsense"))
