@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import junk, mpeg, ogg, wav
+from omnibind_core.media import ac3, junk, mpeg, ogg, wav
 from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.samples import Stream, check_header, collect, from_samples, shrink
@@ -156,15 +156,14 @@ def _plain(demuxer: str, blob: Blob) -> Attempts:
     return [partial(by_libsndfile, blob.name, data), partial(by_ffmpeg, blob.name, data, demuxer)]
 
 
-def _by_ffmpeg(demuxer: str, blob: Blob) -> Attempts:
+def _by_ffmpeg(demuxer: str, blob: Blob, cut: bool = False) -> Attempts:
     """Read what browsers and phones record."""
-    return [partial(by_ffmpeg, blob.name, blob.data, demuxer)]
+    return [lambda: replace(by_ffmpeg(blob.name, blob.data, demuxer), cut=cut)]
 
 
 def _ac3(blob: Blob) -> Attempts:
     """Read AC-3 or Enhanced AC-3: the version that each frame states tells them apart, whatever the name says."""
-    enhanced = len(blob.data) > 5 and blob.data[5] >> 3 > 10
-    return _by_ffmpeg("eac3" if enhanced else "ac3", blob)
+    return _by_ffmpeg("eac3" if ac3.enhanced(blob.data) else "ac3", blob, ac3.is_cut(blob.data))
 
 
 def _raw(demuxer: str, blob: Blob) -> Attempts:
@@ -216,7 +215,7 @@ def _aac(blob: Blob) -> Attempts:
     """Read bare AAC from its first frame on."""
     found = mpeg.find(blob.data)
     data = blob.data if found is None else blob.data[found[1] :]
-    return [partial(by_ffmpeg, blob.name, data, "aac")]
+    return _by_ffmpeg("aac", replace(blob, data=data), mpeg.is_cut(data))
 
 
 def _wav(blob: Blob) -> Attempts:
@@ -263,7 +262,7 @@ def _mpeg(blob: Blob) -> Attempts:
 
     def first() -> Stream:
         streams = [by_libsndfile(blob.name, part, known) for part, known in zip(parts, promises, strict=True)]
-        return joined(blob.name, streams)
+        return replace(joined(blob.name, streams), cut=promises[-1] is not None and mpeg.is_cut(parts[-1]))
 
     return [first, partial(by_ffmpeg, blob.name, b"".join(parts), "mp3")]
 

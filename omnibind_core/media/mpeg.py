@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LAYERS", "NEAR", "find", "links", "tag_bytes"]
+__all__ = ["LAYERS", "NEAR", "find", "is_cut", "links", "tag_bytes"]
 
 NEAR = 1 << 16
 """How far into a file a first frame is looked for, behind zeros and a tag."""
@@ -82,6 +82,18 @@ def links(data: bytes) -> list[bytes]:
         places = [match.start() - distance for distance in (13, 15, 21, 23, 36, 38)]
         starts += [place for place in places if place > 0 and _chain(data, place) == "mp3"][:1]
     return [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+
+def is_cut(data: bytes) -> bool:
+    """Say whether the last of the frames that `data` begins with claims more bytes than there are.
+
+    False where something else follows the last frame, such as a tag.
+    """
+    at = 0
+    while length := _frame_bytes(data[at : at + _AAC_HEADER]):
+        at += length
+    rest = data[at : at + _AAC_HEADER]
+    return at > len(data) or (0 < len(rest) < _AAC_HEADER and rest[:2] == data[: len(rest[:2])])
 
 
 def _chain(data: bytes, at: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import load_audio, mpeg, windows
+from omnibind_core.media import ac3, load_audio, mpeg, windows
 from omnibind_core.media.sniff import sniff
 from omnibind_core.types import Audio
 
@@ -254,6 +255,34 @@ def test_ogg_without_its_end() -> None:
     data = sound("opus", np.tile(SWEEP, 4))
     audio = load_audio(data[: len(data) // 2])
     assert audio.notices == (f"the end of the file is missing: {audio.seconds:.1f} s are there",)
+
+
+@pytest.mark.parametrize("extension", ["aac", "ac3", "ec3", "mp2", "mpga"])
+def test_frames_that_end_within_one_are_cut(extension: str) -> None:
+    whole = sound(extension, SWEEP)
+    if extension == "mpga":  # without its first frame, which counts the others
+        at = whole.index(b"\xff\xfb", 10)
+        whole = whole[whole.index(b"\xff\xfb", at + 4) :]
+    assert load_audio(whole, extension).notices == ()
+    audio = load_audio(whole[: len(whole) * 2 // 3 + 5], extension)
+    assert 0.5 < audio.seconds / load_audio(whole, extension).seconds < 0.8
+    assert audio.notices == (f"the end of the file is missing: {audio.seconds:.1f} s are there",)
+
+
+@pytest.mark.parametrize("rate", [32_000, 44_100, 48_000])
+def test_frames_of_ac3_at_each_rate_are_as_long_as_they_say(rate: int) -> None:
+    for kbits in (64, 128, 192):
+        file = io.BytesIO()
+        with av.open(file, "w", format="ac3") as container:
+            stream = container.add_stream("ac3", rate=rate, layout="mono")
+            stream.bit_rate = kbits * 1_000
+            frame = av.AudioFrame.from_ndarray(SWEEP[None], format="flt", layout="mono")
+            frame.sample_rate = rate
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+        data = file.getvalue()
+        assert not ac3.is_cut(data)
+        assert ac3.is_cut(data[:-1])
+        assert not ac3.is_cut(data + b"rubbish")
 
 
 @pytest.mark.parametrize("extension", ["ogg", "opus", "oga"])
