@@ -160,15 +160,17 @@ def _one(how: str, place: Path) -> dict[str, Any]:
     return {"built": built, "seconds": seconds[20:], "found": found[20:], "memory": _memory() - before}
 
 
-def _exact(place: Path, score: Callable[[FloatArray], FloatArray], k: int = K) -> list[int]:
-    """Give the rows that score best of all, exactly."""
+def _exact(place: Path, asked: Sequence[Callable[[FloatArray], FloatArray]], k: int = K) -> list[list[int]]:
+    """Give for each way to score the rows that score best of all, exactly; the vectors are read once."""
     rows = _rows(place)
-    best: list[tuple[float, int]] = []
+    best: list[list[tuple[float, int]]] = [[] for _ in asked]
     for start in range(0, len(rows), _CHUNK):
-        scores = score(np.array(rows[start : start + _CHUNK]))
-        top = np.argpartition(-scores, min(k, len(scores) - 1))[:k]
-        best = sorted(best + [(-float(scores[i]), start + int(i)) for i in top])[:k]
-    return [row for _, row in best]
+        part = np.array(rows[start : start + _CHUNK])
+        for number, score in enumerate(asked):
+            scores = score(part)
+            top = np.argpartition(-scores, min(k, len(scores) - 1))[:k]
+            best[number] = sorted(best[number] + [(-float(scores[i]), start + int(i)) for i in top])[:k]
+    return [[row for _, row in one] for one in best]
 
 
 def _operators(place: Path, number: int) -> Iterator[tuple[str, str, float]]:
@@ -182,15 +184,14 @@ def _operators(place: Path, number: int) -> Iterator[tuple[str, str, float]]:
                 operator.queries(queries[:2], weights)
             except QueryError:  # slerp takes nothing away
                 continue
-            for number_of in range(number):
-                vectors = queries[[2 * number_of, 2 * number_of + 1]]
+            mixes = queries[: 2 * number].reshape(number, 2, -1)
+            truth = _exact(place, [functools.partial(operator.scores, vectors, weights) for vectors in mixes])
+            for vectors, best in zip(mixes, truth, strict=True):
                 asked = operator.queries(vectors, weights)
                 many = 2 * K if len(asked) == 1 else _MIXED
                 near = np.unique(index.search(asked.astype(np.float32), many, mixed=len(asked) == 1)[1])
                 scores = operator.scores(vectors, weights, index.take(near))
-                found = near[np.argsort(-scores, kind="stable")[:K]]
-                truth = _exact(place, functools.partial(operator.scores, vectors, weights))
-                hits += len(set(found.tolist()) & set(truth))
+                hits += len(set(near[np.argsort(-scores, kind="stable")[:K]].tolist()) & set(best))
             yield name, words, hits / (K * number)
 
 
@@ -199,9 +200,12 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="python -m tools.scale", description="Measure search in many vectors: exact, by a graph, by codes on disk."
     )
-    found.add_argument("--count", type=int, default=100_000, help="vectors of 1,152 numbers (default: 100000)")
+    found.add_argument(
+        "--count", type=int, nargs="+", default=[100_000], help="vectors of 1,152 numbers, several one after another"
+        " (default: 100000)",
+    )  # fmt: skip
     found.add_argument("--queries", type=int, default=200, help="for times and recall (default: 200)")
-    found.add_argument("--mixes", type=int, default=20, help="for each operator (default: 20)")
+    found.add_argument("--mixes", type=int, default=60, help="for each operator (default: 60)")
     found.add_argument(
         "--how", nargs="+", choices=list(HOW), default=list(HOW), help="which (default: all that are installed)"
     )
@@ -210,20 +214,16 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the vectors, measure, print two tables."""
-    options = parser().parse_args(arguments)
-    if options.one:
-        sys.stdout.write(json.dumps(_one(options.one, options.folder)))
-        return 0
+def _measure(count: int, options: argparse.Namespace) -> None:
+    """Make vectors, measure, print two tables."""
     with tempfile.TemporaryDirectory(dir=options.folder) as raw:
         place = Path(raw)
-        centres = max(10, options.count // 100)
+        centres = max(10, count // 100)
         width = next(made(1, 0, 10)).shape[1]
         rows = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-            place / "vectors.npy", "w+", np.float32, (options.count, width)
+            place / "vectors.npy", "w+", np.float32, (count, width)
         )
-        for number, chunk in enumerate(made(options.count, 1, centres)):
+        for number, chunk in enumerate(made(count, 1, centres)):
             rows[number * _CHUNK : number * _CHUNK + len(chunk)] = chunk
         rows.flush()
         del rows
@@ -232,9 +232,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scored = FlatIndex(np.array(_rows(place)))
         truth = scored.search(queries, K)[1]
         del scored
-        full = options.count * width * 4 / 1e6
+        full = count * width * 4 / 1e6
         sys.stdout.write(
-            f"{options.count:,} vectors of {width} numbers ({full:,.0f} MB in float32), {_THREADS} threads\n\n"
+            f"{count:,} vectors of {width} numbers ({full:,.0f} MB in float32), {len(queries)} queries,"
+            f" {_THREADS} threads\n\n"
             "| what | ready after s | memory MB | of the vectors | recall@10 | p50 ms | p99 ms |\n"
             "|---|---|---|---|---|---|---|\n"
         )
@@ -250,9 +251,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             sys.stdout.flush()
         if "DiskIndex" in options.how and options.mixes:
-            sys.stdout.write("\n| operator | terms | recall@10 of DiskIndex |\n|---|---|---|\n")
+            sys.stdout.write(
+                f"\n| operator, {options.mixes} mixes each | terms | recall@10 of DiskIndex |\n|---|---|---|\n"
+            )
             for name, words, recall in _operators(place, options.mixes):
                 sys.stdout.write(f"| {name} | {words} | {recall:.3f} |\n")
+                sys.stdout.flush()
+        sys.stdout.write("\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure for each number of vectors."""
+    options = parser().parse_args(arguments)
+    if options.one:
+        sys.stdout.write(json.dumps(_one(options.one, options.folder)))
+        return 0
+    for count in options.count:
+        _measure(count, options)
     return 0
 
 
