@@ -71,7 +71,9 @@ def _where(found: Located) -> str:
 def _scaled(heat: FloatArray) -> FloatArray:
     """Bring heat to 0..1, so that the nearest place always shows: how near it is stands in words."""
     low, high = float(heat.min()), float(heat.max())
-    scaled: FloatArray = ((heat - low) / max(high - low, 1e-6)).astype(np.float32)
+    if high - low < 1e-6:  # all of it is the place
+        return np.ones_like(heat, np.float32)
+    scaled: FloatArray = ((heat - low) / (high - low)).astype(np.float32)
     return scaled
 
 
@@ -131,7 +133,7 @@ def _ticks(seconds: float) -> list[float]:
 
 def coloured(found: Located) -> PointCloud:
     """Give a shape whose parts are grey, the nearer to the query the more coloured."""
-    heat = _scaled(found.heat) if len(found.heat) > 1 else np.ones(1, np.float32)
+    heat = _scaled(found.heat)
     parts = []
     for part, share in zip(found.parts, heat**2, strict=True):
         colour = ((1 - share) * _COLD + share * _HOT).astype(np.float32)

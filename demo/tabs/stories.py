@@ -92,7 +92,8 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     quiet: dict[str, Any] = {
         "api_visibility": "private", "show_progress": "hidden", "queue": False,
-        "trigger_mode": "always_last",  # a key that is pressed while a step is on its way counts
+        # A key that is pressed while a step is on its way counts; "always_last" would send that step once more.
+        "trigger_mode": "multiple",
     }  # fmt: skip
     for one in (p.stage, p.drawer.head, p.drawer.tail):
         one.select(clicked, None, [p.stage, p.notice, *p.drawer.outputs()], **quiet)

@@ -111,8 +111,8 @@ def ready(page: Page) -> None:
 
 
 def test_the_page_is_there_at_once_and_fills_itself(page: Page, app: tuple[str, float]) -> None:
-    expect(page.get_by_role("heading", name="OmniBind Explorer")).to_be_visible()
-    expect(page.locator(".ob-status").first).to_be_visible()
+    expect(page.get_by_role("heading", name="OmniBind Explorer")).to_be_visible(timeout=ANSWER)
+    expect(page.locator(".ob-status").first).to_be_visible(timeout=ANSWER)
     ready(page)
     term(page, EXAMPLES.catalogue[[one.id for one in EXAMPLES.catalogue].index(EXAMPLES.first)].caption)
     assert app[1] < 30, f"the page took {app[1]:.1f} s"

@@ -82,6 +82,7 @@ def test_what_was_read_in_part_is_told_of_both_files(service: Service, upload: P
     assert len(bare.notices) == 1 and "missing" in bare.notices[0]
     asked = where.look(service, bare.asked, service.embed(path, "audio"))
     assert asked.notices == bare.notices, "the same, once"
+    assert "fill-opacity:1.00" in str(asked.drawing) and "fill-opacity:0.15" not in str(asked.drawing), "all of it"
     assert where.look(service, Asked(), service.item(scenes.FIRST_QUERY)).notices == ()
 
 
