@@ -7,7 +7,7 @@ figures are those of the other.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -73,8 +73,9 @@ def everywhere(gallery: Gallery, half: Half) -> dict[str, dict[Modality, list[It
 
 
 def composites(
-    gallery: Gallery, modality: Modality, asked: Modality, count: int, half: Half, seed: int = 0
-) -> list[Composite]:
+    gallery: Gallery, modality: Modality, asked: Modality, count: int, half: Half, seed: int = 0,
+    sources: Collection[str] = (),
+) -> list[Composite]:  # fmt: skip
     """Make composites of items whose concepts the gallery also has as `asked`, all different within one.
 
     Parameters
@@ -90,12 +91,15 @@ def composites(
         Whose concepts.
     seed : int
         Of the choice.
+    sources : collection of str
+        Packages that all items must be of; none takes all.
     """
     draw = np.random.default_rng(seed)
     there = {one.concept for one in gallery.items if one.modality == asked}
     pool = [
         one for one in gallery.items
         if one.modality == modality and one.concept in there and half_of(one.concept) == half
+        and (not sources or one.source.split()[0] in sources)
     ]  # fmt: skip
     parts = 4 if modality == "image" else 2
     made: list[Composite] = []
@@ -137,8 +141,9 @@ class Pointing:
 
 
 def localising(
-    model: OmniBind, gallery: Gallery, half: Half = "test", counts: Mapping[Modality, int] = _COUNTS
-) -> list[Pointing]:
+    model: OmniBind, gallery: Gallery, half: Half = "test", counts: Mapping[Modality, int] = _COUNTS,
+    sources: Collection[str] = (),
+) -> list[Pointing]:  # fmt: skip
     """Measure it for each modality that is looked into and each other one that is looked for.
 
     Parameters
@@ -149,25 +154,28 @@ def localising(
     half : {"test", "development"}
     counts : mapping of Modality to int
         Composites for each modality of queries.
+    sources : collection of str
+        Packages that what is looked into must be of; none takes all.
     """
     found = []
     for modality, count in counts.items():
         for asked in MODALITIES:
             if asked != modality:
-                found += _pointing(model, gallery, modality, asked, count, half)
+                found += _pointing(model, gallery, modality, asked, count, half, sources)
     return found
 
 
 def _pointing(
-    model: OmniBind, gallery: Gallery, modality: Modality, asked: Modality, count: int, half: Half
-) -> list[Pointing]:
+    model: OmniBind, gallery: Gallery, modality: Modality, asked: Modality, count: int, half: Half,
+    sources: Collection[str],
+) -> list[Pointing]:  # fmt: skip
     """Measure one pair; sentences are asked for as the gallery's captions, and as the concept's word alone."""
     right: dict[str, list[bool]] = {}
     overlap: dict[str, list[float]] = {}
     draw = np.random.default_rng(1)
     rows, concepts = gallery.rows(asked), np.array(gallery.concepts(asked))
     means = {"query_mean": gallery.mean(asked), "mean": gallery.mean(modality)}
-    for one in composites(gallery, modality, asked, count, half):
+    for one in composites(gallery, modality, asked, count, half, sources=sources):
         cut = pieces(one.media)
         vectors = model.embed(modality, cut.media).vectors
         words = model.embed("text", [item.concept for item in one.items]).vectors if asked == "text" else ()
@@ -208,12 +216,14 @@ def _overlap(box: Sequence[float], quarter: int) -> float:
     return both / ((box[2] - box[0]) * (box[3] - box[1]) + 0.25 - both)
 
 
-def localising_section(found: Sequence[Pointing]) -> Section:
-    """Lay the figures out, a row for each kind of query."""
+def localising_section(found: Sequence[Pointing], unheard: Sequence[Pointing] = ()) -> Section:
+    """Lay the figures out, a row for each kind of query; `unheard` are of packages that no head heard."""
     rows: list[list[Cell]] = [
-        [_INTO[one.modality], _FOR[one.asked], one.n, f"{one.chance:.0f}", str(one.right), str(one.overlap or "-")]
-        for one in found
-    ]
+        [_INTO[one.modality] + more, _FOR[one.asked], one.n, f"{one.chance:.0f}", str(one.right),
+         str(one.overlap or "-")]
+        for more, many in (("", found), (" that no head heard", unheard))
+        for one in many
+    ]  # fmt: skip
     return Section(
         "Where a query is",
         "Gallery items put together, then looked for by an item of another modality that shows the same concept: four "
@@ -221,7 +231,9 @@ def localising_section(found: Sequence[Pointing]) -> Section:
         "that the middle of the best piece lies in the right item; **overlap** is that of the best box with the right "
         "quarter (intersection over union; windows of a half and a third of the sides can reach 100). Concepts are "
         "split in halves; windows and scoring were chosen on the other half, with pictures looked for by sounds and "
-        "words. Percent, with 95 % intervals. `omnibind_core/evaluation/localising.py` has the recipe.",
+        "words. No picture of the gallery's packages was learned from; **sounds that no head heard** are of packages "
+        "that were left out when the heads that are measured were trained. Percent, with 95 % intervals. "
+        "`omnibind_core/evaluation/localising.py` has the recipe.",
         ["looked into", "looked for", "n", "chance", "right", "overlap"],
         rows,
     )

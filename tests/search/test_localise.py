@@ -145,8 +145,12 @@ def test_composites_are_the_same_each_time_and_of_one_half(explorer: Explorer) -
     assert [[i.id for i in one.items] for one in made] == [[i.id for i in one.items] for one in again]
     assert {half_of(i.concept) for one in made for i in one.items} == {"test"}
     assert all(len({i.concept for i in one.items}) == 2 for one in made)
-    rows = localising_section([Pointing("audio", "image", figure(np.array([True, False])), None, 2, 50.0)]).rows
+    found = [Pointing("audio", "image", figure(np.array([True, False])), None, 2, 50.0)]
+    rows = localising_section(found, found).rows
     assert rows[0][:4] == ["two sounds", "by a picture", 2, "50"]
+    assert rows[1] == ["two sounds that no head heard", *rows[0][1:]]
+    strange = composites(explorer.gallery, "audio", "image", 3, "test", sources=["scratch"])
+    assert {i.source.split()[0] for one in strange for i in one.items} == {"scratch"}
 
 
 def test_a_place_has_the_smallest_piece_around_it() -> None:

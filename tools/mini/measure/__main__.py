@@ -23,12 +23,12 @@ from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
 from omnibind_core.evaluation.journeys import journeys, journeys_section
 from omnibind_core.evaluation.labelling import labelling, labelling_section
-from omnibind_core.evaluation.localising import localising, localising_section
 from omnibind_core.evaluation.published import published_section
 from omnibind_core.evaluation.report import Report, write_report
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.languages import languages_section
+from tools.mini.measure.localising import places_section
 from tools.mini.measure.page import binding_sections
 from tools.mini.measure.separating import separating_section
 from tools.mini.measure.upright import upright_section_of
@@ -52,7 +52,7 @@ def measured() -> Report:
     gallery = Gallery.load(model)
     strange = strangers(model)
     silence = abstention_section(abstention(gallery, strange), mixes(gallery, strange))
-    places = localising_section(localising(model, gallery))
+    places = places_section(model)
     apart, together = separating_section(model), comparing_section(sorting(gallery))
     found = [
         *binding_sections(),
