@@ -75,7 +75,7 @@ bench-binding: $(VENV)/.installed
 # Search in COUNT made-up vectors, exact, by a graph and by codes on disk; prints tables; both take 17 minutes.
 COUNT ?= 100000 1000000
 bench-scale: $(VENV)/.installed
-	@$(PY) -m tools.scale --count $(COUNT)
+	@$(PY) -m tools.scale --count $(COUNT) --how numpy "FAISS HNSW" FlatIndex DiskIndex
 
 # Stand-ins at true size: the cache takes as much of the disk as the preset fetches. SMALL=1: small files, nothing embedded.
 PRESET ?= base

@@ -92,7 +92,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     quiet: dict[str, Any] = {
         "api_visibility": "private", "show_progress": "hidden", "queue": False,
-        # A key that is pressed while a step is on its way counts; "always_last" would send that step once more.
+        # Another button or key counts while a step is on its way; "always_last" would send that step once more.
         "trigger_mode": "multiple",
     }  # fmt: skip
     for one in (p.stage, p.drawer.head, p.drawer.tail):

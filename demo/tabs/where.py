@@ -134,7 +134,7 @@ def look(service: Service, asked: Asked, query: Ingredient | None = None) -> Sho
     """
     now = replace(asked, query=query or asked.query)
     media = _media(service, now)
-    told = query.notices if query is not None else media.notices if now.own else ()  # once, when it was given
+    told = media.notices if now.own else ()
     if now.query is None:
         shape, sound = _seen(media, None)
         return Shown(now, _bare(media), shape=shape, sound=sound, notices=told)
@@ -142,6 +142,7 @@ def look(service: Service, asked: Asked, query: Ingredient | None = None) -> Sho
         raise QueryError("a query that another preset read", "one of the preset that answers", "choose it again")
     found = service.wait().locate(Term(now.query.vector, 1.0, now.query.modality, now.query.label), media)
     shape, sound = _seen(media, found)
+    told = tuple(dict.fromkeys((*told, *now.query.notices)))
     return Shown(now, places.place(found, media, now.query), shape=shape, sound=sound, notices=told)
 
 

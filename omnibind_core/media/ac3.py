@@ -6,7 +6,8 @@ __all__ = ["enhanced", "is_cut"]
 
 _SYNC = b"\x0b\x77"
 _HEADER = 6
-_ENHANCED = 10  # the versions above it are Enhanced AC-3
+_ENHANCED, _LAST = 10, 16  # the versions above it are Enhanced AC-3, up to this one
+_MOST = 200_000  # frames that are followed to the end: the shortest are 5 ms
 _KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _HERTZ = (48_000, 44_100, 32_000)
 _SAMPLES = 1536  # of a frame
@@ -18,17 +19,25 @@ def enhanced(data: bytes) -> bool:
 
 
 def is_cut(data: bytes) -> bool:
-    """Say whether the last frame claims more bytes than there are; False where something else follows it."""
+    """Say whether the last frame claims more bytes than there are.
+
+    False where something else follows the last frame, and where there are more frames than a sound has.
+    """
     at = 0
-    while length := _frame_bytes(data[at : at + _HEADER]):
+    for _ in range(_MOST):
+        here = data[at : at + _HEADER]
+        length = _frame_bytes(here)
+        if not length:
+            return len(here) in range(2, _HEADER) and here.startswith(_SYNC)
         at += length
-    rest = data[at : at + _HEADER]
-    return at > len(data) or (0 < len(rest) < _HEADER and rest[:2] == data[: len(rest[:2])])
+        if at > len(data):
+            return True
+    return False
 
 
 def _frame_bytes(header: bytes) -> int:
     """Length of the frame with this header, 0 where it is none."""
-    if len(header) < _HEADER or not header.startswith(_SYNC):
+    if len(header) < _HEADER or not header.startswith(_SYNC) or header[5] >> 3 > _LAST:
         return 0
     if enhanced(header):
         return 2 * (((header[2] & 7) << 8 | header[3]) + 1)

@@ -260,11 +260,13 @@ def _mpeg(blob: Blob) -> Attempts:
     # Without a count of frames in the first one, the length is a guess from the bit rate.
     promises = [None if b"Xing" in part[:64] or b"Info" in part[:64] else 0.0 for part in parts]
 
+    cut = promises[-1] is not None and mpeg.is_cut(parts[-1])
+
     def first() -> Stream:
         streams = [by_libsndfile(blob.name, part, known) for part, known in zip(parts, promises, strict=True)]
-        return replace(joined(blob.name, streams), cut=promises[-1] is not None and mpeg.is_cut(parts[-1]))
+        return replace(joined(blob.name, streams), cut=cut)
 
-    return [first, partial(by_ffmpeg, blob.name, b"".join(parts), "mp3")]
+    return [first, *_by_ffmpeg("mp3", replace(blob, data=b"".join(parts)), cut)]
 
 
 # A sound format: one row. Extension -> what reads it.

@@ -27,6 +27,7 @@ _RATES = {
 _HERTZ = (44_100, 48_000, 32_000)
 _HALVINGS = {3: 0, 2: 1, 0: 2}  # version 1, 2, 2.5
 _AAC_HEADER = 7
+_MOST = 200_000  # frames that are followed to the end: an hour of them
 _MONO = 3  # of the channel modes
 
 
@@ -87,13 +88,20 @@ def links(data: bytes) -> list[bytes]:
 def is_cut(data: bytes) -> bool:
     """Say whether the last of the frames that `data` begins with claims more bytes than there are.
 
-    False where something else follows the last frame, such as a tag.
+    False where something else follows the last frame, such as a tag, and where there are more frames than a sound has.
     """
     at = 0
-    while length := _frame_bytes(data[at : at + _AAC_HEADER]):
+    for _ in range(_MOST):
+        here = data[at : at + _AAC_HEADER]
+        length = _frame_bytes(here)
+        if not length:
+            return len(here) in range(2, _AAC_HEADER) and here[:2] == data[:2]
+        if (here[1] ^ data[1]) & 0xFE or (here[2] ^ data[2]) & 0x0C:  # of another kind or rate
+            return False
         at += length
-    rest = data[at : at + _AAC_HEADER]
-    return at > len(data) or (0 < len(rest) < _AAC_HEADER and rest[:2] == data[: len(rest[:2])])
+        if at > len(data):
+            return True
+    return False
 
 
 def _chain(data: bytes, at: int) -> str:

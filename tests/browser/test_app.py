@@ -378,7 +378,7 @@ def test_a_link_brings_the_same_answers_in_another_browser(
     assert not watch.faults
 
 
-def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page) -> None:
+def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page, tmp_path: Path) -> None:
     ready(page)
     page.get_by_role("tab", name="Where").click()
     expect(page.locator(".ob-place i")).to_be_visible(timeout=READY)
@@ -396,6 +396,11 @@ def test_where_a_bark_is_in_four_pictures_and_when_in_two_sounds(page: Page) -> 
     page.get_by_role("button", name="Where is it?").click()
     expect(page.locator(".ob-found .ob-subject")).to_contain_text("part 2 of 2", timeout=ANSWER)
     expect(page.locator(".ob-found canvas")).to_be_visible(timeout=ANSWER)
+    whole = (GALLERY / "sounds" / "dog-1.ogg").read_bytes()
+    (tmp_path / "cut.ogg").write_bytes(whole[: 2 * len(whole) // 3])
+    page.set_input_files(".tabitem:visible .ob-input input[type=file] >> nth=0", tmp_path / "cut.ogg")
+    expect(page.locator(".ob-told:visible")).to_contain_text("the rest of the file is missing", timeout=ANSWER)
+    expect(page.locator(".ob-input [aria-pressed=true]:visible")).to_have_count(0)
 
 
 def test_things_are_compared_added_and_taken_away(page: Page) -> None:

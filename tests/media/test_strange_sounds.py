@@ -283,6 +283,17 @@ def test_frames_of_ac3_at_each_rate_are_as_long_as_they_say(rate: int) -> None:
         assert not ac3.is_cut(data)
         assert ac3.is_cut(data[:-1])
         assert not ac3.is_cut(data + b"rubbish")
+    assert not ac3.is_cut(b"\x0b\x77\0\x01" * (1 << 22)), "more frames than are followed"
+
+
+def test_what_follows_the_last_frame_is_no_cut() -> None:
+    for extension, tails in {
+        "mp2": (b"TAG" + bytes(125), b"\xff\xfe" + b"A\0" * 40),
+        "aac": (b"\xff\xfb\x90\0" * 9,),
+    }.items():
+        whole = sound(extension, SWEEP)
+        assert mpeg.is_cut(whole[:-3])
+        assert not any(mpeg.is_cut(whole + tail) for tail in (b"", b"\xff", *tails))
 
 
 @pytest.mark.parametrize("extension", ["ogg", "opus", "oga"])
