@@ -6,6 +6,7 @@ from dataclasses import replace
 from html import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
 from demo.html.icons import icon
 from demo.html.pictures import webp
@@ -13,7 +14,7 @@ from demo.state import Ingredient
 from omnibind_core.search.localise import Located
 from omnibind_core.types import Audio, FloatArray, Image, PointCloud
 
-__all__ = ["coloured", "place", "spot", "verdict"]
+__all__ = ["bare", "coloured", "place", "spot", "verdict"]
 
 _SIDE = 720  # pixels of a picture's longer side
 _SHOWN = 560  # pixels that this side takes on the page at most
@@ -21,6 +22,11 @@ _BARS = 120
 _HINT = "Click a place to search with it alone"
 _SCORE = "Of this place and what is looked for, after what all things here have in common is taken away"
 _HOT, _COLD = np.array([109, 94, 245]) / 255, np.array([0.62, 0.62, 0.66])
+
+
+def bare(picture: Image) -> str:
+    """Draw a picture before anything is looked for: nothing is far, and there is no place yet."""
+    return _figure(_thumbnail(picture), "The picture that is looked into")
 
 
 def place(found: Located, media: Image | Audio | PointCloud, query: Ingredient) -> str:
@@ -77,27 +83,39 @@ def _scaled(heat: FloatArray) -> FloatArray:
     return scaled
 
 
-def _picture(found: Located, image: Image) -> str:
+def _thumbnail(image: Image) -> NDArray[np.uint8]:
     from PIL import Image as Pillow
 
     picture = Pillow.fromarray(image.rgb)
     picture.thumbnail((_SIDE, _SIDE))
+    return np.asarray(picture)
+
+
+def _figure(rgb: NDArray[np.uint8], alt: str, inside: str = "") -> str:
+    """Write a picture of its own width, so that what is `inside` lies over it and nothing else."""
+    height, width = rgb.shape[:2]
+    return (
+        f'<figure class="ob-place" data-spot title="{_HINT}" '
+        f'style="width:{_SHOWN * width // max(width, height)}px">'
+        f'<img src="{webp(rgb, (width, height))}" alt="{alt}">{inside}</figure>'
+    )
+
+
+def _picture(found: Located, image: Image) -> str:
+    from PIL import Image as Pillow
+
+    rgb = _thumbnail(image).astype(np.float32)
     heat = Pillow.fromarray((255 * _scaled(found.heat)).astype(np.uint8)).resize(
-        picture.size, Pillow.Resampling.BICUBIC
+        (rgb.shape[1], rgb.shape[0]), Pillow.Resampling.BICUBIC
     )
     share = (np.asarray(heat, np.float32) / 255)[:, :, None]
-    rgb = np.asarray(picture, np.float32)
     grey = rgb.mean(axis=2, keepdims=True) * 0.55 + 90
     # What is far fades to grey; what is near keeps its colours and is tinted.
     mixed = (1 - share) * grey + share * (0.75 * rgb + 0.25 * 255 * _HOT)
     left, top, right, bottom = (100 * one for one in found.best)
     box = f"left:{left:.1f}%;top:{top:.1f}%;width:{right - left:.1f}%;height:{bottom - top:.1f}%"
-    return (  # of the picture's own width, so that the box lies over it and nothing else
-        f'<figure class="ob-place" data-spot title="{_HINT}" '
-        f'style="width:{_SHOWN * picture.width // max(picture.size)}px">'
-        f'<img src="{webp(mixed.clip(0, 255).astype(np.uint8), picture.size)}" '
-        f'alt="The picture; what is far from the query is grey"><i style="{box}"></i></figure>'
-    )
+    alt = "The picture; what is far from the query is grey"
+    return _figure(mixed.clip(0, 255).astype(np.uint8), alt, f'<i style="{box}"></i>')
 
 
 def _strip(found: Located, sound: Audio) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from demo.html import cards, panels, places
 from demo.html.icons import ORDER
@@ -186,12 +185,9 @@ def _media(service: Service, asked: Asked) -> Image | Audio | PointCloud:
 
 
 def _bare(media: Image | Audio | PointCloud) -> str:
-    """Draw what is looked into before anything is looked for: nothing is far yet."""
-    even = Located("image", np.ones((4, 4), np.float32), (0.0, 0.0, 1.0, 1.0), 0.0)
+    """Draw what is looked into before anything is looked for."""
     hint = '<p class="ob-note">Now choose something to look for.</p>'
-    if isinstance(media, Image):
-        return places.place(even, media, Ingredient("text", "", np.zeros(1, np.float32))).partition("<p")[0] + hint
-    return hint
+    return places.bare(media) + hint if isinstance(media, Image) else hint
 
 
 def _seen(media: Image | Audio | PointCloud, found: Located | None) -> tuple[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from omnibind_core.media.mpeg import ends_within
+
 __all__ = ["enhanced", "is_cut"]
 
 _SYNC = b"\x0b\x77"
 _HEADER = 6
 _ENHANCED, _LAST = 10, 16  # the versions above it are Enhanced AC-3, up to this one
-_MOST = 200_000  # frames that are followed to the end: the shortest are 5 ms
 _KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _HERTZ = (48_000, 44_100, 32_000)
 _SAMPLES = 1536  # of a frame
@@ -19,20 +20,8 @@ def enhanced(data: bytes) -> bool:
 
 
 def is_cut(data: bytes) -> bool:
-    """Say whether the last frame claims more bytes than there are.
-
-    False where something else follows the last frame, and where there are more frames than a sound has.
-    """
-    at = 0
-    for _ in range(_MOST):
-        here = data[at : at + _HEADER]
-        length = _frame_bytes(here)
-        if not length:
-            return len(here) in range(2, _HEADER) and here.startswith(_SYNC)
-        at += length
-        if at > len(data):
-            return True
-    return False
+    """Say whether the last frame claims more bytes than there are, as :func:`omnibind_core.media.mpeg.ends_within`."""
+    return ends_within(data, _HEADER, _frame_bytes)
 
 
 def _frame_bytes(header: bytes) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-__all__ = ["LAYERS", "NEAR", "find", "is_cut", "links", "tag_bytes"]
+__all__ = ["LAYERS", "NEAR", "ends_within", "find", "is_cut", "links", "tag_bytes"]
 
 NEAR = 1 << 16
 """How far into a file a first frame is looked for, behind zeros and a tag."""
@@ -27,7 +28,7 @@ _RATES = {
 _HERTZ = (44_100, 48_000, 32_000)
 _HALVINGS = {3: 0, 2: 1, 0: 2}  # version 1, 2, 2.5
 _AAC_HEADER = 7
-_MOST = 200_000  # frames that are followed to the end: an hour of them
+_MOST = 200_000  # frames that are followed to the end: a quarter of an hour of the shortest
 _MONO = 3  # of the channel modes
 
 
@@ -86,22 +87,44 @@ def links(data: bytes) -> list[bytes]:
 
 
 def is_cut(data: bytes) -> bool:
-    """Say whether the last of the frames that `data` begins with claims more bytes than there are.
+    """Say whether the last of the frames that `data` begins with claims more bytes than there are."""
+
+    def length(header: bytes) -> int:
+        found = _frame_bytes(header)
+        return found if found and _alike(header, data) else 0
+
+    return ends_within(data, _AAC_HEADER, length)
+
+
+def ends_within(data: bytes, header: int, length: Callable[[bytes], int]) -> bool:
+    """Say whether a chain of frames ends within one.
 
     False where something else follows the last frame, such as a tag, and where there are more frames than a sound has.
+
+    Parameters
+    ----------
+    data : bytes
+        From the first frame on.
+    header : int
+        Bytes of a frame's header.
+    length : callable
+        Header -> bytes of the frame; 0 where it is none of these, or shorter than a header.
     """
     at = 0
     for _ in range(_MOST):
-        here = data[at : at + _AAC_HEADER]
-        length = _frame_bytes(here)
-        if not length:
-            return len(here) in range(2, _AAC_HEADER) and here[:2] == data[:2]
-        if (here[1] ^ data[1]) & 0xFE or (here[2] ^ data[2]) & 0x0C:  # of another kind or rate
-            return False
-        at += length
+        here = data[at : at + header]
+        step = length(here)
+        if not step:
+            return len(here) in range(2, header) and here[:2] == data[:2]
+        at += step
         if at > len(data):
             return True
     return False
+
+
+def _alike(header: bytes, first: bytes) -> bool:
+    """Say whether two frames are of one kind and rate."""
+    return not (header[1] ^ first[1]) & 0xFE and not (header[2] ^ first[2]) & 0x0C
 
 
 def _chain(data: bytes, at: int) -> str:
@@ -110,7 +133,7 @@ def _chain(data: bytes, at: int) -> str:
     for _ in range(_CHAIN):
         here = data[at : at + _AAC_HEADER]
         length = _frame_bytes(here)
-        if not length or here[1] & 0xFE != first[1] & 0xFE or (here[2] ^ first[2]) & 0x0C:
+        if not length or not _alike(here, first):
             return ""
         if first[1] & 0x06 and (here[3] >> 6 == _MONO) != (first[3] >> 6 == _MONO):  # numbers that look like frames
             return ""

@@ -64,6 +64,7 @@ def test_a_scene_is_shown_before_anything_is_looked_for(service: Service, name: 
     assert shown.drawing and "choose something to look for" in shown.drawing
     assert bool(shown.shape) == (name == "shape")
     assert bool(shown.sound) == (name == "sound")
+    assert ("ob-place" in shown.drawing) == (name == "picture") and "<i " not in shown.drawing, "no place yet"
 
 
 @pytest.mark.parametrize("modality", ["image", "audio", "point"])

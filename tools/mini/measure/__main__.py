@@ -30,7 +30,7 @@ from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.languages import languages_section
 from tools.mini.measure.localising import places_section
 from tools.mini.measure.page import binding_sections
-from tools.mini.measure.separating import separating_section
+from tools.mini.measure.separating import separating_section, unheard
 from tools.mini.measure.upright import upright_section_of
 
 __all__ = ["RESULTS", "main", "measured", "parser"]
@@ -52,8 +52,9 @@ def measured() -> Report:
     gallery = Gallery.load(model)
     strange = strangers(model)
     silence = abstention_section(abstention(gallery, strange), mixes(gallery, strange))
-    places = places_section(model)
-    apart, together = separating_section(model), comparing_section(sorting(gallery))
+    held = unheard(gallery)
+    places = places_section(model, gallery, held)
+    apart, together = separating_section(model, gallery, held), comparing_section(sorting(gallery))
     found = [
         *binding_sections(),
         languages_section(model),

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -14,14 +13,13 @@ from omnibind_core.binder import OmniBind
 from omnibind_core.binding.files import load_files
 from omnibind_core.binding.projectors import Projectors
 from omnibind_core.binding.routers import Routers
-from omnibind_core.errors import OmniBindError
-from omnibind_core.evaluation.report import Section, put_section, table
+from omnibind_core.evaluation.report import Section
 from omnibind_core.evaluation.separating import ASKED, measure_separation, pairs, separation_section, threshold
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.specialists.load import load
 from omnibind_core.specialists.registry import required
-from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import MODALITIES, FloatArray
+from tools.mini.measure.alone import command, run
 from tools.mini.pools.sounds import TEST
 from tools.mini.routers import evaluation_preset
 
@@ -57,46 +55,37 @@ def unheard(gallery: Gallery) -> tuple[OmniBind, Gallery]:
     return model, Gallery(items, vectors, vectors, gallery.folder)
 
 
-def separating_section(model: OmniBind) -> Section:
-    """Measure both groups of mixtures of the test half."""
-    gallery = Gallery.load(model)
+def separating_section(model: OmniBind, gallery: Gallery, held: tuple[OmniBind, Gallery]) -> Section:
+    """Measure both groups of mixtures of the test half; `held` is what :func:`unheard` gives."""
     every = measure_separation(model, gallery, pairs(gallery.items, MIXTURES, TEST_SEED, test=True))
-    strange, other = unheard(gallery)
-    held = measure_separation(strange, other, pairs(other.items, MIXTURES, TEST_SEED, True, TEST))
-    return separation_section({"gallery's sounds": every, "packages that no head heard": held})
+    strange = measure_separation(*held, pairs(held[1].items, MIXTURES, TEST_SEED, True, TEST))
+    return separation_section({"gallery's sounds": every, "packages that no head heard": strange})
 
 
 def parser() -> argparse.ArgumentParser:
     """Give the command's options."""
-    found = argparse.ArgumentParser(
-        prog="python -m tools.mini.measure.separating", description="Measure how well one sound is pulled out of two."
-    )
+    found = command("separating", "Measure how well one sound is pulled out of two.")
     found.add_argument("--tune", action="store_true", help="the development half instead, with its thresholds")
-    found.add_argument("--into", type=Path, metavar="PAGE", help="put the section into this results page and its data")
     return found
 
 
+def _tested(model: OmniBind) -> Section:
+    gallery = Gallery.load(model)
+    return separating_section(model, gallery, unheard(gallery))
+
+
+def _tuned(model: OmniBind) -> Section:
+    gallery = Gallery.load(model)
+    outcomes = measure_separation(model, gallery, pairs(gallery.items, TUNED, 0, test=False))
+    for modality, name in ASKED.items():
+        sys.stdout.write(f"{name}: {threshold(outcomes, modality):.2f}\n")
+    return separation_section({"development half": outcomes})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the section, and put it into the page where asked."""
+    """Print the section, and put it into the page where asked; that of the development half belongs into none."""
     options = parser().parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
-        if options.tune:
-            gallery = Gallery.load(model)
-            outcomes = measure_separation(model, gallery, pairs(gallery.items, TUNED, 0, test=False))
-            for modality, name in ASKED.items():
-                sys.stdout.write(f"{name}: {threshold(outcomes, modality):.2f}\n")
-            section = separation_section({"development half": outcomes})
-        else:
-            section = separating_section(model)
-            if options.into:
-                put_section(section, options.into, assets_directory() / "results.json")
-    except OmniBindError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    sys.stdout.write(table(*section.shown()) + "\n")
-    return 0
+    return run(_tuned, None) if options.tune else run(_tested, options.into)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,14 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-
-import torch
 
 from omnibind_core import media
 from omnibind_core.binder import OmniBind
-from omnibind_core.errors import OmniBindError
-from omnibind_core.evaluation.report import Section, put_section, table
+from omnibind_core.evaluation.report import Section
 from omnibind_core.evaluation.upright import half_of, upright, upright_section
 from omnibind_core.search.gallery import Gallery
-from omnibind_core.store.paths import assets_directory
 from omnibind_core.types import PointCloud
+from tools.mini.measure.alone import command, run
 from tools.mini.pools.vectors import named_shapes
 from tools.mini.shapes.pool import SWEET_HOME, clouds
 
@@ -68,26 +64,12 @@ def upright_section_of(model: OmniBind) -> Section:
 
 def parser() -> argparse.ArgumentParser:
     """Give the command's options."""
-    found = argparse.ArgumentParser(
-        prog="python -m tools.mini.measure.upright", description="Measure how often it is guessed right what is up."
-    )
-    found.add_argument("--into", type=Path, metavar="PAGE", help="put the section into this results page and its data")
-    return found
+    return command("upright", "Measure how often it is guessed right what is up.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the section, and put it into the page where asked."""
-    options = parser().parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        section = upright_section_of(OmniBind.from_pretrained("mini", device="cpu", dtype="float32"))
-        if options.into:
-            put_section(section, options.into, assets_directory() / "results.json")
-    except OmniBindError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    sys.stdout.write(table(*section.shown()) + "\n")
-    return 0
+    return run(upright_section_of, parser().parse_args(arguments).into)
 
 
 if __name__ == "__main__":
