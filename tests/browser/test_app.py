@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +48,13 @@ class Watch:
 
     def __init__(self, page: Page) -> None:
         self.faults: list[str] = []
+        self.page = page
+        self.asked: set[Request] = set()
         page.on("console", self._console)
         page.on("pageerror", self._exception)
         page.on("request", self._request)
+        page.on("requestfinished", self._answered)
+        page.on("requestfailed", self._answered)
         page.on("response", lambda r: self.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -60,20 +65,38 @@ class Watch:
         if "postProcessManager" not in str(error):  # Babylon.js draws once more after its viewer was closed
             self.faults.append(f"exception: {error}")
 
+    def _answered(self, request: Request) -> None:
+        self.asked.discard(request)
+
+    def rest(self) -> None:
+        """Wait until the page is ready and asks for nothing: a page that is left before says so on the console."""
+        expect(self.page.locator(".ob-ready")).to_be_attached(timeout=READY)
+        self.page.wait_for_timeout(500)  # what follows the first answer is asked for
+        until = time.monotonic() + ANSWER / 1000
+        while self.asked and time.monotonic() < until:
+            self.page.wait_for_timeout(100)
+        assert not self.asked
+
     def _request(self, request: Request) -> None:
+        if "/gradio_api/" in request.url and "/heartbeat/" not in request.url:  # the heartbeat lasts as long as a page
+            self.asked.add(request)
         if not re.match(r"(https?://(127\.0\.0\.1|localhost)[:/]|data:|blob:)", request.url):
             self.faults.append(f"leaves this machine: {request.url}")
 
 
 @pytest.fixture
-def page(browser: Browser, app: tuple[str, float]) -> Iterator[Page]:
+def watch(browser: Browser, app: tuple[str, float]) -> Iterator[Watch]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, permissions=["microphone", "camera"])
-    opened = context.new_page()
-    watch = Watch(opened)
-    opened.goto(app[0])
-    yield opened
+    watched = Watch(context.new_page())
+    watched.page.goto(app[0])
+    yield watched
     context.close()
-    assert not watch.faults
+    assert not watched.faults
+
+
+@pytest.fixture
+def page(watch: Watch) -> Page:
+    return watch.page
 
 
 def term(page: Page, name: str, timeout: int = ANSWER) -> None:
@@ -420,7 +443,8 @@ def test_things_are_compared_added_and_taken_away(page: Page) -> None:
     expect(rows).to_have_count(0, timeout=ANSWER)
 
 
-def test_a_tour_is_there_before_the_models_and_turns_by_keys(page: Page) -> None:
+def test_a_tour_is_there_before_the_models_and_turns_by_keys(watch: Watch) -> None:
+    page = watch.page
     page.get_by_role("button", name="Take a tour").click()
     say = page.locator(".ob-stage .ob-say")
     expect(say).to_contain_text("Press play", timeout=ANSWER)
@@ -443,7 +467,7 @@ def test_a_tour_is_there_before_the_models_and_turns_by_keys(page: Page) -> None
             page.get_by_role("button", name="Next", exact=True).click()
             expect(say).not_to_have_text(before, timeout=ANSWER)
             expect(page.locator(".ob-dots-row button").nth(step)).to_have_attribute("aria-current", "step")
-    expect(page.locator(".ob-ready")).to_be_attached(timeout=READY)  # left while it asks, a page says so on the console
+    watch.rest()
     page.get_by_role("link", name="Try it yourself").click()
     term(page, "quantum chromodynamics", READY)
 

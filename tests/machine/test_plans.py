@@ -146,6 +146,7 @@ def test_commercial_use(name, commercial):
 
 def test_doctor_says_what_a_published_preset_needs(empty_cache, monkeypatch):
     monkeypatch.setattr(doctor, "free_in_machine", lambda: 40 * GB)
+    monkeypatch.setattr(doctor, "free_on_disk", lambda: 100 * GB)
     monkeypatch.setattr(doctor, "choose_device", lambda _name: CPU)
     found = doctor.examine("base")
     text = "\n".join(doctor.describe(found))
