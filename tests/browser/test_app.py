@@ -618,6 +618,7 @@ def test_a_collection_that_was_made_meanwhile_is_taken_in(browser: Browser, mini
         expect(opened.locator(".ob-column.ob-image .ob-caption")).to_have_count(1, timeout=ANSWER)
         for shown in opened.locator(".ob-column.ob-image img").all():
             assert opened.request.get(f"{address}{shown.get_attribute('src')}").ok
+        watch.rest()
         opened.reload()
         ready(opened)
         opened.get_by_text("Options", exact=True).click()
