@@ -1,13 +1,15 @@
 """Which engine runs a frozen network on this machine: torch, or OpenVINO where it measured faster.
 
 A tower says what its network is and what it usually gets (:class:`omnibind_core.specialists.base.PortableTower`). At
-its first start on a machine the network is converted, held to torch's answers and timed beside torch; the choice and
-the converted network are kept in the cache directory under ``engine``. Later starts hold one answer to torch's again.
+its first start on a machine the network is converted, held to torch's answers and timed beside torch; the choice, the
+converted network and one of torch's answers are kept in the cache directory under ``engine``. Later starts hold the
+network to that answer, so that torch's own need not be built: libraries with it would take seconds and 150 MB.
 Whatever goes wrong here is a line in the log, and torch goes on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import platform
@@ -20,12 +22,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from omnibind_core.errors import PresetError
+from omnibind_core.errors import OmniBindError, PresetError
 from omnibind_core.machine.names import check_engine
 from omnibind_core.machine.runtime import processor
 from omnibind_core.specialists.base import PortableTower, Specialist
-from omnibind_core.store.kept import identity
+from omnibind_core.store.kept import identity, write_tensors
 from omnibind_core.store.paths import cache_directory, replace_file
+from omnibind_core.store.weights import read_tensors
 
 __all__ = ["TOLERANCE", "Engine", "difference"]
 
@@ -36,7 +39,7 @@ TOLERANCE = 1e-4
 bfloat16 torch's own are about 0.1 from its float32, and another engine's rounding is another error of that size."""
 
 _GAIN = 1.05  # times as fast as torch, or it is not worth the memory
-_VERSION = 2  # of what is converted, and how
+_VERSION = 3  # of what is converted, and how
 
 Network: TypeAlias = Callable[..., Any]
 Example: TypeAlias = tuple[Tensor, ...]
@@ -75,13 +78,21 @@ class Engine:
     def take(self, tower: Specialist, dtype: torch.dtype) -> Specialist:
         """Give a tower that computes in float32 the faster network, where it has one that can be moved.
 
-        The tower itself comes back, as it was where `dtype` is another one. Nothing is raised.
+        The tower itself comes back, as it was where `dtype` is another one.
+
+        Raises
+        ------
+        WeightsError
+            Torch runs the network, and the weights do not fit it.
         """
-        if self._version and isinstance(tower, PortableTower) and dtype == torch.float32:
+        if not isinstance(tower, PortableTower):
+            return tower
+        if self._version and dtype == torch.float32:
             try:
                 self._replace(tower)
             except Exception as error:  # whatever a foreign library raises: the tower works without it
                 log.warning("%s stays with torch: %s: %s", tower.spec.title, type(error).__name__, error)
+        _ = tower.network  # built now where torch runs it, rather than when something is asked
         return tower
 
     def _replace(self, tower: PortableTower) -> None:
@@ -98,10 +109,10 @@ class Engine:
         times = _kept(choice)
         if self.name == "auto" and times and not _is_faster(times):
             return  # measured before: torch is as fast
-        network, examples = tower.network, list(tower.examples())
+        examples = list(tower.examples())
         runner = self._runner(tower, examples, folder / f"{tower.spec.name}-{identity(what)}.xml")
         if times is None and self.name == "auto":
-            times = _measured(network, runner, examples)
+            times = _measured(tower.network, runner, examples)
             log.info("%s: torch %.0f ms, OpenVINO %.0f ms", tower.spec.title, *(1e3 * one for one in times.values()))
             _keep(choice, {**what, **where, "seconds": times})
             if not _is_faster(times):
@@ -109,37 +120,51 @@ class Engine:
         tower.network = runner
 
     def _runner(self, tower: PortableTower, examples: Sequence[Example], path: Path) -> Network:
-        """Read what was converted before, or convert; either is held to torch's answers."""
+        """Read what was converted before, held to the answer beside it, or convert, held to all of torch's."""
         from omnibind_core.machine.openvino import Compiled, convert
 
-        if path.is_file():
+        beside = path.with_suffix(".safetensors")
+        if path.is_file() and (answer := _answer(beside)):
             runner = Compiled(path)
-            if difference(tower.network, runner, examples[0]) <= TOLERANCE:
+            if difference(answer, runner(*examples[0])) <= TOLERANCE:
                 return runner
             log.info("%s: what was converted gives other answers, and is made anew", tower.spec.title)
         self._told(f"{tower.spec.title}, for this machine, once")
+        with torch.inference_mode():
+            answers = [_listed(tower.network(*example)) for example in examples]
+        beside.unlink(missing_ok=True)  # until there is one, what lies beside it is not read
         runner = Compiled(convert(tower.network, examples[0], path))
-        worst = max(difference(tower.network, runner, example) for example in examples)
+        worst = max(difference(mine, runner(*one)) for mine, one in zip(answers, examples, strict=True))
         if not worst <= TOLERANCE:
             raise ValueError(f"OpenVINO's answers are {worst:.1e} from torch's")
+        with contextlib.suppress(OSError):  # then the next start converts too
+            write_tensors(beside, {str(i): one for i, one in enumerate(answers[0])}, {})
         return runner
 
 
-@torch.inference_mode()
-def difference(network: Network, other: Network, example: Example) -> float:
-    """Tell how far apart two networks' answers are.
+def difference(answer: Tensor | Sequence[Tensor], other: Tensor | Sequence[Tensor]) -> float:
+    """Tell how far apart two networks' answers to one input are.
 
     Returns
     -------
     float
-        Length of the difference over the length of the first's answer; of several outputs the worst.
+        Length of the difference over the length of the first; of several outputs the worst.
     """
-    pairs = zip(_listed(network(*example)), _listed(other(*example)), strict=True)
+    pairs = zip(_listed(answer), _listed(other), strict=True)
     return max(float((a.float() - b.float()).norm() / a.float().norm().clamp_min(1e-12)) for a, b in pairs)
 
 
-def _listed(found: Any) -> list[Tensor]:
+def _listed(found: Tensor | Sequence[Tensor]) -> list[Tensor]:
     return [found] if isinstance(found, Tensor) else list(found)
+
+
+def _answer(path: Path) -> list[Tensor]:
+    """Read a kept answer; an empty list where none is here, or it is not ours."""
+    try:
+        found = read_tensors(path)
+        return [found[str(i)] for i in range(len(found))]
+    except (OmniBindError, OSError, KeyError):
+        return []
 
 
 @torch.inference_mode()

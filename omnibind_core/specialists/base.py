@@ -154,9 +154,9 @@ class PortableTower(Tower):
     Attributes
     ----------
     network : callable
-        Tensors -> a tensor, or several in a list. An ``nn.Module`` when the tower is built: it must compute the same
-        when it is traced, with any sizes of the axes in which its examples differ. What replaces it takes and gives
-        tensors on the CPU, floating-point ones in float32.
+        Tensors -> a tensor, or several in a list. An ``nn.Module`` at first, best built when it is first read, for
+        another engine may not need it. It must compute the same when it is traced, with any sizes of the axes in which
+        its examples differ. What replaces it takes and gives tensors on the CPU, floating-point ones in float32.
     """
 
     network: Callable[..., Any]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -142,33 +143,42 @@ class EfficientNetLite(PortableTower):
     def __init__(
         self, spec: SpecialistSpec, files: Mapping[str, Path], device: torch.device, dtype: torch.dtype
     ) -> None:
+        self.spec = spec
+        self._side = _SIDE[spec.name]
+        self._path, self._device, self._dtype = files["model"], device, dtype
+
+    @cached_property
+    def network(self) -> Callable[..., Any]:  # type: ignore[override]
+        """What gives the maps: built at the first use, for timm takes seconds and 150 MB that another engine saves.
+
+        Raises
+        ------
+        WeightsError
+            The file does not fit the network exactly.
+        """
         import_torchvision()
         from timm import create_model
 
-        self.spec = spec
-        self._side = _SIDE[spec.name]
-        self._device, self._dtype = device, dtype
-        model: nn.Module = create_model(f"tf_{spec.name}")
+        model: nn.Module = create_model(f"tf_{self.spec.name}")
         names = _names(model)
         state = {}
-        for key, value in torch.load(files["model"], map_location="cpu", weights_only=True).items():
+        for key, value in torch.load(self._path, map_location="cpu", weights_only=True).items():
             prefix, _, part = key.rpartition(".")
             state[f"{names.get(prefix, prefix)}.{part}"] = value
         try:
             model.load_state_dict(state, strict=True)
         except RuntimeError as error:
             raise WeightsError(
-                f"{files['model']} does not fit the network ({error})", spec.source, "delete it and fetch it again"
+                f"{self._path} does not fit the network ({error})", self.spec.source, "delete it and fetch it again"
             ) from error
-        self._model: Any = model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._model.eval().requires_grad_(False)
-        self.network = _Maps(self._model)
+        model.to(device=self._device, dtype=self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return _Maps(model.eval().requires_grad_(False))
 
     @property
     def classifier(self) -> tuple[Tensor, Tensor]:
         """ImageNet's classifier: weight (1000, 1280) and bias (1000,), float32; classes in timm's order."""
-        layer = self._model.classifier
-        return layer.weight.float(), layer.bias.float()
+        state = torch.load(self._path, map_location="cpu", weights_only=True)
+        return state["_fc.weight"].float(), state["_fc.bias"].float()
 
     def examples(self) -> list[tuple[Tensor, ...]]:
         """Give one picture, and the four views of a shape."""
@@ -264,13 +274,7 @@ def build(
     device: torch.device,
     dtype: torch.dtype,
 ) -> EfficientNetLite:
-    """Load the network from its local file (role "model").
-
-    Raises
-    ------
-    WeightsError
-        Where the weights do not fit the network exactly.
-    """
+    """Take the network's local file (role "model"); it is read when the network is first used."""
     return EfficientNetLite(spec, files, device, dtype)
 
 

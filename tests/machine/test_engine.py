@@ -6,6 +6,8 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ from omnibind_core.presets.preset import load_preset
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.base import PortableTower, SpecialistSpec
 from omnibind_core.specialists.load import load
+from omnibind_core.store.kept import write_tensors
+from omnibind_core.store.weights import WheelMember
 from omnibind_core.types import Audio, Image, PointCloud, Text
 
 pytest.importorskip("openvino")
@@ -110,10 +114,49 @@ def test_torch_stays_where_it_is_as_fast_and_nothing_is_converted_again(cache, m
     assert len(told) == 1
 
 
+class Other(Small):
+    """A tower of the same name with weights from another file."""
+
+    def __init__(self, sha256):
+        super().__init__()
+        source = WheelMember("made", "1.0", "up.bin", sha256, 20)
+        self.spec = replace(Small.spec, weights={"model": source})
+
+
 def test_other_weights_under_the_same_name_are_converted_anew(cache):
-    for _ in range(2):  # of made-up weights each time
-        tower = Engine("openvino", CPU).take(Small(), torch.float32)
-        assert difference(tower.own, tower.network, tower.examples()[1]) < 1e-5
+    for sha256 in ("0" * 64, "1" * 64):
+        tower = Engine("openvino", CPU).take(Other(sha256), torch.float32)
+        (example,) = tower.examples()[1]
+        with torch.inference_mode():
+            assert difference(tower.own(example), tower.network(example)) < 1e-5
+
+
+class Unbuilt(Small):
+    """A tower whose network must not be built."""
+
+    def __init__(self):
+        pass
+
+    @cached_property
+    def network(self):
+        raise AssertionError("torch's network was built")
+
+
+def test_a_later_start_does_not_build_torchs_network(cache, monkeypatch):
+    monkeypatch.setattr(engine, "_measured", lambda *_: {"torch": 2.0, "openvino": 1.0})
+    first = Engine("auto", CPU).take(Small(), torch.float32)
+    later = Engine("auto", CPU).take(Unbuilt(), torch.float32)
+    assert torch.equal(later.embed("text", ["a"]), first.embed("text", ["a"]))
+
+
+def test_what_was_converted_and_answers_otherwise_is_converted_anew(cache):
+    own = Engine("openvino", CPU).take(Small(), torch.float32)
+    (answer,) = cache.glob("*.safetensors")
+    write_tensors(answer, {"0": torch.full((1, 4), 5.0)}, {})
+    told = []
+    tower = Engine("openvino", CPU, told.append).take(Small(own.own), torch.float32)
+    assert told == ["Small, for this machine, once"]
+    assert torch.allclose(tower.embed("text", ["a"]), own.own(torch.ones(1, 4)), atol=1e-5)
 
 
 class Refused(nn.Module):

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import Unigram
 
 from omnibind_core.errors import WeightsError
 from omnibind_core.specialists import registry
 from omnibind_core.specialists._e5_file import plain, read
-from omnibind_core.specialists.e5_small import build
+from omnibind_core.specialists.e5_small import _Pieces, build
 from omnibind_core.store.weights import local_files
 from omnibind_core.types import Text
 
@@ -95,3 +97,20 @@ def test_a_file_of_another_form_is_refused(tmp_path, files):
     short.write_bytes(files["model"].read_bytes()[:60_000_000])
     with pytest.raises(WeightsError, match="cut short"):
         read(short)
+
+
+def test_pieces_are_those_of_another_engine_and_marks_are_spelt(files, goldens):
+    file = read(files["model"])
+    pieces = _Pieces(file)
+    other = Tokenizer(Unigram(file.pieces, file.unknown, byte_fallback=False))
+    other.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    draw = np.random.default_rng(0)
+    chance = ["".join(map(chr, draw.integers(32, 0x3000, draw.integers(1, 60)))) for _ in range(300)]
+    for sentence in (f"query: {one}" for one in [*goldens[0], "", " ", "  a  b ", "▁▁a▁b", *chance]):
+        expected = other.encode(pieces._plain(sentence), add_special_tokens=False).ids
+        (coded,) = pieces([sentence])
+        assert (coded[0], coded[-1]) == (file.begin, file.end)
+        # Letters by chance can be parted in two ways that are as likely.
+        assert coded[1:-1] == expected or (sentence[7:] in chance and sorted(coded[1:-1]) == sorted(expected)), sentence
+    (coded,) = pieces(["<s> hello </s><mask>"])
+    assert not {file.begin, file.end, file.pieces.index(("<mask>", 0.0))} & set(coded[1:-1])

@@ -8,6 +8,7 @@ import torch
 from PIL import Image as Pillow
 
 from omnibind_core.errors import OmniBindError, WeightsError
+from omnibind_core.machine.engine import Engine
 from omnibind_core.specialists import registry
 from omnibind_core.specialists.efficientnet_lite import build, fit
 from omnibind_core.store.weights import local_files
@@ -65,7 +66,7 @@ def test_bfloat16_is_close(tower, photographs):
 
 
 def test_parameters_are_counted_right(tower):
-    assert sum(p.numel() for p in tower._model.parameters()) == tower.spec.parameters
+    assert sum(p.numel() for p in tower.network.parameters()) == tower.spec.parameters
 
 
 def test_other_modalities_are_refused(tower, photographs):
@@ -77,8 +78,9 @@ def test_weights_that_do_not_fit_are_refused(tower, tmp_path):
     state = torch.load(local_files(tower.spec.weights)["model"], weights_only=True)
     del state["_conv_head.weight"]
     torch.save(state, tmp_path / "model.pth")
+    made = build(tower.spec, {"model": tmp_path / "model.pth"}, {}, CPU, torch.float32)
     with pytest.raises(WeightsError, match="conv_head"):
-        build(tower.spec, {"model": tmp_path / "model.pth"}, {}, CPU, torch.float32)
+        Engine("auto", CPU).take(made, torch.float32)
 
 
 @pytest.mark.parametrize(
