@@ -23,8 +23,10 @@ def main() -> None:
     settings = Settings.read()  # before seconds of imports, so that --help is there at once
     from demo.logs import set_up
     from demo.uploads import Uploads
+    from omnibind_core.machine.allocator import few_arenas
 
     set_up()
+    few_arenas()
     told = _signals()
     try:
         uploads = Uploads.open()  # before gradio is imported, which reads where it lies

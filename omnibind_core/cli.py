@@ -211,8 +211,10 @@ def _split(names: str) -> list[Any]:
 
 def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = None, **options: Any) -> OmniBind:
     from omnibind_core.binder import OmniBind
+    from omnibind_core.machine.allocator import few_arenas
     from omnibind_core.machine.runtime import tune_threads
 
+    few_arenas()
     tune_threads()
     names = ("device", "dtype", "plan", "engine", "routing")
     options = {**{name: getattr(arguments, name) for name in names}, **options}

@@ -165,6 +165,9 @@ VARIABLES: Mapping[str, Variable] = {
     "RAY_USAGE_STATS_ENABLED": Variable(
         "`0`", "whether a Ray cluster reports to its makers; `--engine ray` switches it off for one that it starts"
     ),
+    "MALLOC_ARENA_MAX": Variable(
+        "2", "arenas from which glibc hands out memory to the threads of the page and of the command line"
+    ),
     "OPENBLAS_NUM_THREADS": Variable("`1`", "threads of NumPy's products; `app.py` sets it where it is not set"),
     "OMP_NUM_THREADS": Variable(
         "measured, for each machine", "threads of the CPU that one input gets where it is computed alone"

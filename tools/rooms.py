@@ -37,7 +37,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "interop": _CORE,
     "cli": (*_CORE, "omnibind_core", "serve"),
     "demo": (*_CORE, "omnibind_core", "serve", "evaluation"),
-    "app": ("demo",),
+    "app": ("demo", "machine"),
     "tools.rooms": (),
     "tools.sums": ("types", "store"),
     "tools.screenshots": (),
