@@ -13,6 +13,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: what it multiplies here is small
 
 from demo.settings import STOP_SECONDS, Settings
+from omnibind_core.machine import process
 
 if TYPE_CHECKING:
     from demo.uploads import Uploads
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
 def main() -> None:
     """Show the page at once, then load the models behind it; end in good order when told to."""
     settings = Settings.read()  # before seconds of imports, so that --help is there at once
+    process.set_up()
     from demo.logs import set_up
     from demo.uploads import Uploads
-    from omnibind_core.machine.allocator import few_arenas
 
     set_up()
-    few_arenas()
     told = _signals()
     try:
         uploads = Uploads.open()  # before gradio is imported, which reads where it lies

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omnibind_core import cli_collection, cli_mcp, cli_separate
 from omnibind_core.errors import MediaError, OmniBindError
+from omnibind_core.machine import process
 from omnibind_core.machine.names import check_dtype, check_engine, check_plan
 from omnibind_core.presets.preset import load_preset, preset_names
 from omnibind_core.search.compose import (
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 2 for bad input (the message goes to standard error).
     """
     arguments = parser().parse_args(argv)
+    process.set_up()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs addresses, and the Hub's are signed
     try:
@@ -211,10 +213,8 @@ def _split(names: str) -> list[Any]:
 
 def _model(arguments: argparse.Namespace, modalities: set[Modality] | None = None, **options: Any) -> OmniBind:
     from omnibind_core.binder import OmniBind
-    from omnibind_core.machine.allocator import few_arenas
     from omnibind_core.machine.runtime import tune_threads
 
-    few_arenas()
     tune_threads()
     names = ("device", "dtype", "plan", "engine", "routing")
     options = {**{name: getattr(arguments, name) for name in names}, **options}

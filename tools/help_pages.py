@@ -168,6 +168,9 @@ VARIABLES: Mapping[str, Variable] = {
     "MALLOC_ARENA_MAX": Variable(
         "2", "arenas from which glibc hands out memory to the threads of the page and of the command line"
     ),
+    "OMP_WAIT_POLICY": Variable(
+        "`PASSIVE`", "how threads that compute one input wait for one another; `ACTIVE` keeps their cores from others"
+    ),
     "OPENBLAS_NUM_THREADS": Variable("`1`", "threads of NumPy's products; `app.py` sets it where it is not set"),
     "OMP_NUM_THREADS": Variable(
         "measured, for each machine", "threads of the CPU that one input gets where it is computed alone"

@@ -27,6 +27,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from omnibind_core.machine import process
+
 if TYPE_CHECKING:
     import torch
 
@@ -325,6 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = command.parse_args(arguments).parts or list(PARTS)
     if unknown := [name for name in chosen if name not in PARTS]:
         command.error(f"part {', '.join(unknown)}: choose some of {', '.join(PARTS)}")
+    process.set_up()  # as the page and the command line do
     _say(f"# Measured on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     for name in chosen:
         PARTS[name]()
