@@ -7,7 +7,7 @@ scores, replacements of single characters, a directory of tensors, the tensors. 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from omnibind_core.errors import WeightsError
 from omnibind_core.types import FloatArray
 
-__all__ = ["E5File", "plain", "read"]
+__all__ = ["E5File", "WordPieces", "plain", "read"]
 
 BLOCK = 32  # weights that share a scale
 _BLOCK = np.dtype([("scale", "<f2"), ("pairs", "u1", BLOCK // 2)])
@@ -27,13 +27,39 @@ Blocks = NDArray[np.void]
 
 
 @dataclass(frozen=True, eq=False)
+class WordPieces:
+    """A quarter of a million short strings: as Python's own they would take 45 MB, so each is made when it is met.
+
+    Attributes
+    ----------
+    letters : bytes
+        All of them after one another, in UTF-8.
+    places : ndarray, shape (n + 1,), uint32
+        Where each begins, and where the last ends.
+    scores : ndarray, shape (n,), float32
+        Log probabilities.
+    """
+
+    letters: bytes
+    places: NDArray[np.uint32]
+    scores: FloatArray
+
+    def __iter__(self) -> Iterator[tuple[str, float]]:
+        """Give (piece, log probability); raises UnicodeDecodeError where a piece is no UTF-8."""
+        begin = 0
+        for end, score in zip(self.places[1:], self.scores, strict=True):
+            yield self.letters[begin:end].decode(), float(score)
+            begin = end
+
+
+@dataclass(frozen=True, eq=False)
 class E5File:
     """What the file holds.
 
     Attributes
     ----------
-    pieces : list of (str, float)
-        Word pieces and their log probabilities; the place in the list is the number that the network reads.
+    pieces : WordPieces
+        Word pieces and their log probabilities, in the order of the numbers that the network reads.
     begin, end, unknown : int
         Places of the marks before and after a sentence, and of what no piece spells.
     replaced : dict of int to str
@@ -44,7 +70,7 @@ class E5File:
         Tensors of 4 bits, flat: see :func:`plain`.
     """
 
-    pieces: list[tuple[str, float]]
+    pieces: WordPieces
     begin: int
     end: int
     unknown: int
@@ -112,10 +138,9 @@ def _read(raw: NDArray[np.uint8]) -> E5File:
     cursor.bytes(4 + 7 * 4 + 4 + 4)  # version, sizes, epsilon, block: the network's own, which its tensors must fit
     count, begin, end, _, unknown = cursor.values("<5i")
     (letters,) = cursor.values("<Q")
-    places = np.frombuffer(cursor.bytes(4 * (count + 1)), "<u4").tolist()
-    scores = np.frombuffer(cursor.bytes(4 * count), "<f4").tolist()
-    spelt = cursor.bytes(letters)
-    pieces = [(spelt[places[i] : places[i + 1]].decode(), scores[i]) for i in range(count)]
+    places = np.frombuffer(cursor.bytes(4 * (count + 1)), "<u4")
+    scores = np.frombuffer(cursor.bytes(4 * count), "<f4")
+    pieces = WordPieces(cursor.bytes(letters), places, scores)
     replaced = _replaced(cursor)
     numbers, blocks = _tensors(cursor, raw)
     return E5File(pieces, begin, end, unknown, replaced, numbers, blocks)

@@ -167,6 +167,7 @@ class E5Small(Tower):
         try:
             network.load_state_dict(_state(file), strict=True, assign=True)
             words = file.blocks["emb.word"].reshape(_VOCABULARY, _WIDTH // BLOCK)
+            pieces = _Pieces(file)
         except (KeyError, ValueError, RuntimeError) as error:
             raise WeightsError(
                 f"{self._path} does not fit the network ({error})",
@@ -174,7 +175,7 @@ class E5Small(Tower):
                 "delete it and fetch it again",
             ) from error
         network.to(device=self._device, dtype=self._dtype).eval().requires_grad_(False)
-        return _Loaded(words, _Pieces(file), network)
+        return _Loaded(words, pieces, network)
 
     def _embed(self, modality: Modality, items: Sequence[Any]) -> Tensor:
         """Embed sentences.

@@ -102,7 +102,7 @@ def test_a_file_of_another_form_is_refused(tmp_path, files):
 def test_pieces_are_those_of_another_engine_and_marks_are_spelt(files, goldens):
     file = read(files["model"])
     pieces = _Pieces(file)
-    other = Tokenizer(Unigram(file.pieces, file.unknown, byte_fallback=False))
+    other = Tokenizer(Unigram(list(file.pieces), file.unknown, byte_fallback=False))
     other.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     draw = np.random.default_rng(0)
     chance = ["".join(map(chr, draw.integers(32, 0x3000, draw.integers(1, 60)))) for _ in range(300)]
@@ -113,4 +113,4 @@ def test_pieces_are_those_of_another_engine_and_marks_are_spelt(files, goldens):
         # Letters by chance can be parted in two ways that are as likely.
         assert coded[1:-1] == expected or (sentence[7:] in chance and sorted(coded[1:-1]) == sorted(expected)), sentence
     (coded,) = pieces(["<s> hello </s><mask>"])
-    assert not {file.begin, file.end, file.pieces.index(("<mask>", 0.0))} & set(coded[1:-1])
+    assert not {file.begin, file.end, list(file.pieces).index(("<mask>", 0.0))} & set(coded[1:-1])
