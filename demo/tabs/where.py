@@ -17,7 +17,7 @@ from demo.settings import MODEL_EVENTS
 from demo.shell import scenes
 from demo.shell.examples import Examples
 from demo.shell.notice import dismissible, notice_box
-from demo.shell.theme import html
+from demo.shell.theme import PAGE_JS, html
 from demo.shell.uploads import embed_upload, looked_into
 from demo.shell.view import attempt
 from demo.state import Ingredient
@@ -33,10 +33,11 @@ TITLE = "Where"
 _LEAD = "Where in a picture, when in a sound, which part of a shape: choose what to look into, then what to look for."
 
 
-# A click into the picture or the sound names the place, as shares of its sides; the button means the best one.
-_JS = """
+# A click into the picture or the sound names the place, as shares of its sides; the button, without any, the best one.
+_JS = (
+    PAGE_JS
+    + """
 element.addEventListener('click', (event) => {
-  if (event.target.closest('[data-act=place]')) { trigger('select', { id: '' }); return; }
   const drawn = event.target.closest('[data-spot]')?.querySelector('img, svg');
   if (!drawn) return;
   const box = drawn.getBoundingClientRect();
@@ -44,6 +45,7 @@ element.addEventListener('click', (event) => {
   trigger('select', { id: place.map((one) => one.toFixed(3)).join(' ') });
 });
 """
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,9 @@ def build(service: Service, examples: Examples) -> Parts:
             chips = [html(panels.example_chips(modality, scenes.queries(examples, modality))) for modality in ORDER]
             query_file = gr.File(label="Your own", height=120)
         with gr.Column(scale=3, min_width=300, elem_classes="ob-found"):
-            drawing = html('<p class="ob-note">The place appears here. Click something to look for.</p>', js=_JS)
+            drawing = html(
+                '<p class="ob-note">The place appears here. Click something to look for.</p>', js=PAGE_JS + _JS
+            )
             shape = gr.Model3D(interactive=False, show_label=False, height=420, visible="hidden")
             sound = gr.Audio(interactive=False, label="These seconds", visible=False, buttons=[])
             notice = notice_box()
