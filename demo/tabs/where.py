@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from demo.guard.files import uploaded_path
 from demo.html import cards, panels, places
 from demo.html.icons import ORDER
 from demo.seen import seen_media
@@ -236,7 +236,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def given(request: gr.Request, asked: Asked, upload: Mapping[str, Any] | None) -> list[Any]:
         if not upload:
             return answer(asked, lambda: look(service, asked))
-        inside = _checked(upload)
+        inside = uploaded_path(upload)
         shown = answer(asked, lambda: look(service, replace(asked, inside=inside, own=True)))
         now = demo.state_holder[str(request.session_hash)][p.asked._id]
         if isinstance(now, Asked) and now is not asked:  # something was asked while the file was read: that counts
@@ -245,7 +245,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     def queried(asked: Asked, text: str, upload: Mapping[str, Any] | None, own: Mapping[str, Any] | None) -> list[Any]:
         if own:  # it may still be being read
-            asked = replace(asked, inside=_checked(own), own=True)
+            asked = replace(asked, inside=uploaded_path(own), own=True)
         return answer(
             asked,
             lambda: look(
@@ -279,9 +279,3 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     tab.select(opened, p.asked, outputs, **heavy)
     dismissible(p.notice)
-
-
-def _checked(upload: Mapping[str, Any]) -> str:
-    from demo.guard import uploaded_path
-
-    return str(Path(uploaded_path(upload)))
