@@ -20,14 +20,14 @@ const at = (item) => [item[4] * mix + item[6] * (1 - mix), item[5] * mix + item[
 
 const span = (column) => data.items.reduce(([low, high], item) => [Math.min(low, item[column]), Math.max(high, item[column])], [9, -9]);
 
-// What there is fills the sheet: its middle is the sheet's. The plane's axes have no meaning: it may be stretched, up to 1.8.
+// What there is fills the sheet: its middle is the sheet's. The plane's axes have no meaning: it may be stretched, up to 2.5.
 const place = (point) => {
   const [across, down] = room;
   const [[left, right], [top, bottom]] = [0, 1].map((axis) => [0, 1].map(
     (end) => spans.closed[axis][end] * mix + spans.apart[axis][end] * (1 - mix)));
   const most = [(across - 2 * EDGE) / Math.max(0.1, right - left), (down - 2 * EDGE) / Math.max(0.1, bottom - top)];
-  const wide = Math.min(most[0], 1.8 * most[1]);
-  const tall = Math.min(most[1], 1.8 * most[0]);
+  const wide = Math.min(most[0], 2.5 * most[1]);
+  const tall = Math.min(most[1], 2.5 * most[0]);
   return [
     across / 2 + ((point[0] - (left + right) / 2) * wide + view.x) * view.scale,
     down / 2 + ((point[1] - (top + bottom) / 2) * tall + view.y) * view.scale,
@@ -73,8 +73,12 @@ const draw = () => {
   const words = data.labels[mix > 0.5 ? 0 : 1].slice(0, Math.round(24 * view.scale));
   pen.font = '600 12.5px system-ui, sans-serif';
   pen.textAlign = 'center';
+  const written = []; // no word over another: the larger neighbourhood comes first
   words.forEach(([word, x, y]) => {
     const [left, top] = place([x, y]);
+    const half = pen.measureText(word).width / 2 + 2;
+    if (written.some((one) => Math.abs(one[0] - left) < one[2] + half && Math.abs(one[1] - top) < 14)) return;
+    written.push([left, top, half]);
     pen.lineWidth = 4;
     pen.strokeStyle = card;
     pen.strokeText(word, left, top - 9);
