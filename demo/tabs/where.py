@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -206,6 +207,22 @@ def _seen(media: Image | Audio | PointCloud, found: Located | None) -> tuple[str
     return "", ""
 
 
+def _answer(service: Service, asked: Asked, run: Callable[[], Shown]) -> list[Any]:
+    """Give what a run shows as values for :meth:`Parts.outputs`; where it fails, only why."""
+    shown, notice = attempt("where", lambda: service.steady(run))
+    if shown is None:
+        return [asked, *[gr.skip()] * 5, notice]
+    return [
+        shown.asked,
+        scenes.chips("" if shown.asked.own else shown.asked.inside),
+        shown.drawing,
+        gr.Model3D(value=shown.shape or None, visible=True if shown.shape else "hidden"),
+        gr.Audio(value=shown.sound or None, visible=bool(shown.sound)),
+        shown.answers,
+        panels.told(shown.notices),
+    ]
+
+
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     """Say what happens when something is dropped, typed or clicked."""
     p, outputs = parts, parts.outputs()
@@ -214,19 +231,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
     }  # fmt: skip
 
-    def answer(asked: Asked, run: Any) -> list[Any]:
-        shown, notice = attempt("where", lambda: service.steady(run))
-        if shown is None:
-            return [asked, *[gr.skip()] * 5, notice]
-        return [
-            shown.asked,
-            scenes.chips("" if shown.asked.own else shown.asked.inside),
-            shown.drawing,
-            gr.Model3D(value=shown.shape or None, visible=True if shown.shape else "hidden"),
-            gr.Audio(value=shown.sound or None, visible=bool(shown.sound)),
-            shown.answers,
-            panels.told(shown.notices),
-        ]
+    answer = partial(_answer, service)
 
     def chosen(asked: Asked, event: gr.EventData) -> list[Any]:
         name = str(event._data.get("id"))
