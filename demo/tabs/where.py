@@ -35,9 +35,7 @@ _LEAD = "Where in a picture, when in a sound, which part of a shape: choose what
 
 
 # A click into the picture or the sound names the place, as shares of its sides; the button, without any, the best one.
-_JS = (
-    PAGE_JS
-    + """
+_JS = """
 element.addEventListener('click', (event) => {
   const drawn = event.target.closest('[data-spot]')?.querySelector('img, svg');
   if (!drawn) return;
@@ -46,7 +44,6 @@ element.addEventListener('click', (event) => {
   trigger('select', { id: place.map((one) => one.toFixed(3)).join(' ') });
 });
 """
-)
 
 
 @dataclass(frozen=True, eq=False)

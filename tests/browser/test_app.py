@@ -724,7 +724,7 @@ def test_no_tab_shuts_anybody_out(browser: Browser, app: tuple[str, float], them
         expect(page.locator(part).first).to_be_visible(timeout=READY)
         if tab == "Stories":
             page.locator(".ob-shelf button").first.click()
-            expect(page.locator(".ob-stage")).to_be_visible(timeout=ANSWER)
+            expect(page.locator(".ob-stage").first).to_be_visible(timeout=ANSWER)
         page.wait_for_timeout(300)
         result = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
         found += [(tab, one["id"], [n["html"][:120] for n in one["nodes"]]) for one in result.response["violations"]]

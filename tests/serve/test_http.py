@@ -239,7 +239,6 @@ def test_whatever_stops_the_models_stops_the_service_and_is_said(error):
         serve(broken, "127.0.0.1", port)
 
 
-
 CURL = re.findall(r"^curl .*$", (GALLERY.parents[1] / "docs" / "api-server.md").read_text(encoding="utf-8"), re.M)
 
 
