@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlia
 import gradio as gr
 from gradio import FileData
 
-from demo.guard import uploaded_path
+from demo.guard.files import uploaded_path
 from demo.html.pictures import file_address
 from demo.service import Service
 from demo.settings import MAX_TERMS, MODEL_EVENTS

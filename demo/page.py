@@ -18,7 +18,8 @@ from starlette.middleware import Middleware
 from uvicorn import Config
 
 from demo import api, sessions
-from demo.guard import allowed_hosts, layers, malformed
+from demo.guard.door import allowed_hosts, malformed
+from demo.guard.layers import layers
 from demo.html import panels
 from demo.logs import Told, take_over
 from demo.programs import Beside, interface

@@ -38,7 +38,6 @@ PULSE_SECONDS = 0.4  # between two looks at the progress of loading
 STOP_SECONDS = 5.0  # from the signal to the end: queries in flight are answered meanwhile, or told so
 UPLOADS_EACH = 512_000_000  # bytes of files that one visitor may have here at a time: the largest file, four times
 UPLOADS_ALL = 4_000_000_000  # bytes of files that all visitors may have here at a time
-STALLED_SECONDS = 20.0  # in which an upload must bring something, or its room is free again
 UNUSED_SECONDS = 600.0  # after which a file that no query took is deleted
 VISIT_SECONDS = 60.0  # after which a visit that was left counts as ended, and its files are deleted
 

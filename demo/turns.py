@@ -19,7 +19,7 @@ import gradio as gr
 from gradio.queueing import Event, EventQueue, Queue
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 
-from demo.guard import address_of
+from demo.guard.asgi import address_of
 from demo.settings import FILE_EVENTS, QUEUE, QUEUE_EACH
 from demo.uploads import Uploads
 from omnibind_core.errors import QueryError

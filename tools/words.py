@@ -43,7 +43,7 @@ def _stories(page: Any) -> None:
     page.wait_for_selector(".ob-stage .ob-card", timeout=60_000)
     for _ in range(40):
         page.wait_for_timeout(_WAIT // 4)
-        forward = page.locator(".ob-stage nav button.ob-primary")
+        forward = page.locator(".ob-stage:visible nav button.ob-primary")
         if not forward.count():
             break
         forward.click()
@@ -63,7 +63,7 @@ def _tab(number: int) -> Callable[[Any], None]:
 def _separate(page: Any) -> None:
     _tab(3)(page)
     page.locator(".tabitem:visible button.primary").first.click()
-    page.wait_for_selector(".ob-sounds audio", timeout=60_000)
+    page.wait_for_selector(".ob-sounds > :nth-child(3) audio", timeout=60_000)
 
 
 def _map(page: Any) -> None:

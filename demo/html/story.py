@@ -11,7 +11,7 @@ from demo.html.pictures import file_address
 from demo.state import Ingredient
 from omnibind_core.search.answers import Found
 
-__all__ = ["shelf", "stage", "tail"]
+__all__ = ["shelf", "stage", "tail", "tour"]
 
 _LEAD = "Tours of what one space can do, a sentence a step. Their answers were made before; every step can be tried."
 
@@ -28,8 +28,20 @@ def shelf(covers: Sequence[tuple[str, str, int, Sequence[Ingredient]]]) -> str:
     return f'<p class="ob-lead">{_LEAD}</p><ol class="ob-shelf">{"".join(rows)}</ol>'
 
 
+def tour(stages: Sequence[str]) -> str:
+    """Draw a tour: all its steps, of which :func:`stage` shows one; turning to another one asks nobody (stories.js)."""
+    return f'<div class="ob-tour">{"".join(stages)}<p class="ob-hide" aria-live="polite" translate="no"></p></div>'
+
+
 def stage(
-    title: str, say: str, place: tuple[int, int, int, int], terms: Sequence[Ingredient], found: Found, part: str
+    title: str,
+    say: str,
+    place: tuple[int, int, int, int],
+    terms: Sequence[Ingredient],
+    found: Found,
+    part: str,
+    *,
+    shown: bool = True,
 ) -> str:
     """Draw a step.
 
@@ -39,25 +51,28 @@ def stage(
         Number of the tour, of tours, number of the step, of steps; numbers from 0.
     part : str
         Of the link that asks the same on the main tab.
+    shown : bool
+        Whether it is the one of its tour that is seen.
     """
     story, stories, step, steps = place
-    before = f"{story}:{step - 1}" if step else ""
-    after = f"{story}:{step + 1}" if step + 1 < steps else f"{(story + 1) % stories}:0"
+    before = f'data-turn="{step - 1}"' if step else "disabled"
+    after = f'data-turn="{step + 1}"' if step + 1 < steps else f'data-act="step" data-id="{(story + 1) % stories}:0"'
     here = ' aria-current="step"'
     marks = "".join(
-        f'<button data-act="step" data-id="{story}:{i}" aria-label="Step {i + 1}"{here if i == step else ""}></button>'
+        f'<button data-turn="{i}" data-go="{i}" aria-label="Step {i + 1}"{here if i == step else ""}></button>'
         for i in range(steps)
     )
     dots = f'<span class="ob-dots-row">{marks}</span>'
     onward = "Next" if step + 1 < steps else "Next tour"
     chips = '<span class="ob-plus" aria-hidden="true">+</span>'.join(_chip(one, len(terms)) for one in terms)
     return (
-        f'<div class="ob-stage"><header><button class="ob-back" data-act="shelf">All tours</button>'
+        f'<div class="ob-stage"{"" if shown else " hidden"}><header>'
+        f'<button class="ob-back" data-act="shelf">All tours</button>'
         f"<h2>{escape(title)}</h2>{dots}<nav>{_go('Back', 'previous', before)}{_go(onward, 'next', after)}</nav>"
         f'<span class="ob-more"><a class="ob-take" href="?q={escape(part)}">Try it yourself</a>'
         '<button class="ob-present" data-present title="Large type, nothing in the way; Esc ends it">'
         "<span>Present</span></button></span></header>"
-        f'<p class="ob-say" aria-live="polite">{escape(say)}</p>'
+        f'<p class="ob-say">{escape(say)}</p>'
         f'<div class="ob-asked">{chips}</div>{cards.answers(found, terms)}'
         '<p class="ob-keys">← and → turn the pages.</p></div>'
     )
@@ -69,10 +84,9 @@ def tail(details: str, part: str) -> str:
     return f'<div class="ob-detail"><div class="ob-do">{link}</div>{details}</div>'
 
 
-def _go(name: str, way: str, place: str) -> str:
+def _go(name: str, way: str, does: str) -> str:
     primary = ' class="ob-primary"' if way == "next" else ""
-    off = "" if place else " disabled"
-    return f'<button{primary} data-act="step" data-go="{way}" data-id="{place}"{off}>{name}</button>'
+    return f'<button{primary} data-go="{way}" {does}>{name}</button>'
 
 
 def _face(one: Ingredient) -> str:

@@ -51,5 +51,6 @@ class Drawer:
             model = gr.Model3D(value=hit.file if shape else None, visible=True if shape else "hidden")
             return [gr.Column(elem_classes=_OPEN), cards.detail_head(hit), model, cards.detail_tail(hit, view.why)]
         if view.closed:
-            return [gr.Column(elem_classes=_CLOSED), keep, gr.Model3D(value=None, visible="hidden"), keep]
+            # Its head goes, so that opening the same item again is news, and takes the focus again.
+            return [gr.Column(elem_classes=_CLOSED), "", gr.Model3D(value=None, visible="hidden"), ""]
         return [keep] * 4

@@ -9,6 +9,8 @@ let hovered = -1;
 let pressed = null;
 let loop = null; // places of the pointer while a loop is drawn around things
 let looping = false; // the next drag draws one
+let spans = null; // from where to where things lie on each axis, in both layouts
+const EDGE = 44; // pixels that stay free around them: labels, the legend and the button lie there
 let room = [1, 1]; // the canvas' width and height: asked for once a drawing, not once a point
 
 const canvas = () => element.querySelector('canvas');
@@ -16,11 +18,20 @@ const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
 const style = (name) => getComputedStyle(element).getPropertyValue(name).trim();
 const at = (item) => [item[4] * mix + item[6] * (1 - mix), item[5] * mix + item[7] * (1 - mix)];
 
+const span = (column) => data.items.reduce(([low, high], item) => [Math.min(low, item[column]), Math.max(high, item[column])], [9, -9]);
+
+// What there is fills the sheet: its middle is the sheet's. The plane's axes have no meaning: it may be stretched, up to 2.5.
 const place = (point) => {
   const [across, down] = room;
-  const tall = down / 2 - 26;
-  const wide = Math.min(across / 2 - 26, 1.8 * tall); // the plane's axes have no meaning: it may be stretched
-  return [across / 2 + (point[0] * wide + view.x) * view.scale, down / 2 + (point[1] * tall + view.y) * view.scale];
+  const [[left, right], [top, bottom]] = [0, 1].map((axis) => [0, 1].map(
+    (end) => spans.closed[axis][end] * mix + spans.apart[axis][end] * (1 - mix)));
+  const most = [(across - 2 * EDGE) / Math.max(0.1, right - left), (down - 2 * EDGE) / Math.max(0.1, bottom - top)];
+  const wide = Math.min(most[0], 2.5 * most[1]);
+  const tall = Math.min(most[1], 2.5 * most[0]);
+  return [
+    across / 2 + ((point[0] - (left + right) / 2) * wide + view.x) * view.scale,
+    down / 2 + ((point[1] - (top + bottom) / 2) * tall + view.y) * view.scale,
+  ];
 };
 
 const form = (pen, kind, x, y, r) => {
@@ -62,8 +73,12 @@ const draw = () => {
   const words = data.labels[mix > 0.5 ? 0 : 1].slice(0, Math.round(24 * view.scale));
   pen.font = '600 12.5px system-ui, sans-serif';
   pen.textAlign = 'center';
+  const written = []; // no word over another: the larger neighbourhood comes first
   words.forEach(([word, x, y]) => {
     const [left, top] = place([x, y]);
+    const half = pen.measureText(word).width / 2 + 2;
+    if (written.some((one) => Math.abs(one[0] - left) < one[2] + half && Math.abs(one[1] - top) < 14)) return;
+    written.push([left, top, half]);
     pen.lineWidth = 4;
     pen.strokeStyle = card;
     pen.strokeText(word, left, top - 9);
@@ -224,6 +239,7 @@ const read = () => {
   const source = element.querySelector('.ob-data');
   if (!source || !canvas()) return;
   data = JSON.parse(source.textContent);
+  spans = { closed: [span(4), span(5)], apart: [span(6), span(7)] };
   if (!canvas().dataset.wired) { canvas().dataset.wired = 'yes'; listen(canvas()); }
   draw();
 };

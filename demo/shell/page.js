@@ -57,8 +57,29 @@ element.addEventListener('change', (event) => {
   trigger('input');
 });
 
-// The detail panel takes the focus when it opens.
-watch('value', () => { element.querySelector('.ob-close')?.focus({ preventScroll: true }); });
+// The detail panel takes the focus when it opens; it is shown only after its head was drawn.
+watch('value', () => { setTimeout(() => element.querySelector('.ob-close')?.focus({ preventScroll: true })); });
+
+// The keyboard stays where it was when things are drawn anew: gradio matches old and new elements by their place alone.
+let held = null;
+element.addEventListener('focusin', ({ target: { dataset } }) => {
+  const named = ['act', 'id', 'go'].filter((name) => name in dataset && !(name === 'id' && 'go' in dataset));
+  held = 'act' in dataset ? named.map((name) => `[data-${name}="${CSS.escape(dataset[name])}"]`).join('') : null;
+});
+element.addEventListener('focusout', ({ target }) => {
+  setTimeout(() => { if (target.isConnected && document.activeElement !== target) held = null; });
+});
+watch('value', () => {
+  const now = document.activeElement;
+  const lost = now === document.body;
+  if (!held || (!lost && !element.contains(now)) || now.matches(held)) return;
+  const same = element.querySelector(`${held}:not([disabled])`);
+  if (!same && !lost) return;
+  if (!same) element.tabIndex = -1; // it is gone: the next Tab goes on from here
+  (same ?? element).focus({ preventScroll: true });
+});
+
+watch('value', () => { if (element.querySelector('.ob-tour')) window.dispatchEvent(new Event('ob-tour')); });
 
 // Answers to nearly the same query say what came, left and moved: while a slider is dragged, specialists are weighed, an
 // option is changed. A new search, of which fewer than half stood there before, says nothing.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from demo.guard import uploaded_path
+from demo.guard.files import uploaded_path
 from demo.service import Service
 from demo.state import Ingredient
 from omnibind_core.errors import MediaError, OmniBindError

@@ -44,7 +44,8 @@ from gradio_client import Client, handle_file
 client = Client("http://127.0.0.1:7860/")
 client.predict(file=handle_file("dog.wav"), api_name="/search")
 client.predict(text="a dog barks", k=3, api_name="/search")
-client.predict(terms=[{"text": "a dog", "weight": 1.0}, {"text": "grass", "weight": -0.7}], api_name="/mix")
+terms = [{"text": "a dog", "weight": 1.0}, {"text": "grass", "weight": -0.7}]
+client.predict(terms=terms, api_name="/mix")
 client.predict(file=handle_file("chair.glb"), up="z", api_name="/embed")
 client.predict(labels=["dog", "cat"], text="a puppy", api_name="/classify")"""
 _CALLED = 'Files go in, JSON comes out; "Use via API" at the foot of the page lists every endpoint.'

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.guard import uploaded_path
+from demo.guard.files import uploaded_path
 from demo.html import panels, separated
 from demo.html.icons import ORDER
 from demo.service import Service

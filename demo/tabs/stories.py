@@ -49,12 +49,23 @@ def shelf(stories: Stories) -> str:
 
 
 def stage(stories: Stories, place: str) -> str:
-    """Draw the step at a place, "tour:step"; raises QueryError where there is none."""
+    """Draw the tour that is at a place, "tour:step", opened there; raises QueryError where there is none."""
     which, number = stories.step(place)
     told = stories.all[which]
-    step = told.steps[number]
-    where = (which, len(stories.all), number, len(told.steps))
-    return story.stage(told.title, step.say, where, step.terms, step.found, _part(step))
+    return story.tour(
+        [
+            story.stage(
+                told.title,
+                step.say,
+                (which, len(stories.all), i, len(told.steps)),
+                step.terms,
+                step.found,
+                _part(step),
+                shown=i == number,
+            )
+            for i, step in enumerate(told.steps)
+        ]
+    )
 
 
 def opened(stories: Stories, item_id: str) -> View:
@@ -68,7 +79,7 @@ def _part(step: Step) -> str:
 
 
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
-    """Say what happens when a tour, a step or an answer is clicked."""
+    """Say what happens when a tour or an answer is clicked; the steps of a tour are turned in the browser."""
     del demo, tab, service
     p = parts
 
@@ -92,7 +103,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     quiet: dict[str, Any] = {
         "api_visibility": "private", "show_progress": "hidden", "queue": False,
-        # Another button or key counts while a step is on its way; "always_last" would send that step once more.
+        # Another button counts while a tour is on its way; "always_last" would send that tour once more.
         "trigger_mode": "multiple",
     }  # fmt: skip
     for one in (p.stage, p.drawer.head, p.drawer.tail):

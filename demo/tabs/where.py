@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from demo.guard.files import uploaded_path
 from demo.html import cards, panels, places
 from demo.html.icons import ORDER
 from demo.seen import seen_media
@@ -17,7 +18,7 @@ from demo.settings import MODEL_EVENTS
 from demo.shell import scenes
 from demo.shell.examples import Examples
 from demo.shell.notice import dismissible, notice_box
-from demo.shell.theme import html
+from demo.shell.theme import PAGE_JS, html
 from demo.shell.uploads import embed_upload, looked_into
 from demo.shell.view import attempt
 from demo.state import Ingredient
@@ -33,10 +34,9 @@ TITLE = "Where"
 _LEAD = "Where in a picture, when in a sound, which part of a shape: choose what to look into, then what to look for."
 
 
-# A click into the picture or the sound names the place, as shares of its sides; the button means the best one.
+# A click into the picture or the sound names the place, as shares of its sides; the button, without any, the best one.
 _JS = """
 element.addEventListener('click', (event) => {
-  if (event.target.closest('[data-act=place]')) { trigger('select', { id: '' }); return; }
   const drawn = event.target.closest('[data-spot]')?.querySelector('img, svg');
   if (!drawn) return;
   const box = drawn.getBoundingClientRect();
@@ -115,7 +115,9 @@ def build(service: Service, examples: Examples) -> Parts:
             chips = [html(panels.example_chips(modality, scenes.queries(examples, modality))) for modality in ORDER]
             query_file = gr.File(label="Your own", height=120)
         with gr.Column(scale=3, min_width=300, elem_classes="ob-found"):
-            drawing = html('<p class="ob-note">The place appears here. Click something to look for.</p>', js=_JS)
+            drawing = html(
+                '<p class="ob-note">The place appears here. Click something to look for.</p>', js=PAGE_JS + _JS
+            )
             shape = gr.Model3D(interactive=False, show_label=False, height=420, visible="hidden")
             sound = gr.Audio(interactive=False, label="These seconds", visible=False, buttons=[])
             notice = notice_box()
@@ -202,6 +204,22 @@ def _seen(media: Image | Audio | PointCloud, found: Located | None) -> tuple[str
     return "", ""
 
 
+def _answer(service: Service, asked: Asked, run: Callable[[], Shown]) -> list[Any]:
+    """Give what a run shows as values for :meth:`Parts.outputs`; where it fails, only why."""
+    shown, notice = attempt("where", lambda: service.steady(run))
+    if shown is None:
+        return [asked, *[gr.skip()] * 5, notice]
+    return [
+        shown.asked,
+        scenes.chips("" if shown.asked.own else shown.asked.inside),
+        shown.drawing,
+        gr.Model3D(value=shown.shape or None, visible=True if shown.shape else "hidden"),
+        gr.Audio(value=shown.sound or None, visible=bool(shown.sound)),
+        shown.answers,
+        panels.told(shown.notices),
+    ]
+
+
 def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     """Say what happens when something is dropped, typed or clicked."""
     p, outputs = parts, parts.outputs()
@@ -210,19 +228,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
         "concurrency_id": "model", "concurrency_limit": MODEL_EVENTS,
     }  # fmt: skip
 
-    def answer(asked: Asked, run: Any) -> list[Any]:
-        shown, notice = attempt("where", lambda: service.steady(run))
-        if shown is None:
-            return [asked, *[gr.skip()] * 5, notice]
-        return [
-            shown.asked,
-            scenes.chips("" if shown.asked.own else shown.asked.inside),
-            shown.drawing,
-            gr.Model3D(value=shown.shape or None, visible=True if shown.shape else "hidden"),
-            gr.Audio(value=shown.sound or None, visible=bool(shown.sound)),
-            shown.answers,
-            panels.told(shown.notices),
-        ]
+    answer = partial(_answer, service)
 
     def chosen(asked: Asked, event: gr.EventData) -> list[Any]:
         name = str(event._data.get("id"))
@@ -232,7 +238,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
     def given(request: gr.Request, asked: Asked, upload: Mapping[str, Any] | None) -> list[Any]:
         if not upload:
             return answer(asked, lambda: look(service, asked))
-        inside = _checked(upload)
+        inside = uploaded_path(upload)
         shown = answer(asked, lambda: look(service, replace(asked, inside=inside, own=True)))
         now = demo.state_holder[str(request.session_hash)][p.asked._id]
         if isinstance(now, Asked) and now is not asked:  # something was asked while the file was read: that counts
@@ -241,7 +247,7 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     def queried(asked: Asked, text: str, upload: Mapping[str, Any] | None, own: Mapping[str, Any] | None) -> list[Any]:
         if own:  # it may still be being read
-            asked = replace(asked, inside=_checked(own), own=True)
+            asked = replace(asked, inside=uploaded_path(own), own=True)
         return answer(
             asked,
             lambda: look(
@@ -275,9 +281,3 @@ def wire(demo: gr.Blocks, tab: gr.Tab, service: Service, parts: Parts) -> None:
 
     tab.select(opened, p.asked, outputs, **heavy)
     dismissible(p.notice)
-
-
-def _checked(upload: Mapping[str, Any]) -> str:
-    from demo.guard import uploaded_path
-
-    return str(Path(uploaded_path(upload)))

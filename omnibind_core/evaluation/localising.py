@@ -99,7 +99,7 @@ def composites(
     pool = [
         one for one in gallery.items
         if one.modality == modality and one.concept in there and half_of(one.concept) == half
-        and (not sources or one.source.split()[0] in sources)
+        and (not sources or one.package in sources)
     ]  # fmt: skip
     parts = 4 if modality == "image" else 2
     made: list[Composite] = []

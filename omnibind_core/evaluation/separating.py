@@ -85,9 +85,7 @@ def pairs(
     sounds = [
         item
         for item in items
-        if item.modality == "audio"
-        and in_test(item.concept) == test
-        and (not sources or item.source.split()[0] in sources)
+        if item.modality == "audio" and in_test(item.concept) == test and (not sources or item.package in sources)
     ]
     draw = np.random.default_rng(seed)
     found: list[tuple[Item, Item]] = []

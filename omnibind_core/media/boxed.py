@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
+
+from omnibind_core.media.frames import opened
 
 __all__ = ["KINDS", "by_ffmpeg"]
 
@@ -39,7 +40,7 @@ def by_ffmpeg(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image
     import av
 
     try:
-        with av.open(io.BytesIO(data), format="mov", metadata_errors="replace") as container:
+        with opened(data, "mov") as container:
             sizes = [(stream.width, stream.height) for stream in container.streams.video]
             if not sizes:
                 return None

@@ -1,13 +1,36 @@
-"""The first frame of what FFmpeg decodes: of pictures that Pillow refuses or reads wrongly."""
+"""What FFmpeg opens, and the first frame of it: of pictures that Pillow refuses or reads wrongly."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["first_frame"]
+__all__ = ["first_frame", "opened"]
+
+
+def opened(data: bytes, demuxer: str) -> Any:
+    """Open a file for FFmpeg's decoders; closed by ``with``.
+
+    Parameters
+    ----------
+    demuxer : str
+        The one that is used: others (playlists) would open files and addresses that the file names.
+
+    Returns
+    -------
+    av.container.InputContainer
+
+    Raises
+    ------
+    av.error.FFmpegError
+        It is not of that form.
+    """
+    import av
+
+    return av.open(io.BytesIO(data), format=demuxer, metadata_errors="replace")
 
 
 def first_frame(data: bytes, demuxer: str) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -32,9 +55,7 @@ def first_frame(data: bytes, demuxer: str) -> NDArray[np.uint8] | NDArray[np.uin
     av.error.FFmpegError
         FFmpeg cannot read it.
     """
-    import av
-
-    with av.open(io.BytesIO(data), format=demuxer) as container:
+    with opened(data, demuxer) as container:
         frame = next(container.decode(video=0), None)
         if frame is None:
             raise ValueError("it holds no picture")

@@ -10,6 +10,7 @@ import numpy as np
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
+from omnibind_core.media.frames import opened
 from omnibind_core.media.notices import note
 from omnibind_core.media.samples import Stream, check_header, shrink, too_long
 from omnibind_core.types import FloatArray
@@ -79,7 +80,7 @@ def by_ffmpeg(name: str, data: bytes, demuxer: str, promised: float | None = Non
     Parameters
     ----------
     demuxer : str
-        The one that is used: others (playlists) would open files and addresses that the upload names.
+        FFmpeg's name, as of `opened`.
 
     Raises
     ------
@@ -88,9 +89,7 @@ def by_ffmpeg(name: str, data: bytes, demuxer: str, promised: float | None = Non
     av.error.FFmpegError
         It cannot read the file; reading the blocks may raise it, too.
     """
-    import av
-
-    with av.open(io.BytesIO(data), format=demuxer, metadata_errors="replace") as container:
+    with opened(data, demuxer) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise MediaError(f"{name}, which holds no sound", "a file with a sound track", "choose another file")
@@ -117,7 +116,7 @@ def _ffmpeg_blocks(data: bytes, demuxer: str, rate: int) -> Blocks:
     import av
 
     done = damaged = lost = 0
-    with av.open(io.BytesIO(data), format=demuxer, metadata_errors="replace") as container:
+    with opened(data, demuxer) as container:
         stream = container.streams.audio[0]
         resampler, form = None, None
         for packet in _packets(container, stream):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -11,6 +10,7 @@ import numpy as np
 import PIL.Image
 
 from omnibind_core.errors import MediaError
+from omnibind_core.media.frames import opened
 from omnibind_core.media.notices import note
 
 __all__ = ["Directory", "Tag", "as_black_is_zero", "by_ffmpeg", "directory", "without_missing_strips"]
@@ -198,7 +198,7 @@ def by_ffmpeg(data: bytes, found: Directory, name: str) -> PIL.Image.Image:
     import av
 
     try:
-        with av.open(io.BytesIO(data), format="tiff_pipe") as container:
+        with opened(data, "tiff_pipe") as container:
             frame = next(iter(container.decode(video=0)))
             if found.is_ycbcr:  # of full range, which FFmpeg does not know
                 planes = np.asarray(frame.to_ndarray(format="yuv444p"), np.uint8)

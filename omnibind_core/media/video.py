@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
 from omnibind_core.media import limits
+from omnibind_core.media.frames import opened
 from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.source import Blob, open_blob
@@ -76,10 +76,8 @@ def decode(blob: Blob) -> Image:
 
 
 def _frames(blob: Blob) -> list[NDArray[np.uint8]]:
-    import av
-
     demuxer = FORMATS.get(blob.extension, "mov" if blob.extension == "m4a" else "matroska")
-    with av.open(io.BytesIO(blob.data), format=demuxer, metadata_errors="replace") as container:
+    with opened(blob.data, demuxer) as container:
         # A cover is a picture track, too, of one frame: the film of a song is not its cover.
         stream = next((one for one in container.streams.video if not _is_cover(one)), None)
         if stream is None:

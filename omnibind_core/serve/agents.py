@@ -111,24 +111,7 @@ def agents(explorer: Callable[[], Explorer], allowed: Sequence[Path] = ()) -> MC
     server: MCPServer[Any] = MCPServer("omnibind", instructions=_INSTRUCTIONS, log_level="ERROR")
     folders = tuple(folder.expanduser().resolve() for folder in allowed)
 
-    def run(form: type[BaseModel], answer: Callable[[Explorer, Any, Call], Any], given: dict[str, Any]) -> Content:
-        with tempfile.TemporaryDirectory(prefix="omnibind-") as folder:
-            call = Folders(Path(folder), allowed=folders)
-            try:
-                body = form.model_validate({key: x for key, x in given.items() if x not in ("", None)})
-                who = explorer()
-                return _content(who, answer(who, body, call))
-            except ValidationError as error:
-                first = error.errors(include_input=False, include_url=False)[0]
-                where = ".".join(map(str, first["loc"])) or "call"
-                wrong = QueryError(f"a wrong '{where}' ({first['msg']})", "what the tool's schema says", "correct it")
-                raise ToolError(str(wrong)) from None
-            except OmniBindError as error:
-                raise ToolError(str(error)) from None
-            except Exception:
-                log.exception("a tool failed")
-                raise ToolError("Something unexpected went wrong; it has been noted in the log.") from None
-
+    run = functools.partial(_run, explorer, folders)
     tool = functools.partial(server.tool, structured_output=False)
 
     @tool()
@@ -183,6 +166,32 @@ def agents(explorer: Callable[[], Explorer], allowed: Sequence[Path] = ()) -> MC
             raise ToolError(str(error)) from None
 
     return server
+
+
+def _run(
+    explorer: Callable[[], Explorer],
+    allowed: tuple[Path, ...],
+    form: type[BaseModel],
+    answer: Callable[[Explorer, Any, Call], Any],
+    given: dict[str, Any],
+) -> Content:
+    """Check a call and answer it; whatever goes wrong is told in three parts, or that it happened."""
+    with tempfile.TemporaryDirectory(prefix="omnibind-") as folder:
+        call = Folders(Path(folder), allowed=allowed)
+        try:
+            body = form.model_validate({key: x for key, x in given.items() if x not in ("", None)})
+            who = explorer()
+            return _content(who, answer(who, body, call))
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "call"
+            wrong = QueryError(f"a wrong '{where}' ({first['msg']})", "what the tool's schema says", "correct it")
+            raise ToolError(str(wrong)) from None
+        except OmniBindError as error:
+            raise ToolError(str(error)) from None
+        except Exception:
+            log.exception("a tool failed")
+            raise ToolError("Something unexpected went wrong; it has been noted in the log.") from None
 
 
 def _content(explorer: Explorer, form: dict[str, Any]) -> Content:

@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from omnibind_core.errors import OmniBindError, QueryError
+from omnibind_core.errors import QueryError
 from omnibind_core.search.explorer import Explorer
 from omnibind_core.serve.connections import Bounded
 from omnibind_core.serve.gate import check_host, keys_of_environment
@@ -49,6 +49,8 @@ def serve(load: Callable[[], Explorer], host: str, port: int) -> None:
     ------
     OmniBindError
         No keys where other machines can call, an address or port that cannot be had, or the models cannot be loaded.
+    Exception
+        Whatever else `load` raises.
     """
     keys = keys_of_environment()
     check_host(host, keys)
@@ -81,7 +83,7 @@ def serve(load: Callable[[], Explorer], host: str, port: int) -> None:
 
     threading.Thread(target=loading, name="loading", daemon=True).start()
     server.run()
-    if failed and isinstance(failed[0], OmniBindError):
+    if failed:
         raise failed[0]
 
 

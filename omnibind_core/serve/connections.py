@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["PATIENCE", "SLOWEST", "Bounded", "most"]
+__all__ = ["PATIENCE", "SLOWEST", "Bounded", "is_slow", "most"]
 
 PATIENCE = 20.0
 """Seconds from a connection's beginning, or from the last answer, to the end of the next request's head."""
@@ -24,6 +24,11 @@ def most() -> int:
     """Give the number of connections that may be open: half of the files that this process may open, at most 1024."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return 1024 if soft == resource.RLIM_INFINITY else max(16, min(1024, soft // 2))
+
+
+def is_slow(seconds: float, arrived: int) -> bool:
+    """Whether a request's body of which so many bytes have arrived takes too long."""
+    return seconds >= PATIENCE + arrived / SLOWEST
 
 
 class Bounded(H11Protocol):
@@ -95,7 +100,7 @@ class Bounded(H11Protocol):
     def _look(self) -> None:
         self._timer = None
         late = self.loop.time() - self.since
-        slow = self.arrives() and not self.flow.read_paused and late >= PATIENCE + self._arrived / SLOWEST
+        slow = self.arrives() and not self.flow.read_paused and is_slow(late, self._arrived)
         if slow or (self.waits() and late >= PATIENCE):
             self.transport.abort()
         elif self.waits() or self.arrives():

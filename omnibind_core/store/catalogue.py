@@ -46,6 +46,11 @@ class Item:
     source: str
     sha256: str | None = None
 
+    @property
+    def package(self) -> str:
+        """Where it comes from as a whole: the first word of `source`."""
+        return self.source.partition(" ")[0]
+
 
 def read_catalogue(folder: Path) -> list[Item]:
     """Read ``catalogue.json`` of a gallery folder.

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from demo import guard
-from demo.guard import Door, NoFetching, Quota, allowed_hosts, uploaded_path
+from demo.guard import quota
+from demo.guard.door import Door, allowed_hosts
+from demo.guard.files import uploaded_path
+from demo.guard.no_fetching import NoFetching
+from demo.guard.quota import Quota
 from demo.uploads import Uploads
 from omnibind_core.errors import MediaError
 
@@ -268,7 +271,7 @@ def test_uploads_beyond_a_visitors_room_are_refused_before_and_while_they_arrive
 
 
 def test_an_upload_that_brings_nothing_keeps_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(quota, "PATIENCE", 0.2)
     kept = Uploads(tmp_path, each=100_000, total=300_000)
     headers = [(b"content-type", b"multipart/form-data; boundary=y"), (b"content-length", b"90000")]
 

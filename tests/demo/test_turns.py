@@ -15,7 +15,8 @@ import gradio as gr
 import httpx
 import pytest
 
-from demo.guard import allowed_hosts, layers
+from demo.guard.door import allowed_hosts
+from demo.guard.layers import layers
 from demo.page import stop
 from demo.settings import FILE_EVENTS, MODEL_EVENTS, QUEUE_EACH
 from demo.turns import Turns

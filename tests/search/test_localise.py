@@ -150,7 +150,7 @@ def test_composites_are_the_same_each_time_and_of_one_half(explorer: Explorer) -
     assert rows[0][:4] == ["two sounds", "by a picture", 2, "50"]
     assert rows[1] == ["two sounds that no head heard", *rows[0][1:]]
     strange = composites(explorer.gallery, "audio", "image", 3, "test", sources=["scratch"])
-    assert {i.source.split()[0] for one in strange for i in one.items} == {"scratch"}
+    assert {i.package for one in strange for i in one.items} == {"scratch"}
 
 
 def test_a_place_has_the_smallest_piece_around_it() -> None:

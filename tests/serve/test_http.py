@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from omnibind_core import media
-from omnibind_core.errors import QueryError
+from omnibind_core.errors import QueryError, WeightsError
 from omnibind_core.media import load_points
 from omnibind_core.media.shapes import TO_Y_UP
 from omnibind_core.media.upright import turn
@@ -225,6 +225,18 @@ def test_keys_are_asked_for_and_required_elsewhere(explorer):
             gate.check("localhost", authorization, key)
     routes = {route.path for route in api(lambda: explorer, lambda: True, (KEY,)).routes}
     assert "/v1/embed" in routes
+
+
+@pytest.mark.parametrize("error", [WeightsError("a", "b", "c"), RuntimeError("no memory left")])
+def test_whatever_stops_the_models_stops_the_service_and_is_said(error):
+    def broken():
+        raise error
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(type(error), match=re.escape(str(error))):
+        serve(broken, "127.0.0.1", port)
 
 
 CURL = re.findall(r"^curl .*$", (GALLERY.parents[1] / "docs" / "api-server.md").read_text(encoding="utf-8"), re.M)

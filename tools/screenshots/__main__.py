@@ -61,7 +61,7 @@ def _name(page: Any) -> None:
 def _separate(page: Any) -> None:
     page.get_by_role("tab", name="Separate").click()
     page.get_by_role("button", name="Pull it out").click()
-    page.wait_for_selector(".ob-sounds audio", timeout=_PATIENCE)
+    page.wait_for_selector(".ob-sounds > :nth-child(3) audio", timeout=_PATIENCE)
 
 
 def _compare(page: Any) -> None:

@@ -46,22 +46,30 @@ def test_the_answers_are_those_of_the_model(service: Service) -> None:
                 assert now["hits"][modality][0][0] == rows[0][0], step["say"]
 
 
-def test_a_step_is_drawn_without_any_model() -> None:
-    drawn = stage(STORIES, "0:0")
-    assert "A dog barks several times" in drawn
-    assert drawn.count("<article") == 4 * EACH
-    assert 'data-id="0:1">Next</button>' in drawn
-    assert 'data-id="" disabled>Back' in drawn
-    last = stage(STORIES, f"7:{len(STORIES.all[7].steps) - 1}")
-    assert 'data-id="0:0">Next tour</button>' in last
-    assert last.count("Nothing here is near") == 4
+def steps(place: str) -> list[str]:
+    """Give the steps of a tour as they are drawn."""
+    return stage(STORIES, place).split('<div class="ob-stage"')[1:]
+
+
+def test_a_tour_is_drawn_with_all_its_steps_and_without_any_model() -> None:
+    drawn = steps("0:0")
+    assert [one.startswith(" hidden>") for one in drawn] == [False, True, True, True]
+    assert "A dog barks several times" in drawn[0]
+    assert drawn[0].count("<article") == 4 * EACH
+    assert 'data-turn="1">Next</button>' in drawn[0]
+    assert "disabled>Back" in drawn[0]
+    last = len(STORIES.all[7].steps) - 1
+    drawn = steps(f"7:{last}")
+    assert [i for i, one in enumerate(drawn) if not one.startswith(" hidden>")] == [last]
+    assert 'data-id="0:0">Next tour</button>' in drawn[last]
+    assert drawn[last].count("Nothing here is near") == 4
     assert shelf(STORIES).count('data-act="step"') == 8
 
 
 def test_every_step_can_be_tried_by_a_link() -> None:
     for i, story in enumerate(STORIES.all):
         for j, step in enumerate(story.steps):
-            part = stage(STORIES, f"{i}:{j}").partition('href="?q=')[2].partition('"')[0]
+            part = steps(f"{i}:0")[j].partition('href="?q=')[2].partition('"')[0]
             said = unpack(part).terms
             assert [(one.item, one.text, one.weight) for one in said] == [
                 (one.item, one.text, one.weight) for one in step.parts
