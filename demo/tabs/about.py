@@ -48,7 +48,7 @@ terms = [{"text": "a dog", "weight": 1.0}, {"text": "grass", "weight": -0.7}]
 client.predict(terms=terms, api_name="/mix")
 client.predict(file=handle_file("chair.glb"), up="z", api_name="/embed")
 client.predict(labels=["dog", "cat"], text="a puppy", api_name="/classify")"""
-_CALLED = 'Files go in, JSON comes out; "Use via API" at the foot of the page lists every endpoint.'
+_CALLED = 'Files go in, JSON comes out; "Use via API" at the foot of a wide page lists every endpoint.'
 
 
 @dataclass
@@ -88,7 +88,7 @@ def _made_of(service: Service) -> str:
         return "### What is loaded\nStill waking up: come back in a few seconds."
     explorer = service.wait()
     rows = "\n".join(
-        f"| {s.title} | {', '.join(s.widths)} | {s.parameters / 1e6:.0f} M | {s.licence} |"
+        f"| {s.title} | {', '.join(s.widths)} | {_parameters(s.parameters)} | {s.licence} |"
         for s in explorer.specialists()
     )
     preset = explorer.model.preset
@@ -97,6 +97,10 @@ def _made_of(service: Service) -> str:
         f"{len(explorer.gallery):,} items in the gallery. Licence of the strictest part: {preset.licence}.\n\n"
         f"| specialist | understands | parameters | licence |\n|---|---|---|---|\n{rows}\n\n{preset.note}"
     )
+
+
+def _parameters(count: int) -> str:
+    return f"{count / 1e6:.0f} M" if count else "shared"
 
 
 def _credits(examples: Examples) -> str:
