@@ -200,10 +200,10 @@ def abstention_section(found: list[Abstention], summed: Mixes, real: NDArray[np.
     ]
     return Section(
         "When nothing is near",
-        'A column says "nothing here is near" where the best answer\'s cosine is lower than with 19 of 20 true '
+        'A column says "nothing here is near" where the best answer\'s cosine is lower than those of nearly all true '
         "matches (gallery items whose best answer shows the same concept), or where the query itself looks like "
         "nonsense: along a direction of the space that was learned from real things and from nonsense, it lies "
-        "lower than nearly all true matches' queries. Both thresholds are the gallery's; the nearest 0.2 % of all "
+        "lower than 39 of 40 gallery items. Both together call 1 of 20 true matches far; the nearest 0.2 % of all "
         "pairs are never called far. Each cell: **refused nonsense** (noise, plain colours, tones, random points, "
         "random letters in eight scripts; percent, 95 % interval) **/ true matches called far** by thresholds "
         "read off the other half of the concepts (percent; their number). **No kind of this nonsense was learned "

@@ -31,7 +31,7 @@ SURE = 0.998  # share of all pairs: nearer ones are never called far
 SENSES: Mapping[str, str] = {"mini": "mini/sense.safetensors"}
 """By preset: what tells things from nonsense, in the committed assets; the others go by cosines alone."""
 
-_PART = 1 / 3  # of the rank of cosines is that of the sense, which sets nonsense so far apart that less suffices
+_PART = 1 / 2  # of that share of a gallery's items make too little sense
 _MOST = 2000  # queries that a scale is read off
 _PAIRS = 20_000_000  # cosines that are held at once: of larger galleries fewer queries serve
 
@@ -99,9 +99,9 @@ def directions(preset: str) -> Mapping[Modality, FloatArray]:
     """
     from safetensors.numpy import load_file
 
-    if preset not in SENSES:
+    path = assets_directory() / SENSES.get(preset, "")
+    if not path.is_file():
         return {}
-    path = assets_directory() / SENSES[preset]
     check_committed([path])
     found: Mapping[Modality, FloatArray] = load_file(path)
     return found
@@ -147,22 +147,28 @@ def scale(
     right = np.array(
         [bool(asked[row]) and asked[row] == there[found] for row, found in zip(rows, best, strict=True)], bool
     )
-    top = cosines[np.arange(len(rows)), best][right]
-    z = ((cosines[np.arange(len(rows)), best] - mean) / deviation)[right]
-    return Scale(np.sort(cosines[~np.isnan(cosines)]), _least(top, z, None if sense is None else sense[rows][right]))
+    top = cosines[np.arange(len(rows)), best]
+    z = (top - mean) / deviation
+    known = None if sense is None else sense[rows]
+    return Scale(np.sort(cosines[~np.isnan(cosines)]), _least(top, z, known, right))
 
 
-def _least(cosines: FloatArray, z: FloatArray, sense: FloatArray | None) -> tuple[float, float, float] | None:
-    """Find the thresholds that together call `FALSE_ALARMS` of true matches far: at one rank, of the sense at less."""
-    if len(cosines) < FEWEST:
+def _least(
+    cosines: FloatArray, z: FloatArray, sense: FloatArray | None, right: NDArray[np.bool_]
+) -> tuple[float, float, float] | None:
+    """Find the thresholds that together call `FALSE_ALARMS` of the right answers far; the sense's is all queries'."""
+    count = int(right.sum())
+    if count < FEWEST:
         return None
-    other, part = (z, 1.0) if sense is None else (sense, _PART)
-    # That many of those that are known, so that of new ones no more than `FALSE_ALARMS` are expected.
-    allowed = np.floor(FALSE_ALARMS * (len(cosines) + 1)) / len(cosines)
-    low, high = 0.0, allowed
+    least_sense = -np.inf if sense is None else float(np.quantile(sense, FALSE_ALARMS * _PART))
+    cosines, z = cosines[right], z[right]
+    senseless = np.zeros(count, bool) if sense is None else sense[right] < least_sense
+    low, high = 0.0, FALSE_ALARMS
     for _ in range(20):
         middle = (low + high) / 2
-        far = (cosines < np.quantile(cosines, middle)) | (other < np.quantile(other, middle * part))
-        low, high = (middle, high) if far.mean() < allowed else (low, middle)
-    least = float(np.quantile(cosines, low)), float(np.quantile(other, low * part))
-    return (*least, -np.inf) if sense is None else (least[0], -np.inf, least[1])
+        far = senseless | (cosines < np.quantile(cosines, middle))
+        if sense is None:
+            far |= z < np.quantile(z, middle)
+        low, high = (middle, high) if far.mean() < FALSE_ALARMS else (low, middle)
+    least_z = -np.inf if sense is not None else float(np.quantile(z, low))
+    return float(np.quantile(cosines, low)), least_z, least_sense

@@ -56,8 +56,8 @@ def things(model: OmniBind, gallery: Gallery) -> dict[Modality, tuple[FloatArray
 
 def nearness_section(model: OmniBind, gallery: Gallery) -> Section:
     """Measure it."""
-    strange = strangers(model)
     real = outside(gallery, things(model, gallery))
+    strange = strangers(model)
     return abstention_section(abstention(gallery, strange), mixes(gallery, strange), real)
 
 
