@@ -30,7 +30,7 @@ from tools.gallery import __main__ as gallery
 from tools.hard import __main__ as hard
 from tools.mini import __main__ as mini
 from tools.mini.measure import __main__ as measure
-from tools.mini.measure import localising, separating, sounds, upright
+from tools.mini.measure import localising, nearness, separating, sounds, upright
 from tools.mini.shapes import __main__ as shapes
 from tools.mini.shapes import upright as learn_upright
 from tools.rehearsal import __main__ as rehearsal
@@ -74,6 +74,7 @@ COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "tools.mini.shapes.upright": learn_upright.parser,
     "tools.mini.measure.__main__": measure.parser,
     "tools.mini.measure.localising": localising.parser,
+    "tools.mini.measure.nearness": nearness.parser,
     "tools.mini.measure.separating": separating.parser,
     "tools.mini.measure.sounds": sounds.parser,
     "tools.mini.measure.upright": upright.parser,

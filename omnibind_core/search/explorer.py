@@ -323,11 +323,11 @@ class Explorer:
         hits = gallery.search(terms, options.k, operator=options.operator, **how, **where)
         wanted = [term for term in terms if term.weight > 0]
         if len(terms) == len(wanted) == 1:
-            hits, far = gallery.judged(hits, wanted[0].modality, **how)
+            hits, far = gallery.judged(hits, wanted[0], **how)
             return Found(hits, time.perf_counter() - start, far)
         # A good answer to a mix is often a third thing, so only its wanted terms can be judged, each alone.
         alone = [gallery.search([replace(one, weight=1.0)], 1, **how, **where) for one in wanted]
-        parts = [gallery.judged(one, term.modality, **how)[1] for one, term in zip(alone, wanted, strict=True)]
+        parts = [gallery.judged(one, term, **how)[1] for one, term in zip(alone, wanted, strict=True)]
         return Found(hits, time.perf_counter() - start, frozenset.intersection(*parts) if parts else frozenset())
 
     def locate(self, term: Term, given: Media) -> Located:

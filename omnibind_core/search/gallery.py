@@ -31,7 +31,7 @@ from omnibind_core.search.disk_index import DiskIndex
 from omnibind_core.search.gallery_vectors import build, kept_path, make, read, vectors_path
 from omnibind_core.search.index import FlatIndex, Index
 from omnibind_core.search.milvus_index import MilvusIndex
-from omnibind_core.search.nearness import NEAR_DUPLICATE, Scale, scale
+from omnibind_core.search.nearness import NEAR_DUPLICATE, Scale, directions, scale
 from omnibind_core.store.catalogue import Item, read_catalogue
 from omnibind_core.store.integrity import check_committed
 from omnibind_core.store.kept_indexes import Whose
@@ -273,12 +273,21 @@ class Gallery:
         key = asked, modality, match, centred
         if key not in self._scales:
             queries = self.rows(asked, "media")
+            sense = self.sense(asked, queries)
             if centred:
                 queries = centre(queries, self.mean(asked, match))
             candidates = self._vectors(self._rows[modality], modality, match, centred)
             names = self.concepts(asked), self.concepts(modality)
-            self._scales[key] = scale(queries, candidates, *names, same=asked == modality)
+            self._scales[key] = scale(queries, candidates, *names, sense=sense, same=asked == modality)
         return self._scales[key]
+
+    def sense(self, modality: Modality, vectors: FloatArray) -> FloatArray | None:
+        """Say how unlike nonsense vectors of one modality (n, D) are: (n,), None where the preset does not know."""
+        known = directions(self.preset).get(modality)
+        if known is None or len(known) != vectors.shape[1]:
+            return None
+        found: FloatArray = vectors @ known
+        return found
 
     def row(self, item_id: str, match: Match = "media") -> FloatArray:
         """Give an item's unit vector (D,), as it is compared with queries; raises QueryError where there is none."""
@@ -304,15 +313,16 @@ class Gallery:
         return [self.items[row].concept for row in self._rows[modality]]
 
     def judged(
-        self, found: Mapping[Modality, Sequence[Hit]], asked: Modality, match: Match, centred: bool
+        self, found: Mapping[Modality, Sequence[Hit]], term: Term, match: Match, centred: bool
     ) -> tuple[dict[Modality, list[Hit]], frozenset[Modality]]:
-        """Say how near the answers to a single term of modality `asked` are, and in which modalities none is."""
+        """Say how near the answers to a single term are, and in which modalities none is."""
         hits, far = {}, set()
+        sense = self.sense(term.modality, term.vector[None])
         for modality, answers in found.items():
-            measure = self.scale(asked, modality, match, centred)
+            measure = self.scale(term.modality, modality, match, centred)
             known = len(measure.cosines) > 0  # pairs of these two kinds
             hits[modality] = [replace(hit, share=measure.share(hit.terms[0]) if known else None) for hit in answers]
-            if answers and not measure.is_near(answers[0]):
+            if answers and not measure.is_near(answers[0], sense):
                 far.add(modality)
         return hits, frozenset(far)
 

@@ -117,7 +117,8 @@ def _judged(
         if term.weight > 0:
             alone, all_alone = rows @ vector, (reference if len(reference) else rows) @ vector
             z = (alone - all_alone.mean()) / max(float(all_alone.std()), 1e-6)
-            near |= gallery.scale(term.modality, modality, "media", options.centred).reached(alone, z)
+            sense = gallery.sense(term.modality, term.vector[None])
+            near |= gallery.scale(term.modality, modality, "media", options.centred).reached(alone, z, sense)
     scale = gallery.scale(terms[0].modality, modality, "media", options.centred) if _single(terms) else None
     made = []
     for one, row, score, is_near in zip(own, rows, scores, near, strict=True):

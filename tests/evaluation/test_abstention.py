@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from omnibind_core.evaluation.abstention import abstention, abstention_section, mixes
+from omnibind_core.evaluation.abstention import abstention, abstention_section, mixes, outside
 from omnibind_core.search.gallery import Gallery
 from omnibind_core.types import MODALITIES
 
@@ -21,6 +21,9 @@ def test_what_shows_nothing_is_refused_more_often_than_what_is_right(mini):
     assert summed.refused > 80 > 5 > summed.alarms
     known = {m: gallery.rows(m, "media")[:40] for m in MODALITIES}
     assert mixes(gallery, known, n=40).refused < 10  # what the gallery shows is no nonsense
-    section = abstention_section(found, summed)
+    things = {m: (rows, gallery.concepts(m)[:40]) for m, rows in known.items()}
+    real = outside(gallery, things)
+    assert len(real) > 160 and real.mean() < 0.05
+    section = abstention_section(found, summed, real)
     assert f"{summed.refused:.1f} %" in section.text
     assert len(section.rows) == len(MODALITIES)

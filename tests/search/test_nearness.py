@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from omnibind_core.search.nearness import FALSE_ALARMS, FEWEST, Scale, scale
-from omnibind_core.types import Hit
+from omnibind_core.search.nearness import FALSE_ALARMS, FEWEST, Scale, directions, scale
+from omnibind_core.types import MODALITIES, Hit
 
 
 def rows(n, seed, spread=0.4):
@@ -35,6 +35,34 @@ def test_true_matches_are_near_and_strangers_are_not():
     strangers = np.random.default_rng(2).normal(size=(40, 12)).astype(np.float32)
     strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
     assert np.mean([measure.is_near(best(q, candidates)) for q in strangers]) < 0.5
+
+
+def test_a_query_that_makes_no_sense_is_far_whatever_its_best_answer_is():
+    (queries, asked), (candidates, there) = rows(20, 0, 0.15), rows(8, 1, 0.15)
+    sense = np.linspace(1, 2, len(queries)).astype(np.float32)
+    measure = scale(queries, candidates, asked, there, sense=sense)
+    hits = [best(q, candidates) for q in queries]
+    assert 1 - 2 * FALSE_ALARMS <= np.mean([measure.is_near(h, sense[i : i + 1]) for i, h in enumerate(hits)]) < 1
+    plain = [hit for hit in hits if measure.share(hit.terms[0]) < 0.99]
+    assert plain and not any(measure.is_near(hit, np.zeros(1, np.float32)) for hit in plain)
+    nearest = max(hits, key=lambda hit: hit.terms[0])
+    assert measure.is_near(nearest, np.zeros(1, np.float32))  # what is all but the same is near
+
+
+def test_the_sense_needs_less_than_cosines_and_takes_the_place_of_z():
+    (queries, asked), (candidates, there) = rows(20, 0, 0.15), rows(8, 1, 0.15)
+    sense = np.random.default_rng(1).normal(size=len(queries)).astype(np.float32)
+    cosine, z, least = scale(queries, candidates, asked, there, sense=sense).least
+    assert z == -np.inf and cosine > 0
+    assert 0 < np.mean(sense < least) <= FALSE_ALARMS / 2
+    assert scale(queries, candidates, asked, there).least[2] == -np.inf
+
+
+def test_mini_knows_the_sense_of_all_modalities_and_other_presets_of_none():
+    found = directions("mini")
+    assert set(found) == set(MODALITIES)
+    assert {one.shape for one in found.values()} == {(1152,)}
+    assert directions("base") == directions("") == {}
 
 
 def test_an_item_is_no_answer_to_itself():

@@ -5,7 +5,8 @@
 3. shapes: the point encoder, heads for shapes; upright: what tells which way is up.
 4. routers: with all heads frozen.
 5. languages: the head that leads other languages than English to MiniLM, and what tells them from English.
-6. gallery: the vectors of the committed gallery.
+6. sense: what tells things from nonsense.
+7. gallery: the vectors of the committed gallery.
 
 A stage that was killed goes on where its last checkpoint was; one that is finished only reads what it kept, in
 :func:`omnibind_core.store.paths.cache_directory`. Media are fetched with apt, so this needs Debian;
@@ -60,6 +61,7 @@ STAGES: Mapping[str, Callable[[Path], None]] = {
     "upright": _made_by("shapes.upright"),
     "routers": _made_by("routers"),
     "languages": _made_by("languages.train"),
+    "sense": _made_by("sense"),
     "gallery": _gallery,
 }
 """In order, what writes into mini's folder; each only reads what those before it wrote."""
@@ -69,6 +71,7 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
     "shapes": ("apt-get", "dpkg-deb"),
     "upright": ("apt-get", "dpkg-deb"),
     "languages": ("npm",),
+    "sense": ("apt-get", "dpkg-deb"),
 }
 """What a stage calls: looked for before the first one begins, rather than after an hour."""
 

@@ -17,7 +17,6 @@ import torch
 
 from omnibind_core.binder import OmniBind
 from omnibind_core.errors import OmniBindError, ReportError
-from omnibind_core.evaluation.abstention import abstention, abstention_section, mixes, strangers
 from omnibind_core.evaluation.comparing import comparing_section, sorting
 from omnibind_core.evaluation.composing import evaluate_compositions
 from omnibind_core.evaluation.composing_page import sections
@@ -29,6 +28,7 @@ from omnibind_core.search.gallery import Gallery
 from omnibind_core.store.paths import assets_directory
 from tools.mini.measure.languages import languages_section
 from tools.mini.measure.localising import places_section
+from tools.mini.measure.nearness import nearness_section
 from tools.mini.measure.page import binding_sections
 from tools.mini.measure.separating import separating_section, unheard
 from tools.mini.measure.upright import upright_section_of
@@ -50,8 +50,7 @@ def measured() -> Report:
     model = OmniBind.from_pretrained("mini", device="cpu", dtype="float32")
     mixing = sections(evaluate_compositions(model))
     gallery = Gallery.load(model)
-    strange = strangers(model)
-    silence = abstention_section(abstention(gallery, strange), mixes(gallery, strange))
+    silence = nearness_section(model, gallery)
     held = unheard(gallery)
     places = places_section(model, gallery, held)
     apart, together = separating_section(model, gallery, held), comparing_section(sorting(gallery))
