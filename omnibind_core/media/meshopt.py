@@ -277,34 +277,44 @@ def _triangles(data: bytes, count: int) -> list[int]:
             edges[edge & 15], edges[edge + 1 & 15] = (c, b), (a, c)
             edge += 2
         else:
-            corners = []
             if low < 14:
-                rest = data[auxiliary + low]
-                first = 0
+                rest, far = data[auxiliary + low], 16  # no field is far
             else:
-                rest = data[at]
+                rest, far = data[at], 15
                 at += 1
-                first = 0 if low == 14 else 15
                 if not rest:
                     new = 0
-            for field in (first, rest >> 4, rest & 15):
-                if not field:
-                    corners.append(new)
-                    new += 1
-                elif field == 15 and low >= 14:
-                    corners.append(-1)
-                else:
-                    corners.append(vertices[vertex - field & 15])
-            for place, corner in enumerate(corners):
-                if corner < 0:
-                    value, at = _number(data, at)
-                    last += _signed(value)
-                    corners[place] = last
-            a, b, c = corners
-            for corner, field in zip(corners, (first, rest >> 4, rest & 15), strict=True):
-                if not field or (field == 15 and low >= 14):
-                    vertices[vertex & 15] = corner
-                    vertex += 1
+            second, third = rest >> 4, rest & 15
+            if low < 15:
+                a = new
+                new += 1
+            else:
+                value, at = _number(data, at)
+                a = last = last + _signed(value)
+            if not second:
+                b = new
+                new += 1
+            elif second == far:
+                value, at = _number(data, at)
+                b = last = last + _signed(value)
+            else:
+                b = vertices[vertex - second & 15]
+            if not third:
+                c = new
+                new += 1
+            elif third == far:
+                value, at = _number(data, at)
+                c = last = last + _signed(value)
+            else:
+                c = vertices[vertex - third & 15]
+            vertices[vertex & 15] = a
+            vertex += 1
+            if second in (0, far):
+                vertices[vertex & 15] = b
+                vertex += 1
+            if third in (0, far):
+                vertices[vertex & 15] = c
+                vertex += 1
             edges[edge & 15], edges[edge + 1 & 15], edges[edge + 2 & 15] = (b, a), (c, b), (a, c)
             edge += 3
         out += (a, b, c)
