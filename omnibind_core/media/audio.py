@@ -163,7 +163,9 @@ def _by_ffmpeg(demuxer: str, blob: Blob, cut: bool = False) -> Attempts:
 
 def _ac3(blob: Blob) -> Attempts:
     """Read AC-3 or Enhanced AC-3: the version that each frame states tells them apart, whatever the name says."""
-    return _by_ffmpeg("eac3" if ac3.enhanced(blob.data) else "ac3", blob, ac3.is_cut(blob.data))
+    turned, at = ac3.find(blob.data) or (False, 0)
+    data = ac3.swapped(blob.data[at:]) if turned else blob.data[at:]
+    return _by_ffmpeg("eac3" if ac3.enhanced(data) else "ac3", replace(blob, data=data), ac3.is_cut(data))
 
 
 def _raw(demuxer: str, blob: Blob) -> Attempts:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import load_points
+from omnibind_core.media import ac3, load_audio, load_points
 from omnibind_core.media.meshes import _plain_corners
 
+from .makers import sound
 from .test_strange_shapes import HOUSE, XYZ, obj, same_shape, text_stl
 
 TORN = "the end of the file is missing: what is there is read"
@@ -56,3 +57,61 @@ def test_usual_text_of_stl_takes_the_quick_way():
     np.testing.assert_array_equal(corners, _plain_corners(usual.upper().replace(b"\n", b"\r\n  ")))
     for odd in (usual.replace(b"outer loop", b"", 1), usual.replace(b"vertex ", b"vertex nan", 1), usual + b"1"):
         assert _plain_corners(odd) is None
+
+
+SWEEP = np.sin(np.linspace(0, 2_000, 96_000)).astype(np.float32) * 0.5
+TAG = b"ID3\4\0\0\0\0\0\x3f" + b"PRIV\0\0\0\x35\0\0com.apple.streaming.transportStreamTimestamp\0" + bytes(8)
+
+
+@pytest.mark.parametrize("extension", ["ac3", "ec3"])
+@pytest.mark.parametrize(
+    "before", [b"\x12rubbish" * 9, bytes(999), TAG + bytes(10 + 63 - len(TAG)), "swapped", "middle"]
+)
+def test_ac3_behind_something_else_tells_of_its_end(extension, before):
+    whole = sound(extension, SWEEP, 48_000)
+    plain = load_audio(whole)
+    if before == "middle":  # a recorder that was switched on within a frame
+        head, before = whole[100:], b""
+    else:
+        head = ac3.swapped(whole) if before == "swapped" else whole
+        before = b"" if before == "swapped" else before
+    for name in (None, extension):
+        audio = load_audio(before + head, name)
+        assert audio.notices == ()
+        assert abs(audio.seconds - plain.seconds) < 0.05
+        short = load_audio(before + head[: len(head) * 2 // 3 // 2 * 2 - 2], name)
+        assert short.notices == (f"the end of the file is missing: {short.seconds:.1f} s are there",)
+
+
+def test_parts_of_a_broadcast_have_tags_between_them():
+    tag = TAG + bytes(10 + 63 - len(TAG))
+    whole = sound("aac", SWEEP)
+    at = whole.index(whole[:2], len(whole) // 2)
+    joined = tag + whole[:at] + tag + whole[at:]
+    assert load_audio(joined).notices == ()
+    assert abs(load_audio(joined).seconds - load_audio(whole).seconds) < 0.05
+    for end in (-9, len(tag) + at + 20 - len(joined)):
+        audio = load_audio(joined[:end])
+        assert audio.notices == (f"the end of the file is missing: {audio.seconds:.1f} s are there",)
+
+
+PAINTED = np.array([[255, 128, 0], [0, 16, 255], [1, 2, 3], [200, 0, 100]] * 4)
+HEX = [f"{r:02x}{g:02x}{b:02x}" for r, g, b in PAINTED]
+
+
+@pytest.mark.parametrize(
+    ("colours", "head"),
+    [
+        ([f"#{one}" for one in HEX], ""),
+        ([f"0x{one.upper()}" for one in HEX], "x y z colour\n"),
+        ([f"#{one}ff" for one in HEX], ""),
+        ([f"0xff{one}" for one in HEX], "# places\n"),
+        ([str(int(one, 16)) for one in HEX], "x y z rgb\n"),
+        ([repr(float(np.array(int(one, 16), np.uint32).view(np.float32))) for one in HEX], "x y z rgb\n"),
+    ],
+)
+def test_colours_of_points_that_are_one_word(colours, head):
+    rows = [f"{i % 4} {i // 4} {i * i % 7} {colour}" for i, colour in enumerate(colours)]
+    cloud = load_points((head + "\n".join(rows) + "\n").encode(), extension="xyz")
+    assert cloud.has_colour
+    np.testing.assert_allclose(cloud.rgb, PAINTED / 255, atol=1e-6)
