@@ -230,7 +230,7 @@ def read_xyz(blob: Blob) -> Points:
 
 def _without_hex(rows: list[list[str]]) -> tuple[list[list[str]], FloatArray | None]:
     """Part a column of colours such as #ff8000 or 0xff8000 from rows of one length: what is left, and rgb in 0..1."""
-    column = next((i for i in range(3, len(rows[0])) if _HEX.fullmatch(rows[0][i])), None)
+    column = next((i for i in range(3, min(len(rows[0]), _MOST_COLUMNS)) if _HEX.fullmatch(rows[0][i])), None)
     if column is None or not all(_HEX.fullmatch(row[column]) for row in rows):
         return rows, None
     digits = [row[column].lower().removeprefix("#").removeprefix("0x") for row in rows]

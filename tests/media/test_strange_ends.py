@@ -1,10 +1,15 @@
 """What ends before its end, in formats whose files never say how long they are."""
 
+import io
+import re
+
+import av
 import numpy as np
 import pytest
+import soundfile
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import ac3, load_audio, load_points
+from omnibind_core.media import ac3, amr, load_audio, load_points, webm
 from omnibind_core.media.meshes import _plain_corners
 
 from .makers import sound
@@ -115,3 +120,48 @@ def test_colours_of_points_that_are_one_word(colours, head):
     cloud = load_points((head + "\n".join(rows) + "\n").encode(), extension="xyz")
     assert cloud.has_colour
     np.testing.assert_allclose(cloud.rgb, PAINTED / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "container"), [("GSM610", "AIFF"), ("MS_ADPCM", "W64"), ("ULAW", "W64"), ("FLOAT", "AU")]
+)
+def test_packed_samples_are_as_long_as_their_chunk_says(subtype, container):
+    file = io.BytesIO()
+    soundfile.write(file, SWEEP, 48_000, format=container, subtype=subtype)
+    assert load_audio(file.getvalue()).notices == ()
+    audio = load_audio(file.getvalue()[: len(file.getvalue()) // 2])
+    said = re.fullmatch(r"([\d.]+) of ([\d.]+) s are there: the rest of the file is missing", audio.notices[0])
+    assert said and abs(float(said[1]) - 1.0) < 0.1 and abs(float(said[2]) - 2.0) < 0.1
+
+
+def test_a_wav_of_the_other_byte_order_without_its_end():
+    file = io.BytesIO()
+    soundfile.write(file, SWEEP, 48_000, format="WAV", subtype="PCM_16", endian="BIG")
+    assert load_audio(file.getvalue()).notices == ()
+    half = load_audio(file.getvalue()[: len(file.getvalue()) // 2])
+    assert half.notices == ("1.0 of 2.0 s are there: the rest of the file is missing",)
+
+
+def test_amr_without_its_end():
+    whole = sound("amr", SWEEP)
+    assert load_audio(whole).notices == ()
+    for cut in range(2, 30):
+        audio = load_audio(whole[: 6 + 32 * 40 - cut])  # 31 bytes behind a byte, 50 times a second
+        assert audio.notices == (f"the end of the file is missing: {audio.seconds:.1f} s are there",)
+    assert not amr.is_cut(whole[: 6 + 32 * 40])
+
+
+def test_what_a_browser_recorded_without_its_end():
+    file = io.BytesIO()
+    with av.open(file, "w", format="webm", options={"live": "1"}) as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(SWEEP[None], format="flt", layout="mono")
+        frame.sample_rate = 48_000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    whole = file.getvalue()
+    assert load_audio(whole, "webm").notices == ()
+    for share in (0.4, 0.6, 0.9):
+        audio = load_audio(whole[: int(share * len(whole))], "weba")
+        assert audio.notices == (f"the end of the file is missing: {audio.seconds:.1f} s are there",)
+    assert not webm.is_cut(whole + bytes(50))
+    assert not webm.is_cut(b"")
