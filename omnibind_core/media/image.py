@@ -136,6 +136,8 @@ def decode(blob: Blob) -> Image:
             for read in (bmp.by_masks, bmp.by_pairs, bmp.by_runs):
                 if (picture := read(data, check)) is not None:
                     return _from_pillow(picture, blob.name, 0)
+        if kind == "PNG" and (mended := png.with_its_sum(data)) is not data:
+            return decode(replace(blob, data=mended))
         if kind == "PNG" and (quiet := png.still(data)) is not data:
             return decode(replace(blob, data=quiet))
         if kind in cut.KINDS:

@@ -69,6 +69,17 @@ def test_a_wrong_checksum_of_the_pixels_is_said() -> None:
     assert image.notices == ("1 part of the picture with a wrong checksum read all the same",)
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_wrong_sum_of_the_packed_pixels_is_said(parts: int) -> None:
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in COLOURS))[:-4] + b"\1\2\3\4"
+    size = -(-len(body) // parts)
+    header = struct.pack(">IIBBBBB", COLOURS.shape[1], COLOURS.shape[0], 8, 2, 0, 0, 0)
+    packed = [chunk(b"IDAT", body[at : at + size]) for at in range(0, len(body), size)]
+    image = load_image(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(packed) + chunk(b"IEND", b""), "png")
+    alike(image.rgb, COLOURS)
+    assert image.notices == ("1 part of the picture with a wrong checksum read all the same",)
+
+
 @pytest.mark.parametrize("missing", [1, 2, 20])
 def test_jpeg_without_its_end(missing: int) -> None:
     image = load_image(picture("jpg")[:-missing])
