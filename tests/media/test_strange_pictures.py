@@ -313,6 +313,18 @@ def test_what_is_there_of_a_format_that_must_be_whole(extension: str, options: d
     )
 
 
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
+def test_what_is_there_of_a_drawing_in_webp(share: float) -> None:
+    y, x = np.mgrid[:240, :320]
+    drawn = np.dstack([x * 255 // 319, y * 255 // 239, (x // 40 + y // 40) % 2 * 200]).astype(np.uint8)
+    whole = encoded(PIL.Image.fromarray(drawn), "webp", quality=95)
+    seen = load_image(whole[: int(share * len(whole))], "webp")
+    rows = len(seen.rgb)
+    assert rows > 0.5 * share * 240
+    np.testing.assert_array_equal(seen.rgb, load_image(whole, "webp").rgb[:rows])
+    assert "missing" in seen.notices[0]
+
+
 @pytest.mark.parametrize("extension", ["webp", "avif", "heic"])
 def test_hardly_anything_is_no_picture(extension: str) -> None:
     with PIL.Image.open(assets_directory() / "gallery" / "images" / "dog-1.jpg") as opened:
