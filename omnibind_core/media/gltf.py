@@ -57,7 +57,8 @@ def read_glb(blob: Blob) -> Sequence[Part] | Points:
     start = 12
     while start + 8 <= len(data):  # the length in the header may be too small
         size, kind = int.from_bytes(data[start : start + 4], "little"), data[start + 4 : start + 8]
-        if kind in (b"JSON", b"BIN\0") and start + 8 + size > len(data) + _PADDING:
+        most = _PADDING if kind == b"JSON" else max(_PADDING, size // 2)  # of the rest, what is there is read
+        if kind in (b"JSON", b"BIN\0") and start + 8 + size > len(data) + most:
             raise undecodable(blob.name, "glb", f"{len(data):,} of {max(length, start + 8 + size):,} bytes are there")
         chunks.setdefault(kind, data[start + 8 : start + 8 + size])
         start += 8 + size

@@ -81,14 +81,15 @@ class Buffers:
         self._blob = blob
         self._rows = 0
         self._read: dict[tuple[int, int | None], NDArray[Any]] = {}
+        self._ends: dict[int, int] = {}  # of buffers whose end is missing
         self._unpacked: dict[int, bytes] = {}
         self._unpacked_bytes = 0
         self._buffers = [
-            b"" if _packed(buffer).get("fallback") is True else self._load(buffer, binary)
-            for buffer in items(tree, "buffers")
+            b"" if _packed(buffer).get("fallback") is True else self._load(number, buffer, binary)
+            for number, buffer in enumerate(items(tree, "buffers"))
         ]
 
-    def _load(self, buffer: Json, binary: bytes | None) -> bytes:
+    def _load(self, number: int, buffer: Json, binary: bytes | None) -> bytes:
         uri = buffer.get("uri")
         if uri is None:
             data = binary or b""
@@ -110,8 +111,12 @@ class Buffers:
                 )
             data = found
         length = whole(buffer, "byteLength")
-        if len(data) < length <= len(data) + _PADDING:
-            data += bytes(length - len(data))
+        there = len(data)
+        if there < length <= max(there + _PADDING, 2 * there):
+            data += bytes(length - there)
+            if there + _PADDING < length:
+                note(f"{there:,} of {length:,} bytes of its data are there: the rest of the file is missing")
+                self._ends[number] = there
         if len(data) < length:
             raise undecodable(self._blob.name, self._blob.extension, f"{len(data):,} of a buffer's {length:,} bytes")
         return data
@@ -212,7 +217,22 @@ class Buffers:
         data = self.view(view)
         if not count:
             return np.zeros((0, columns), dtype)
-        return np.ndarray((count, columns), dtype, data, offset, (stride or row, dtype.itemsize))
+        rows: NDArray[Any] = np.ndarray((count, columns), dtype, data, offset, (stride or row, dtype.itemsize))
+        entry = item(self._tree, "bufferViews", view)
+        end = self._ends.get(whole(entry, "buffer"))
+        if end is None or _packed(entry):
+            return rows
+        there = max((end - whole(entry, "byteOffset", 0) - offset - row) // (stride or row) + 1, 0)
+        if there >= count:
+            return rows
+        rows = rows.copy()
+        if columns == 1:  # indices: of zeros, triangles have no area and are dropped later
+            rows[there - there % 3 :] = 0
+        elif dtype.kind == "f":
+            rows[there:] = np.nan
+        else:
+            raise ValueError(f"bufferViews[{view}] is missing in parts")
+        return rows
 
     def _sparse(self, values: NDArray[Any], sparse: Json) -> NDArray[Any]:
         """Values with some rows replaced."""

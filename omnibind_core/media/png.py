@@ -100,7 +100,7 @@ def with_its_sum(data: bytes) -> bytes:
     stated = body.unused_data[:4]
     if not body.eof or len(stated) < 4 or len(packed[-1]) < len(body.unused_data) or stated == found.to_bytes(4, "big"):
         return data
-    note("1 part of the picture with a wrong checksum read all the same")
+    note(f"{1} part of the picture with a wrong checksum read all the same")
     part = packed[-1][: len(packed[-1]) - len(body.unused_data)] + found.to_bytes(4, "big")
     chunk = b"IDAT" + part
     following = last + 12 + len(packed[-1])

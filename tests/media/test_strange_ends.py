@@ -13,7 +13,7 @@ from omnibind_core.media import ac3, amr, load_audio, load_points, webm
 from omnibind_core.media.meshes import _plain_corners
 
 from .makers import sound
-from .test_strange_shapes import HOUSE, XYZ, obj, same_shape, text_stl
+from .test_strange_shapes import HOUSE, XYZ, Scene, obj, same_shape, text_stl
 
 TORN = "the end of the file is missing: what is there is read"
 BLOCKS = "".join(f"v {x:.6f} {y:.6f} {i:.6f}\n" for i in range(20) for x in (0, 1) for y in (0, 1))
@@ -165,3 +165,29 @@ def test_what_a_browser_recorded_without_its_end():
         assert audio.notices == (f"the end of the file is missing: {audio.seconds:.1f} s are there",)
     assert not webm.is_cut(whole + bytes(50))
     assert not webm.is_cut(b"")
+
+
+def rows_of_glb(*, places_last: bool) -> bytes:
+    """A plane of 40 x 40 squares, its indices or its vertices last."""
+    scene, side = Scene(), np.arange(41)
+    places = np.stack([*np.meshgrid(side, side), 0 * side[:, None] * side], axis=2).reshape(-1, 3).astype("<f4")
+    corner = (side[:40, None] * 41 + side[:40]).ravel()
+    faces = np.stack([corner, corner + 1, corner + 41, corner + 1, corner + 42, corner + 41], axis=1).astype("<u2")
+    if places_last:
+        indices, position = scene.add(faces.reshape(-1, 1), "SCALAR"), scene.add(places, "VEC3")
+    else:
+        position, indices = scene.add(places, "VEC3"), scene.add(faces.reshape(-1, 1), "SCALAR")
+    primitive = {"attributes": {"POSITION": position}, "indices": indices}
+    return scene.file(nodes=[{"mesh": 0}], meshes=[{"primitives": [primitive]}])
+
+
+@pytest.mark.parametrize("places_last", [False, True])
+def test_a_glb_without_its_end(places_last):
+    whole = rows_of_glb(places_last=places_last)
+    assert load_points(whole, extension="glb").notices == ()
+    cloud = load_points(whole[:-6_000], extension="glb")
+    assert cloud.notices[0] == "33,372 of 39,372 bytes of its data are there: the rest of the file is missing"
+    high, wide, _ = np.ptp(cloud.xyz, axis=0)[[1, 0, 2]]
+    assert 0.6 < high / wide < 0.9  # rows that are there, and nothing that leads elsewhere
+    with pytest.raises(MediaError, match="bytes are there"):
+        load_points(whole[: len(whole) // 2 - 3_000], extension="glb")
