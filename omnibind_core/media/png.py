@@ -34,8 +34,11 @@ def still(data: bytes) -> bytes:
     """
     if b"acTL" not in data:
         return data
+    quiet = pixels_only(data, tuple(kind for kind in _KEPT if kind not in _MOVING))
+    if len(quiet) == len(data):  # these letters are pixels
+        return data
     note("its animation is damaged: the picture that stands for it is seen")
-    return pixels_only(data, tuple(kind for kind in _KEPT if kind not in _MOVING))
+    return quiet
 
 
 def pixels_only(data: bytes, kept: Collection[bytes] = _KEPT) -> bytes:

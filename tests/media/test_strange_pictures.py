@@ -313,6 +313,18 @@ def test_what_is_there_of_a_format_that_must_be_whole(extension: str, options: d
     )
 
 
+def test_letters_among_the_pixels_are_no_animation() -> None:
+    lettered = COLOURS.copy()
+    lettered[:9, 0] = [*b"xac"]
+    lettered[:9, 1] = [*b"TLx"]
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in lettered), 0)
+    header = struct.pack(">IIBBBBB", lettered.shape[1], lettered.shape[0], 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body)
+    image = load_image(data[: len(data) * 2 // 3], "png")
+    alike(image.rgb, lettered[: len(image.rgb)])
+    assert len(image.notices) == 1 and "of the picture are there" in image.notices[0]
+
+
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
 def test_what_is_there_of_a_drawing_in_webp(share: float) -> None:
     y, x = np.mgrid[:240, :320]
