@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from omnibind_core.media.mpeg import ends_within
+import re
 
-__all__ = ["enhanced", "is_cut"]
+from omnibind_core.media.mpeg import NEAR, ends_within
+
+__all__ = ["enhanced", "find", "is_cut", "swapped"]
 
 _SYNC = b"\x0b\x77"
 _HEADER = 6
@@ -12,6 +14,43 @@ _ENHANCED, _LAST = 10, 16  # the versions above it are Enhanced AC-3, up to this
 _KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _HERTZ = (48_000, 44_100, 32_000)
 _SAMPLES = 1536  # of a frame
+_CHAIN = 3  # frames that must follow one another
+_EITHER = re.compile(rb"\x0b\x77|\x77\x0b")
+
+
+def find(data: bytes) -> tuple[bool, int] | None:
+    """Look for the first frame that others follow.
+
+    Parameters
+    ----------
+    data : bytes
+        A file, or its beginning, of which `NEAR` bytes are searched.
+
+    Returns
+    -------
+    (bool, int) or None
+        Whether each pair of bytes is the other way round, as some recorders write them, and where the frame begins.
+    """
+    for match in _EITHER.finditer(data, 0, NEAR):
+        turned, at = match[0] != _SYNC, match.start()
+        count = 0
+        while count < _CHAIN:
+            header = data[at : at + _HEADER]
+            length = _frame_bytes(swapped(header) if turned else header)
+            if not length:
+                break
+            at += length
+            count += 1
+        if count == _CHAIN or (count == _CHAIN - 1 and at >= len(data)):
+            return turned, match.start()
+    return None
+
+
+def swapped(data: bytes) -> bytes:
+    """Turn each pair of bytes round; a last single one goes."""
+    turned = bytearray(data[: len(data) // 2 * 2])
+    turned[::2], turned[1::2] = turned[1::2], turned[::2]
+    return bytes(turned)
 
 
 def enhanced(data: bytes) -> bool:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import ac3, junk, mpeg, ogg, wav
+from omnibind_core.media import ac3, amr, junk, mpeg, ogg, wav, webm
 from omnibind_core.media.notices import noticing
 from omnibind_core.media.pool import decode as decode_apart
 from omnibind_core.media.samples import Stream, check_header, collect, from_samples, shrink
@@ -161,30 +161,60 @@ def _by_ffmpeg(demuxer: str, blob: Blob, cut: bool = False) -> Attempts:
     return [lambda: replace(by_ffmpeg(blob.name, blob.data, demuxer), cut=cut)]
 
 
+def _webm(blob: Blob) -> Attempts:
+    """Read what browsers record, who do not know its length before the end."""
+    return _by_ffmpeg("matroska", blob, webm.is_cut(blob.data))
+
+
+def _amr(blob: Blob) -> Attempts:
+    """Read what telephones record."""
+    return _by_ffmpeg("amr", blob, amr.is_cut(blob.data))
+
+
 def _ac3(blob: Blob) -> Attempts:
     """Read AC-3 or Enhanced AC-3: the version that each frame states tells them apart, whatever the name says."""
-    return _by_ffmpeg("eac3" if ac3.enhanced(blob.data) else "ac3", blob, ac3.is_cut(blob.data))
+    turned, at = ac3.find(blob.data) or (False, 0)
+    data = ac3.swapped(blob.data[at:]) if turned else blob.data[at:]
+    return _by_ffmpeg("eac3" if ac3.enhanced(data) else "ac3", replace(blob, data=data), ac3.is_cut(data))
 
 
 def _raw(demuxer: str, blob: Blob) -> Attempts:
-    """Read formats of plain samples, whose promised length FFmpeg tells and libsndfile does not."""
+    """Read formats of plain samples, whose length their chunk tells."""
     if demuxer == "au" and blob.data[8:12] == bytes(4) and len(blob.data) > 64:  # a stream's: nobody knew the length
         blob = replace(blob, data=blob.data[:8] + b"\xff" * 4 + blob.data[12:])
 
-    def second() -> Stream:
-        stream = by_ffmpeg(blob.name, blob.data, demuxer)
-        claims = {"caf": _caf_claims, "w64": _w64_claims}.get(demuxer, lambda _: 1.0)(blob.data)
-        return replace(stream, promised=None if stream.promised is None else stream.promised * claims)
+    claims = {"aiff": _iff_claims, "au": _au_claims, "caf": _caf_claims, "w64": _w64_claims}[demuxer](blob.data)
 
-    def first() -> Stream:
-        stream = by_libsndfile(blob.name, blob.data)
-        try:
-            promised = second().promised
-        except Exception:  # an encoding that FFmpeg does not know
-            promised = None
-        return stream if promised is None else replace(stream, promised=promised)
+    first = partial(by_libsndfile, blob.name, blob.data)  # it counts what is there
+    second = partial(by_ffmpeg, blob.name, blob.data, demuxer)  # it counts what the header says, but of these two
+    return [
+        partial(_claiming, first, claims),
+        partial(_claiming, second, claims if demuxer in ("caf", "w64") else 1.0),
+    ]
 
-    return [first, second]
+
+def _claiming(attempt: Callable[[], Stream], claims: float) -> Stream:
+    """Open a sound whose header speaks of so many times what its decoder counts."""
+    stream = attempt()
+    return replace(stream, promised=None if stream.promised is None else stream.promised * claims)
+
+
+def _iff_claims(data: bytes) -> float:
+    """How many times the samples that are there an AIFF, or a WAV of the other byte order, claims to hold."""
+    start = 12
+    while start + 8 <= len(data):
+        size = int.from_bytes(data[start + 4 : start + 8], "big")
+        if data[start : start + 4] in (b"SSND", b"data"):
+            return max(size / max(len(data) - start - 8, 1), 1.0)
+        start += 8 + size + size % 2
+    return 1.0
+
+
+def _au_claims(data: bytes) -> float:
+    """How many times the samples that are there an AU claims to hold; 1 of a stream, whose length nobody knew."""
+    order: Literal["big", "little"] = "big" if data[:1] == b"." else "little"
+    start, size = (int.from_bytes(data[at : at + 4], order) for at in (4, 8))
+    return 1.0 if size >= 0xFFFFFFFF else max(size / max(len(data) - start, 1), 1.0)
 
 
 def _caf_claims(data: bytes) -> float:
@@ -222,7 +252,8 @@ def _wav(blob: Blob) -> Attempts:
     """Read WAV, whose chunks are looked at first."""
     waves = wav.mend(blob.data)
     if waves is None:
-        return _plain("wav", blob)
+        claims = _iff_claims(blob.data) if blob.data.startswith(b"RIFX") else 1.0
+        return [partial(_claiming, attempt, claims) for attempt in _plain("wav", blob)]
     check_header(blob.name, waves.rate, waves.channels, 0 if waves.empty else None)
     promised = 0.0 if waves.promised is None else waves.promised
     return [
@@ -283,10 +314,10 @@ FORMATS: dict[str, Callable[[Blob], Attempts]] = {
     "mp4": partial(_by_ffmpeg, "mp4"),
     "mov": partial(_by_ffmpeg, "mp4"),
     "3gp": partial(_by_ffmpeg, "mp4"),
-    "webm": partial(_by_ffmpeg, "matroska"),
-    "weba": partial(_by_ffmpeg, "matroska"),
-    "mka": partial(_by_ffmpeg, "matroska"),
-    "amr": partial(_by_ffmpeg, "amr"),
+    "webm": _webm,
+    "weba": _webm,
+    "mka": _webm,
+    "amr": _amr,
     "aiff": partial(_raw, "aiff"),
     "aif": partial(_raw, "aiff"),
     "au": partial(_raw, "au"),
@@ -296,7 +327,7 @@ FORMATS: dict[str, Callable[[Blob], Attempts]] = {
     "w64": partial(_raw, "w64"),
     "m4r": partial(_by_ffmpeg, "mp4"),
     "m4v": partial(_by_ffmpeg, "mp4"),
-    "mkv": partial(_by_ffmpeg, "matroska"),
+    "mkv": _webm,
     "mp2": _mpeg,
     "mpga": _mpeg,
     "ac3": _ac3,

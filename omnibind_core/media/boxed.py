@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +12,23 @@ from numpy.typing import NDArray
 
 from omnibind_core.media.frames import opened
 
-__all__ = ["KINDS", "by_ffmpeg"]
+__all__ = ["KINDS", "by_ffmpeg", "unread"]
 
 KINDS = ("AVIF", "HEIF")
 """Names of Pillow's decoders."""
 
 _DERIVED = (b"grid", b"iovl", b"iden", b"irot", b"imir")  # pictures made of others, or turned: FFmpeg gives raw parts
 _AUXILIARY = b"auxC"
+_ENTRY = re.compile(rb"infe[\2\3].{3}(?:.{2}|.{4}).{2}(unci|j2k1|jpeg|vvc1|evc1)", re.DOTALL)
+_PACKINGS = {
+    b"unci": "plain samples (unci)", b"j2k1": "JPEG 2000", b"jpeg": "JPEG", b"vvc1": "VVC", b"evc1": "EVC"
+}  # fmt: skip
+
+
+def unread(data: bytes) -> str:
+    """Tell what a picture is packed by that neither decoder knows; empty where it is none of these."""
+    found = _ENTRY.search(data)
+    return "" if found is None else _PACKINGS[found[1]]
 
 
 def by_ffmpeg(data: bytes, check: Callable[[int, int], None]) -> PIL.Image.Image | None:

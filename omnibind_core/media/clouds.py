@@ -206,11 +206,17 @@ def read_xyz(blob: Blob) -> Points:
         )
     if len(good) < len(rows):
         note(f"{len(rows) - len(good):,} of {len(rows):,} lines are of another length and were left out")
+    good, spelled = _without_hex(good)
     table = _table(blob, good)
+    if spelled is not None:
+        return Points(table[:, :3], spelled)
     width = table.shape[1]
     by_name = _named_columns(named, width)
     if by_name is not None:
         place, colour = by_name
+        whole = next((named.index(name) for name in _WHOLE if name in named), None)
+        if colour is None and whole is not None:
+            return Points(table[:, place], _whole_colours(table[:, whole]))
         return Points(table[:, place], None if colour is None else _colours(table[:, colour]))
     if width > 3 and len(table) >= limits.MIN_POINTS and _counts_up(table[:, 0]):
         note("the first column numbers the points and was left out")
@@ -220,6 +226,29 @@ def read_xyz(blob: Blob) -> Points:
     if np.isfinite(behind).all() and (behind == np.round(behind)).all() and behind.max(initial=0) > 1:
         return Points(table[:, :3], _colour_columns(behind.astype(np.int64)))
     return from_array(table, blob.name)
+
+
+def _without_hex(rows: list[list[str]]) -> tuple[list[list[str]], FloatArray | None]:
+    """Part a column of colours such as #ff8000 or 0xff8000 from rows of one length: what is left, and rgb in 0..1."""
+    column = next((i for i in range(3, min(len(rows[0]), _MOST_COLUMNS)) if _HEX.fullmatch(rows[0][i])), None)
+    if column is None or not all(_HEX.fullmatch(row[column]) for row in rows):
+        return rows, None
+    digits = [row[column].lower().removeprefix("#").removeprefix("0x") for row in rows]
+    # Of eight digits alpha comes last behind #, first behind 0x, as in CSS and in programs.
+    six = [d if len(d) == 6 else d[:6] if row[column][0] == "#" else d[2:] for d, row in zip(digits, rows, strict=True)]
+    rgb = np.frombuffer(bytes.fromhex("".join(six)), np.uint8).reshape(-1, 3) / 255.0
+    return [row[:column] + row[column + 1 :] for row in rows], rgb.astype(np.float32)
+
+
+_HEX = re.compile(r"(?:#|0[xX])(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
+
+
+def _whole_colours(column: NDArray[np.float64]) -> FloatArray | None:
+    """Colours in 0..1 that are one number each, as PCL has them: 0xrrggbb, or the fraction that has the same bits."""
+    if not np.isfinite(column).all() or column.min() < 0 or column.max() >= 1 << 32:
+        return None
+    bits = column.astype("<u4") if (column == np.round(column)).all() else column.astype("<f4").view("<u4")
+    return (np.column_stack([bits >> 16 & 255, bits >> 8 & 255, bits & 255]) / 255.0).astype(np.float32)
 
 
 def _table(blob: Blob, rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
@@ -293,6 +322,7 @@ _ENTRY = re.compile(r"\s*([A-Za-z_]+)\s+([-+]?[\d.,]+(?:[eE][-+]?\d+)?)[ \t]*(?:
 
 
 _PLACES = (("x", "y", "z"), ("//x", "y", "z"), ("px", "py", "pz"))
+_WHOLE = ("rgb", "rgba", "color", "colour", "packed_rgb")
 _PAINTS = (("r", "g", "b"), ("red", "green", "blue"), ("rf", "gf", "bf"))
 
 

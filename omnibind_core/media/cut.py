@@ -19,7 +19,8 @@ __all__ = ["KINDS", "filled", "what_is_there"]
 KINDS = ("WEBP", "AVIF", "HEIF")
 """Names of Pillow's decoders."""
 
-_FILLINGS = (b"\0", b"\x55", b"\x80")  # zeros end no code early; of the others one may be no valid code
+# Zeros and ones end no code early; of the others one may be no valid code.
+_FILLINGS = (b"\0", b"\x55", b"\x80", b"\xff")
 _MOST_MISSING = 9  # times what is there
 _LEAST_THERE = 0.1
 
@@ -42,6 +43,10 @@ def filled(data: bytes, kind: str) -> list[bytes]:
     missing = _claimed(data, kind) - len(data)
     if not 0 < missing <= _MOST_MISSING * len(data):
         return []
+    if kind == "WEBP" and data[12:16] == b"VP8 ":  # what is filled in may take more bytes than what was there
+        missing += len(data) // 2 * 2
+        body = len(data) + missing - 20
+        data = data[:4] + (body + 12).to_bytes(4, "little") + data[8:16] + body.to_bytes(4, "little") + data[20:]
     return [data + filling * missing for filling in _FILLINGS]
 
 

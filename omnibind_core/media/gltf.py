@@ -31,16 +31,14 @@ _DRACO = "KHR_draco_mesh_compression"
 _INSTANCING = "EXT_mesh_gpu_instancing"
 # Extensions that a file may require: read here, or without effect on form and colour.
 _UNDERSTOOD = {
-    _DRACO, _INSTANCING, "KHR_mesh_quantization", "KHR_texture_transform", "KHR_materials_unlit", "EXT_texture_webp",
-    "EXT_texture_avif", "MSFT_texture_dds",
+    _DRACO, _INSTANCING, "EXT_meshopt_compression", "KHR_meshopt_compression", "KHR_mesh_quantization",
+    "KHR_texture_transform", "KHR_materials_unlit", "EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds",
     "KHR_materials_pbrSpecularGlossiness", "KHR_materials_emissive_strength", "KHR_lights_punctual",
     "KHR_materials_clearcoat", "KHR_materials_ior", "KHR_materials_sheen", "KHR_materials_specular",
     "KHR_materials_transmission", "KHR_materials_volume", "KHR_materials_anisotropy", "KHR_materials_iridescence",
     "KHR_materials_variants", "KHR_xmp_json_ld", "KHR_materials_dispersion", "KHR_node_visibility",
 }  # fmt: skip
 _REMEDIES = {
-    "EXT_meshopt_compression": "decompress it: `gltf-transform copy in.glb out.glb`, or export it without compression",
-    "KHR_meshopt_compression": "decompress it: `gltf-transform copy in.glb out.glb`, or export it without compression",
     "KHR_texture_basisu": "convert its textures: `gltf-transform ktxdecompress in.glb out.glb`, or export it again",
 }
 _PADDING = 3  # bytes that may be missing at a chunk's end
@@ -59,7 +57,8 @@ def read_glb(blob: Blob) -> Sequence[Part] | Points:
     start = 12
     while start + 8 <= len(data):  # the length in the header may be too small
         size, kind = int.from_bytes(data[start : start + 4], "little"), data[start + 4 : start + 8]
-        if kind in (b"JSON", b"BIN\0") and start + 8 + size > len(data) + _PADDING:
+        most = _PADDING if kind == b"JSON" else max(_PADDING, size // 2)  # of the rest, what is there is read
+        if kind in (b"JSON", b"BIN\0") and start + 8 + size > len(data) + most:
             raise undecodable(blob.name, "glb", f"{len(data):,} of {max(length, start + 8 + size):,} bytes are there")
         chunks.setdefault(kind, data[start + 8 : start + 8 + size])
         start += 8 + size

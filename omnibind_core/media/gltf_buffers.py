@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import limits
+from omnibind_core.media import limits, meshopt
 from omnibind_core.media.notices import note
 from omnibind_core.media.source import Blob, shown, undecodable
 
@@ -20,6 +20,7 @@ Json: TypeAlias = dict[str, Any]
 
 _DTYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _MOST_ROWS = 4 * limits.MAX_VERTICES
+_PACKED = ("EXT_meshopt_compression", "KHR_meshopt_compression")
 _PADDING = 3  # bytes at a buffer's end that some programs count and do not write
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
@@ -56,6 +57,12 @@ def data_uri(uri: str) -> bytes:
     return base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
 
 
+def _packed(entry: Json) -> Json:
+    """Get what a buffer or a view says of meshopt; empty where it says nothing."""
+    extensions = entry.get("extensions", {})
+    return next((dict(extensions[name]) for name in _PACKED if name in extensions), {})
+
+
 class Buffers:
     """Reads accessors and views of one file.
 
@@ -74,9 +81,15 @@ class Buffers:
         self._blob = blob
         self._rows = 0
         self._read: dict[tuple[int, int | None], NDArray[Any]] = {}
-        self._buffers = [self._load(buffer, binary) for buffer in items(tree, "buffers")]
+        self._ends: dict[int, int] = {}  # of buffers whose end is missing
+        self._unpacked: dict[int, bytes] = {}
+        self._unpacked_bytes = 0
+        self._buffers = [
+            b"" if _packed(buffer).get("fallback") is True else self._load(number, buffer, binary)
+            for number, buffer in enumerate(items(tree, "buffers"))
+        ]
 
-    def _load(self, buffer: Json, binary: bytes | None) -> bytes:
+    def _load(self, number: int, buffer: Json, binary: bytes | None) -> bytes:
         uri = buffer.get("uri")
         if uri is None:
             data = binary or b""
@@ -98,15 +111,37 @@ class Buffers:
                 )
             data = found
         length = whole(buffer, "byteLength")
-        if len(data) < length <= len(data) + _PADDING:
-            data += bytes(length - len(data))
+        there = len(data)
+        if there < length <= max(there + _PADDING, 2 * there):
+            data += bytes(length - there)
+            if there + _PADDING < length:
+                note(f"{there:,} of {length:,} bytes of its data are there: the rest of the file is missing")
+                self._ends[number] = there
         if len(data) < length:
             raise undecodable(self._blob.name, self._blob.extension, f"{len(data):,} of a buffer's {length:,} bytes")
         return data
 
     def view(self, index: Any) -> bytes:
-        """Bytes of a buffer view."""
+        """Bytes of a buffer view, unpacked where meshopt packed them."""
         view = item(self._tree, "bufferViews", index)
+        packed = _packed(view)
+        if not packed:
+            return self._slice(view, index)
+        if index not in self._unpacked:
+            count, stride = whole(packed, "count"), whole(packed, "byteStride")
+            self._unpacked_bytes += count * stride
+            if self._unpacked_bytes > meshopt.MOST_BYTES:
+                raise MediaError(
+                    f"{self._blob.name} with more than {meshopt.MOST_BYTES / limits.MB:.0f} MB behind meshopt",
+                    f"at most {meshopt.MOST_BYTES / limits.MB:.0f} MB",
+                    "simplify it",
+                )
+            mode, kind = packed.get("mode"), packed.get("filter", "NONE")
+            self._unpacked[index] = meshopt.decoded(self._slice(packed, index), count, stride, str(mode), str(kind))
+        return self._unpacked[index]
+
+    def _slice(self, view: Json, index: Any) -> bytes:
+        """Bytes as they are stored."""
         start, length = whole(view, "byteOffset", 0), whole(view, "byteLength")
         buffer = whole(view, "buffer")
         if buffer >= len(self._buffers) or start + length > len(self._buffers[buffer]):
@@ -182,7 +217,22 @@ class Buffers:
         data = self.view(view)
         if not count:
             return np.zeros((0, columns), dtype)
-        return np.ndarray((count, columns), dtype, data, offset, (stride or row, dtype.itemsize))
+        rows: NDArray[Any] = np.ndarray((count, columns), dtype, data, offset, (stride or row, dtype.itemsize))
+        entry = item(self._tree, "bufferViews", view)
+        end = self._ends.get(whole(entry, "buffer"))
+        if end is None or _packed(entry):
+            return rows
+        there = max((end - whole(entry, "byteOffset", 0) - offset - row) // (stride or row) + 1, 0)
+        if there >= count:
+            return rows
+        rows = rows.copy()
+        if columns == 1:  # indices: of zeros, triangles have no area and are dropped later
+            rows[there - there % 3 :] = 0
+        elif dtype.kind == "f":
+            rows[there:] = np.nan
+        else:
+            raise ValueError(f"bufferViews[{view}] is missing in parts")
+        return rows
 
     def _sparse(self, values: NDArray[Any], sparse: Json) -> NDArray[Any]:
         """Values with some rows replaced."""

@@ -9,6 +9,7 @@ import io
 import struct
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from omnibind_core.errors import MediaError
-from omnibind_core.media import bmp, boxed, cut, jpeg, junk, limits, png, svg, tiff
+from omnibind_core.media import bmp, boxed, cut, jpeg, junk, limits, png, svg, tiff, tiff_parts
 from omnibind_core.media.notices import note, noticing
 from omnibind_core.media.pixels import blank, plain, spread
 from omnibind_core.media.pool import decode as decode_apart
@@ -113,6 +114,8 @@ def decode(blob: Blob) -> Image:
     if kind == "JPEG" and jpeg.is_lossless(data):
         return _from_pillow(jpeg.by_ffmpeg(data, check), blob.name, 0)
     directory = tiff.directory(data) if kind == "TIFF" else None
+    if directory is not None and directory.one(tiff.Tag.COMPRESSION, 1) in tiff_parts.KINDS:
+        return _from_pillow(_odd_tiff(data, directory, blob.name, tiff_parts.by_parts), blob.name, 0)
     if directory is not None and directory.beyond_pillow:
         return _from_pillow(_odd_tiff(data, directory, blob.name), blob.name, 0)
     if directory is not None and directory.white_is_zero:
@@ -125,10 +128,16 @@ def decode(blob: Blob) -> Image:
     except MediaError:
         raise
     except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
+        if kind in boxed.KINDS and (packing := boxed.unread(data)):
+            raise MediaError(
+                f"{blob.name}, HEIF whose picture is stored as {packing}", "HEIF of HEVC or AV1", "save it as PNG"
+            ) from error
         if kind == "BMP":
             for read in (bmp.by_masks, bmp.by_pairs, bmp.by_runs):
                 if (picture := read(data, check)) is not None:
                     return _from_pillow(picture, blob.name, 0)
+        if kind == "PNG" and (mended := png.with_its_sum(data)) is not data:
+            return decode(replace(blob, data=mended))
         if kind == "PNG" and (quiet := png.still(data)) is not data:
             return decode(replace(blob, data=quiet))
         if kind in cut.KINDS:
@@ -184,12 +193,17 @@ def _whole_tiff(data: bytes, directory: tiff.Directory | None, name: str, error:
     return data
 
 
-def _odd_tiff(data: bytes, directory: tiff.Directory, name: str) -> PIL.Image.Image:
-    """Read a TIFF that Pillow gets wrong or refuses: by its samples, else by FFmpeg."""
+def _odd_tiff(
+    data: bytes,
+    directory: tiff.Directory,
+    name: str,
+    read: Callable[[bytes, tiff.Directory], PIL.Image.Image | None] = by_samples,
+) -> PIL.Image.Image:
+    """Read a TIFF that Pillow gets wrong or refuses: by its samples or its parts, else by FFmpeg."""
     _check_size(*directory.size, name)
     try:
-        picture = by_samples(data, directory)
-    except (OSError, ValueError, struct.error) as error:
+        picture = read(data, directory)
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
         raise undecodable(name, "tiff", error) from error
     picture = picture or tiff.by_ffmpeg(data, directory, name)
     picture.getexif()[_ORIENTATION] = directory.one(_ORIENTATION, 1)

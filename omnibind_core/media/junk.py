@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from omnibind_core.media import mpeg
+from omnibind_core.media import ac3, mpeg
 
-__all__ = ["JPEG", "find", "without"]
+__all__ = ["AC3", "JPEG", "find", "without"]
 
 JPEG = ("jpg", "jpeg", "jfif", "jpe", "pjpeg", "pjp", "mpo")
-"""Extensions of one format."""
+AC3 = ("ac3", "ec3", "eac3")
+"""Extensions of one format each."""
 
 _NEAR = 4_096  # bytes of junk that are skipped
 
@@ -45,7 +46,8 @@ def find(data: bytes) -> tuple[str, tuple[str, ...], int] | None:
         return marked
     frames = mpeg.find(data)
     if frames is None:
-        return None
+        others = ac3.find(data)
+        return None if others is None else ("AC-3", AC3, others[1])
     return ("MP3", mpeg.LAYERS, frames[1]) if frames[0] == "mp3" else ("AAC", ("aac",), frames[1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from omnibind_core.media import limits
 from omnibind_core.media.notices import note
 from omnibind_core.media.obj import NO_NUMBER
 from omnibind_core.media.polygons import triangles
-from omnibind_core.media.shapes import Part, check_counts
+from omnibind_core.media.shapes import Doubles, Part, check_counts
 from omnibind_core.media.sniff import wide_encoding
 from omnibind_core.media.source import Blob, undecodable
 from omnibind_core.types import FloatArray
@@ -24,6 +25,11 @@ _ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("paint", "<u
 _FAR = 10.0  # times the size of the declared triangles: those behind them lie nearer
 _LEAST_THERE = 0.1  # of the triangles of a file whose end is missing
 _END = 4_096  # bytes in which an end is looked for
+_FACET = b"factnormaloutrloopvrtxvrtxvrtxndloopndfact"  # the words of a triangle, without the letter of exponents
+_NAME = re.compile(rb"[ \t]*(?:end)?solid[^\r\n]{0,200}(?=[\r\n])")
+_LOWER = bytes(range(256)).lower()
+_BLANK = bytes(b if b in b"0123456789+-.e" else 32 for b in _LOWER)
+_INDENT = 64  # bytes before a solid's line
 _CORNER = re.compile(rb"vertex\s+([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,]+)|(endloop|endfacet)", re.IGNORECASE)
 
 
@@ -97,13 +103,49 @@ def _is_text(data: bytes) -> bool:
     )
 
 
+def _without_names(data: bytes) -> bytes:
+    """Leave out the lines that begin and end solids: their names may hold any words."""
+    lower = data.lower()
+    kept, done, at = [], 0, lower.find(b"solid")
+    while at >= 0:
+        start = max(done, at - _INDENT)
+        start = max(start, lower.rfind(b"\n", start, at) + 1, lower.rfind(b"\r", start, at) + 1)
+        line = _NAME.match(lower, start) if start in (0, done) or lower[start - 1] in b"\r\n" else None
+        if line is not None:
+            kept.append(data[done:start])
+            done = line.end()
+        at = lower.find(b"solid", at + 5 if line is None else done)
+    return b"".join([*kept, data[done:]])
+
+
+def _plain_corners(data: bytes) -> Doubles | None:
+    """Corners of text that has nothing but triangles in their usual words, which is quick: (n, 3); else None."""
+    words = data.translate(_LOWER, b"0123456789+-.eE \t\r\n")
+    count = len(words) // len(_FACET)
+    if not count or words != _FACET * count:
+        return None
+    numbers_alone = data.translate(_BLANK).replace(b" e ", b" ")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy warns of a word that is no number, and stops there
+            numbers = np.fromstring(numbers_alone.decode("ascii"), np.float64, sep=" ")
+    except (ValueError, DeprecationWarning):
+        return None
+    return numbers.reshape(count, 4, 3)[:, 1:].reshape(-1, 3) if len(numbers) == 12 * count else None
+
+
 def _read_text(blob: Blob, data: bytes) -> Sequence[Part]:
     """Read the text form: corners between the ends of their loops, whatever else stands around them."""
     whole = b"endsolid" in data[-_END:].lower()
-    data = re.sub(rb"(?:^|[\r\n])[ \t]*(?:end)?solid[^\r\n]{0,200}(?=[\r\n])", b"", data, flags=re.IGNORECASE)  # names
+    data = _without_names(data)
     if b"," in data and b"." not in data:
         data = data.replace(b",", b".")
     check_counts(blob.name, data.lower().count(b"endfacet"))
+    plain = _plain_corners(data)
+    if plain is not None:
+        if not whole:
+            note("the end of the file is missing: what is there is read")
+        return [Part(plain, np.arange(len(plain)).reshape(-1, 3))]
     words: list[bytes] = []
     ends: list[int] = []
     for found in _CORNER.finditer(data):

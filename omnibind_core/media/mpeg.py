@@ -115,6 +115,8 @@ def ends_within(data: bytes, header: int, length: Callable[[bytes], int]) -> boo
         here = data[at : at + header]
         step = length(here)
         if not step:
+            step = tag_bytes(data[at : at + 10])  # parts of a broadcast have one each before them
+        if not step:
             return len(here) in range(2, header) and here[:2] == data[:2]
         at += step
         if at > len(data):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
@@ -29,6 +29,8 @@ NO_NUMBER = re.compile(r"[-+]?(?:nan\(\w*\)|1\.#\w+)", re.IGNORECASE)
 """How programs of Windows write what is no number: -nan(ind), 1.#QNAN, 1.#INF."""
 
 _OLD = {"V": "v", "F": "f", "fo": "f", "VT": "vt"}  # as very old programs write them
+_NEAR, _ALIKE = 4_096, 20
+"""Characters and lines before the last one that it is compared with."""
 _MOST_FILES = 64
 """Material files and materials that one OBJ may name."""
 
@@ -77,6 +79,9 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     if "\\\n" in text:
         text = text.replace("\\\n", " ")
     check_counts(blob.name, text.count("\nf "))  # at least so many, before any is read
+    if _is_torn(text):
+        note("the end of the file is missing: what is there is read")
+        text = text[: text.rfind("\n") + 1]
     vertices: list[str] = []
     coordinates: list[str] = []
     painted: list[str] = []
@@ -114,7 +119,10 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     table = _rows(blob, vertices, 3)
     xyz, rgb = table[:, :3], _vertex_colours(table, painted)
     if not count:
+        if coordinates or libraries:
+            note("there are no faces, as in a file whose end is missing: its points are read")
         return Points(xyz, rgb)
+    _leave_out_missing(faces.values(), len(xyz))
     uv = _rows(blob, coordinates, 1) if coordinates else np.zeros((0, 2))
     if uv.shape[1] == 1:
         uv = np.column_stack([uv, np.zeros(len(uv))])
@@ -126,6 +134,52 @@ def read_obj(blob: Blob) -> Sequence[Part] | Points:
     picture = cache(partial(companion_texture, blob))  # many materials may share one
     parts = [_textured(blob, faces[name], xyz, rgb, uv, materials[name], picture) for name in used if name in pictured]
     return [part for part in [_plain(blob, faces, plain, xyz, rgb, materials), *parts] if part is not None]
+
+
+def _is_torn(text: str) -> bool:
+    """Say whether the last line stops in its middle: without an end, and less than the lines of its kind have."""
+    start = text.rfind("\n") + 1
+    words = text[start:].split()
+    if not words or not start:
+        return False
+    rows = [line.split() for line in text[max(0, start - _NEAR) : start].split("\n")[1:]]
+    alike = [row for row in rows if row[:1] == words[:1]][-_ALIKE:]
+    if words[0] not in ("v", "vt", "vn", "f") or len(alike) < 2:
+        return False
+    width = min(map(len, alike))
+    if len(words) < (width if max(map(len, alike)) == width else 4 if words[0] == "f" else width):
+        return True
+    if words[0] == "f":  # 7/8/9 7/8/9 7/
+        forms = [[bool(part) for part in corner.split("/")] for corner in words[1:]]
+        return forms[-1] != forms[0]
+    if re.fullmatch(r"[-+]?(?:[\d.]+[eE][-+]?)?", words[-1]):
+        return True
+    decimals = {len(word.partition(".")[2]) for row in alike for word in row[1:]}
+    return len(decimals) == 1 and len(words[-1].partition(".")[2]) < min(decimals)
+
+
+def _leave_out_missing(faces: Iterable[_Faces], count: int) -> None:
+    """Leave out faces that name vertices which never come, where most do not; else whoever checks indices refuses."""
+    used = [one for one in faces if one.corners]
+    if all(min(one.corners) >= 0 and max(one.corners) < count for one in used):
+        return
+    there: list[tuple[_Faces, NDArray[np.bool_]]] = []
+    for one in used:
+        corners = np.array(one.corners, np.int64)
+        owner = np.repeat(np.arange(len(one.counts)), one.counts)
+        kept = np.ones(len(one.counts), bool)
+        kept[owner[(corners < 0) | (corners >= count)]] = False
+        there.append((one, kept))
+    lost = sum(int((~kept).sum()) for _, kept in there)
+    total = sum(len(kept) for _, kept in there)
+    if lost > total // 2:
+        return
+    note(f"{lost:,} of {total:,} faces name vertices that are not there and were left out")
+    for one, kept in there:
+        corners_kept = np.repeat(kept, one.counts)
+        one.corners = np.array(one.corners, np.int64)[corners_kept].tolist()
+        one.coordinates = np.array(one.coordinates, np.int64)[corners_kept].tolist()
+        one.counts = np.array(one.counts, np.int64)[kept].tolist()
 
 
 def _face(blob: Blob, into: _Faces, rest: str, vertices: int, coordinates: int) -> None:

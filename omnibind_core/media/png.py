@@ -11,7 +11,7 @@ import PIL.Image
 
 from omnibind_core.media.notices import note
 
-__all__ = ["SIGNATURE", "by_iphone", "depth", "is_iphone", "pixels_only", "still"]
+__all__ = ["SIGNATURE", "by_iphone", "depth", "is_iphone", "pixels_only", "still", "with_its_sum"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Transparency, the frames of an animation, the orientation; critical parts have a capital letter first.
@@ -34,8 +34,11 @@ def still(data: bytes) -> bytes:
     """
     if b"acTL" not in data:
         return data
+    quiet = pixels_only(data, tuple(kind for kind in _KEPT if kind not in _MOVING))
+    if len(quiet) == len(data):  # these letters are pixels
+        return data
     note("its animation is damaged: the picture that stands for it is seen")
-    return pixels_only(data, tuple(kind for kind in _KEPT if kind not in _MOVING))
+    return quiet
 
 
 def pixels_only(data: bytes, kept: Collection[bytes] = _KEPT) -> bytes:
@@ -67,6 +70,47 @@ def pixels_only(data: bytes, kept: Collection[bytes] = _KEPT) -> bytes:
     if wrong:
         note(f"{wrong} {'part' if wrong == 1 else 'parts'} of the picture with a wrong checksum read all the same")
     return b"".join(parts)
+
+
+def with_its_sum(data: bytes) -> bytes:
+    """Mend the sum at the end of a PNG's packed pixels, which no viewer looks at, where that is all that is wrong.
+
+    Parameters
+    ----------
+    data : bytes
+        What `pixels_only` gives; its size checked.
+
+    Returns
+    -------
+    bytes
+        The same, where the sum is right or more than that is wrong.
+    """
+    at, packed, last = len(SIGNATURE), [], 0
+    while at + 12 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind == b"IDAT":
+            packed.append(data[at + 8 : at + 8 + size])
+            last = at
+        at += 12 + size
+    whole, body = b"".join(packed), zlib.decompressobj(wbits=-15)
+    found, rest = 1, whole[2:]
+    width, height = struct.unpack_from(">II", data.ljust(24, b"\0"), 16)
+    most = 8 * (width + 1) * (height + 8)  # at 16 bits and four channels; more is a bomb
+    try:
+        while rest and not body.eof and most > 0:
+            part = body.decompress(rest, 1 << 20)
+            found, rest = zlib.adler32(part, found), body.unconsumed_tail
+            most -= len(part)
+    except zlib.error:
+        return data
+    stated = body.unused_data[:4]
+    if not body.eof or len(stated) < 4 or len(packed[-1]) < len(body.unused_data) or stated == found.to_bytes(4, "big"):
+        return data
+    note(f"{1} part of the picture with a wrong checksum read all the same")
+    part = packed[-1][: len(packed[-1]) - len(body.unused_data)] + found.to_bytes(4, "big")
+    chunk = b"IDAT" + part
+    following = last + 12 + len(packed[-1])
+    return data[:last] + struct.pack(">I", len(part)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[following:]
 
 
 def is_iphone(data: bytes) -> bool:

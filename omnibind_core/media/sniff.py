@@ -48,7 +48,7 @@ _SIGNATURES: tuple[tuple[str, tuple[str, ...], int, bytes], ...] = (
     ("AU", ("au", "snd"), 0, b"dns."),
     ("Wave64", ("w64",), 0, b"riff\x2e\x91\xcf\x11"),
     ("CAF", ("caf",), 0, b"caff"),
-    ("AC-3", ("ac3", "ec3", "eac3"), 0, b"\x0bw"),
+    ("AC-3", junk.AC3, 0, b"\x0bw"),
     ("AMR", ("amr",), 0, b"#!AMR"),
     ("AVI video", (), 8, b"AVI "),
     ("MIDI", (), 0, b"MThd"),

@@ -47,6 +47,11 @@ _BIG = 43
 _MOST = 1 << 20  # values of one tag
 _SIGNED, _FLOAT, _SEPARATE, _PLAIN, _YCBCR = 2, 3, 2, 1, 6
 _LEAST_THERE = 0.1
+_PACKINGS = {
+    22610: "JPEG XR", 34676: "LogLuv", 34677: "LogLuv", 34887: "LERC", 34934: "JPEG XR", 50002: "JPEG XL",
+    52546: "JPEG XL",
+}  # fmt: skip
+"""What packs the samples of files that nothing here reads."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,13 @@ class Directory:
     def beyond_pillow(self) -> bool:
         """Whether Pillow gives other colours than the file has, or none.
 
-        Planes of 16 bits, fractions and 32 bits in colour, 32 bits without a sign and others with one in grey,
-        tiles that reach over the edge, and brightness beside two colours (YCbCr) where that is not compressed.
+        Planes of 16 bits, fractions and 32 bits in colour, 32 bits without a sign and others with one in grey, tiles
+        that reach over the edge, packings that it does not know, and brightness beside two colours (YCbCr) where that
+        is not compressed.
         """
         if self.is_ycbcr and self.one(Tag.COMPRESSION, 0) == _PLAIN:
+            return True
+        if self.one(Tag.COMPRESSION, _PLAIN) in _PACKINGS:
             return True
         if Tag.TILE_WIDTH in self.values and self.one(Tag.COMPRESSION, _PLAIN) == _PLAIN:
             return True
@@ -108,8 +116,10 @@ class Directory:
     def words(self) -> str:
         """What its samples are, for a message."""
         kinds = {1: "", 2: "signed ", _FLOAT: "floating ", 5: "complex ", 6: "complex "}
+        pack = _PACKINGS.get(self.one(Tag.COMPRESSION, _PLAIN))
         return (
             f"{self.one(Tag.SAMPLES, 1)} x {kinds.get(self.one(Tag.FORM, 1), '')}{self.one(Tag.BITS, 1)} bits a pixel"
+            f"{f' behind {pack}' if pack else ''}"
         )
 
 

@@ -56,6 +56,8 @@ def tiff(
                 if tile:
                     piece = np.pad(piece, ((0, tile - piece.shape[0]), (0, tile - piece.shape[1]), (0, 0)))
                 body = packed(piece.reshape(len(piece), -1), bits, order)
+                if pack in PARTS:
+                    body = as_picture(piece, pack)
                 segments.append(zlib.compress(body) if pack == 8 else body)
     starts = [16 + sum(map(len, segments[:i])) for i in range(len(segments))]
     where, sizes = (324, 325) if tile not in (0, 48) else (273, 279)
@@ -80,6 +82,15 @@ def tiff(
     head += struct.pack(f"{order}HHHQ", 43, 8, 0, at) if big else struct.pack(f"{order}HI", 42, at)
     count = struct.pack(order + ("Q" if big else "H"), len(tags))
     return head.ljust(16, b"\0") + b"".join(segments) + count + table + bytes(own) + far
+
+
+PARTS = {50001: ("webp", {"lossless": True}), 34712: ("jpeg2000", {}), 33005: ("jpeg2000", {}), 34933: ("png", {})}
+
+
+def as_picture(rows: np.ndarray, pack: int) -> bytes:
+    file, (form, options) = io.BytesIO(), PARTS[pack]
+    PIL.Image.fromarray(rows[..., 0] if rows.shape[2] == 1 else rows).save(file, form, **options)
+    return file.getvalue()
 
 
 def scaled(values: np.ndarray, bits: int) -> np.ndarray:
@@ -150,6 +161,36 @@ def test_differences_of_samples_and_an_orientation() -> None:
         alike(load_image(data, "tiff").rgb, COLOURS, most=1)
     data = tiff(np.rot90(scaled(COLOURS, 4)), 4, 2, more=[(274, 3, [6])])
     alike(load_image(data, "tiff").rgb, COLOURS, most=10)
+
+
+@pytest.mark.parametrize("pack", PARTS)
+@pytest.mark.parametrize("layout", [{}, {"strip": 40}, {"tile": 64}])
+def test_tiffs_whose_parts_are_pictures(pack: int, layout: dict[str, int]) -> None:
+    alike(load_image(tiff(COLOURS, 8, 2, pack=pack, **layout), "tiff").rgb, COLOURS)
+    if pack != 50001:
+        alike(load_image(tiff(GREY, 8, 1, pack=pack, **layout), "tiff").rgb, np.dstack([GREY] * 3))
+
+
+def test_damaged_parts_of_a_tiff() -> None:
+    whole = tiff(COLOURS, 8, 2, pack=50001, strip=40)
+    small = tiff(COLOURS[:40, :50], 8, 2, pack=50001)
+    at = small.rindex(struct.pack("<HHII", 256, 4, 1, 50)) + 8
+    for data in (whole.replace(b"VP8L", b"VP9L"), small[:at] + struct.pack("<I", 30) + small[at + 4 :]):
+        with pytest.raises(MediaError, match="damaged"):
+            load_image(data, "tiff")
+
+
+@pytest.mark.parametrize(("pack", "name"), [(34676, "LogLuv"), (34887, "LERC"), (50002, "JPEG XL")])
+def test_packings_of_a_tiff_that_are_not_read_are_named(pack: int, name: str) -> None:
+    with pytest.raises(MediaError, match=f"3 x 8 bits a pixel behind {name}.*as PNG"):
+        load_image(tiff(COLOURS, 8, 2, pack=pack), "tiff")
+
+
+def test_heif_of_plain_samples_is_named() -> None:
+    head = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heif"
+    entry = b"\0\0\0\x15infe\2\0\0\0\0\1\0\0unci\0"
+    with pytest.raises(MediaError, match=r"stored as plain samples \(unci\).*HEIF of HEVC or AV1.*as PNG"):
+        load_image(head + b"\0\0\0\x21meta\0\0\0\0" + entry + bytes(99), "heif")
 
 
 def test_what_a_tiff_holds_that_is_not_read() -> None:

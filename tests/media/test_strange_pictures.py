@@ -69,6 +69,17 @@ def test_a_wrong_checksum_of_the_pixels_is_said() -> None:
     assert image.notices == ("1 part of the picture with a wrong checksum read all the same",)
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_wrong_sum_of_the_packed_pixels_is_said(parts: int) -> None:
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in COLOURS))[:-4] + b"\1\2\3\4"
+    size = -(-len(body) // parts)
+    header = struct.pack(">IIBBBBB", COLOURS.shape[1], COLOURS.shape[0], 8, 2, 0, 0, 0)
+    packed = [chunk(b"IDAT", body[at : at + size]) for at in range(0, len(body), size)]
+    image = load_image(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(packed) + chunk(b"IEND", b""), "png")
+    alike(image.rgb, COLOURS)
+    assert image.notices == ("1 part of the picture with a wrong checksum read all the same",)
+
+
 @pytest.mark.parametrize("missing", [1, 2, 20])
 def test_jpeg_without_its_end(missing: int) -> None:
     image = load_image(picture("jpg")[:-missing])
@@ -300,6 +311,30 @@ def test_what_is_there_of_a_format_that_must_be_whole(extension: str, options: d
     assert re.search(
         r"(\d+ % of the picture are|the end of the file is missing: what is) (there|seen)", part.notices[0]
     )
+
+
+def test_letters_among_the_pixels_are_no_animation() -> None:
+    lettered = COLOURS.copy()
+    lettered[:9, 0] = [*b"xac"]
+    lettered[:9, 1] = [*b"TLx"]
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in lettered), 0)
+    header = struct.pack(">IIBBBBB", lettered.shape[1], lettered.shape[0], 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body)
+    image = load_image(data[: len(data) * 2 // 3], "png")
+    alike(image.rgb, lettered[: len(image.rgb)])
+    assert len(image.notices) == 1 and "of the picture are there" in image.notices[0]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
+def test_what_is_there_of_a_drawing_in_webp(share: float) -> None:
+    y, x = np.mgrid[:240, :320]
+    drawn = np.dstack([x * 255 // 319, y * 255 // 239, (x // 40 + y // 40) % 2 * 200]).astype(np.uint8)
+    whole = encoded(PIL.Image.fromarray(drawn), "webp", quality=95)
+    seen = load_image(whole[: int(share * len(whole))], "webp")
+    rows = len(seen.rgb)
+    assert rows > 0.5 * share * 240
+    np.testing.assert_array_equal(seen.rgb, load_image(whole, "webp").rgb[:rows])
+    assert "missing" in seen.notices[0]
 
 
 @pytest.mark.parametrize("extension", ["webp", "avif", "heic"])
