@@ -203,9 +203,9 @@ def abstention_section(found: list[Abstention], summed: Mixes, real: NDArray[np.
         'A column says "nothing here is near" where the best answer\'s cosine is lower than those of nearly all true '
         "matches (gallery items whose best answer shows the same concept), or where the query itself looks like "
         "nonsense: along a direction of the space that was learned from real things and from nonsense, it lies "
-        "lower than 39 of 40 gallery items. Both together call 1 of 20 true matches far; the nearest 0.2 % of all "
-        "pairs are never called far. Each cell: **refused nonsense** (noise, plain colours, tones, random points, "
-        "random letters in eight scripts; percent, 95 % interval) **/ true matches called far** by thresholds "
+        "lower than 39 of 40 gallery items. Both together call fewer than 1 of 20 true matches far; the nearest "
+        "0.2 % of all pairs are never called far. Each cell: **refused nonsense** (noise, plain colours, tones, random "
+        "points, random letters in eight scripts; percent, 95 % interval) **/ true matches called far** by thresholds "
         "read off the other half of the concepts (percent; their number). **No kind of this nonsense was learned "
         "from**: the direction knows stripes, spots, chords, sweeps, random triangles, syllables and the like "
         "(`tools/mini/strange.py`). Choices were made on other nonsense of the kinds measured here. The mean over "

@@ -163,12 +163,14 @@ def _least(
     least_sense = -np.inf if sense is None else float(np.quantile(sense, FALSE_ALARMS * _PART))
     cosines, z = cosines[right], z[right]
     senseless = np.zeros(count, bool) if sense is None else sense[right] < least_sense
-    low, high = 0.0, FALSE_ALARMS
+    # With the sense fewer than that many of those that are known: it refuses nonsense, and right answers count more.
+    allowed = FALSE_ALARMS if sense is None else float(np.floor(FALSE_ALARMS * (count + 1))) / count
+    low, high = 0.0, allowed
     for _ in range(20):
         middle = (low + high) / 2
         far = senseless | (cosines < np.quantile(cosines, middle))
         if sense is None:
             far |= z < np.quantile(z, middle)
-        low, high = (middle, high) if far.mean() < FALSE_ALARMS else (low, middle)
+        low, high = (middle, high) if far.mean() < allowed else (low, middle)
     least_z = -np.inf if sense is not None else float(np.quantile(z, low))
     return float(np.quantile(cosines, low)), least_z, least_sense
