@@ -47,8 +47,8 @@ def _stories(page: Any) -> None:
         if not forward.count():
             break
         forward.click()
-    if page.locator("[data-act=shelf]").count():
-        page.locator("[data-act=shelf]").click()
+    if page.locator("[data-act=shelf]:visible").count():
+        page.locator("[data-act=shelf]:visible").click()
     page.wait_for_timeout(_WAIT)
 
 
