@@ -64,8 +64,8 @@ def _column(modality: Modality, hits: Sequence[Hit], terms: Sequence[Ingredient]
     if far:  # of its own kind the nearest are worth a look all the same
         shown = " open" if [term.modality for term in terms] == [modality] else ""
         said = (
-            f"Nothing here is near. Of queries that {PLURALS[modality].lower()} here belong to, 19 of 20 find nearer "
-            "ones, and are less like noise."
+            f"Nothing here is near. Of queries that {PLURALS[modality].lower()} here belong to, at least 19 of 20 "
+            "find nearer ones, and are less like noise."
             if len(terms) == 1
             else "Nothing here is near any of what is mixed."
         )

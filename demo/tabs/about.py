@@ -29,8 +29,8 @@ a bark, a photograph of a dog, a plastic dog and the word are neighbours, and ve
 - **The percentage**, for a single term: how many of all pairs of these two kinds are not as near. The cosine, from −1
   to +1, shows when you point at it: those of true matches differ a lot between kinds, so a 0.2 can be excellent for a
   sound and poor for a sentence. Once there are two terms or more the number is the mix's own score.
-- **Nothing here is near**: 19 of 20 true matches are nearer than the best answer, or what you gave is more like noise
-  than what they were found for. The nearest are folded away.
+- **Nothing here is near**: at least 19 of 20 true matches are nearer than the best answer, or what you gave is more
+  like noise than what they were found for. The nearest are folded away.
 - **Small bars**, once there are two terms or more: how near the answer is to each of them. Unwanted terms are hatched.
 - What you gave never comes back as its own answer.
 

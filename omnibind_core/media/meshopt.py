@@ -284,37 +284,23 @@ def _triangles(data: bytes, count: int) -> list[int]:
                 at += 1
                 if not rest:
                     new = 0
-            second, third = rest >> 4, rest & 15
-            if low < 15:
-                a = new
-                new += 1
-            else:
-                value, at = _number(data, at)
-                a = last = last + _signed(value)
-            if not second:
-                b = new
-                new += 1
-            elif second == far:
-                value, at = _number(data, at)
-                b = last = last + _signed(value)
-            else:
-                b = vertices[vertex - second & 15]
-            if not third:
-                c = new
-                new += 1
-            elif third == far:
-                value, at = _number(data, at)
-                c = last = last + _signed(value)
-            else:
-                c = vertices[vertex - third & 15]
-            vertices[vertex & 15] = a
-            vertex += 1
-            if second in (0, far):
-                vertices[vertex & 15] = b
+            corners, fresh_ones = [], []
+            for field in (0 if low < 15 else far, rest >> 4, rest & 15):
+                if not field:
+                    corner = new
+                    new += 1
+                elif field == far:
+                    value, at = _number(data, at)
+                    corner = last = last + _signed(value)
+                else:
+                    corner = vertices[vertex - field & 15]
+                corners.append(corner)
+                if field in (0, far):
+                    fresh_ones.append(corner)
+            for corner in fresh_ones:  # only now: the fields count back from before this triangle
+                vertices[vertex & 15] = corner
                 vertex += 1
-            if third in (0, far):
-                vertices[vertex & 15] = c
-                vertex += 1
+            a, b, c = corners
             edges[edge & 15], edges[edge + 1 & 15], edges[edge + 2 & 15] = (b, a), (c, b), (a, c)
             edge += 3
         out += (a, b, c)

@@ -99,9 +99,8 @@ def directions(preset: str) -> Mapping[Modality, FloatArray]:
     """
     from safetensors.numpy import load_file
 
-    path = assets_directory() / SENSES.get(preset, "")
-    if not path.is_file():
-        return {}
+    if preset not in SENSES or not (path := assets_directory() / SENSES[preset]).is_file():
+        return {}  # of assets without it, as while mini is trained
     check_committed([path])
     found: Mapping[Modality, FloatArray] = load_file(path)
     return found

@@ -3,6 +3,7 @@
 python -m tools.bench            everything
 python -m tools.bench heads      stacked heads against a loop over them
 python -m tools.bench queries    each modality end to end and per stage, gallery build, memory
+python -m tools.bench waiting    a sentence where others want the cores, by how its threads wait
 python -m tools.bench tabs       what the tabs ask of the core: where, separate, walk, why, compare
 python -m tools.bench page       what a visitor waits for in a browser; requests and weight
 python -m tools.bench start      process start to first page, and to models ready
@@ -283,6 +284,13 @@ def tabs() -> None:
         _say(f"| {name} | {1e3 * seconds:,.0f} |")
 
 
+def waiting() -> None:
+    """Time a sentence whose threads wait in a loop or asleep, alone and beside others."""
+    from tools.bench.waiting import rows
+
+    _say("\n## A sentence with `mini` where others want the cores, median of 20\n", *rows())
+
+
 def page() -> None:
     """Time what a visitor waits for in a real browser; says so where there is none."""
     from omnibind_core.store.catalogue import read_catalogue
@@ -307,7 +315,7 @@ def page() -> None:
 
 
 PARTS: Mapping[str, Callable[[], None]] = {
-    "start": start, "queries": queries, "tabs": tabs, "page": page, "heads": heads
+    "start": start, "queries": queries, "waiting": waiting, "tabs": tabs, "page": page, "heads": heads
 }  # fmt: skip
 """What can be measured, in order."""
 
